@@ -1,0 +1,1 @@
+"""From source models (TorchScript, torch.export, ONNX) to the intermediate representation."""

@@ -1,0 +1,1 @@
+"""Turns TorchScript, torch.export and ONNX models into readable MLX source."""

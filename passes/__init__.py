@@ -1,0 +1,1 @@
+"""Graph to graph: clean-up, raising, lowering, layout."""

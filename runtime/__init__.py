@@ -1,0 +1,1 @@
+"""Helpers that are copied into emitted code when it uses them."""
