@@ -1,1 +1,1 @@
-"""Turns TorchScript, torch.export and ONNX models into readable MLX source."""
+"""Turns PyTorch and ONNX models into MLX source that people can read."""

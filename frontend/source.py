@@ -1,0 +1,49 @@
+"""What every frontend returns: the program, the tensors it reads, and a way to run the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..ir import Program
+
+
+@dataclass(frozen=True)
+class DimEvidence:
+    """What is known of one dim of one input, and why.
+
+    `kind` is free, tied (to the dim that `symbol` names elsewhere) or static; `size` is the captured size;
+    `evidence` says what was run or proved ("ran at 1, 2, 3, 17", "equal to L: add at model.py:31", "fails at 3: ...").
+    """
+
+    input: str
+    axis: int
+    kind: str
+    size: int
+    symbol: str | None
+    evidence: str
+
+
+@dataclass
+class Captured:
+    """A captured source model.
+
+    `tensors` maps the names that recipes read to arrays (bfloat16 as ml_dtypes); it may load lazily.
+    `run` takes flat inputs in the order of `program.forward.inputs` and returns the source's own result, nested
+    like `forward.result`, as arrays. `module_outputs` runs likewise and returns, for every module call
+    `(path, call number)`, the flat arrays the module returned. `example_inputs` are flat arrays at the captured sizes
+    (random where the capture holds none). `baked` lists inputs that were None, bools or numbers: name -> value.
+    """
+
+    program: Program
+    format: str
+    tensors: Mapping[str, np.ndarray]
+    run: Callable[[Sequence[np.ndarray]], Any]
+    module_outputs: Callable[[Sequence[np.ndarray]], dict[tuple[str, int], list[np.ndarray]]]
+    example_inputs: list[np.ndarray]
+    dims: list[DimEvidence]
+    baked: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)

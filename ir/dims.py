@@ -1,0 +1,403 @@
+"""Symbolic sizes: integers and polynomials with integer coefficients over named symbols.
+
+A dim is an `int` or an `Expr`. An `Expr` is kept in one normal form (a sorted sum of
+monomials whose atoms are symbols, floor divisions, minima and maxima), so that equal
+expressions compare equal. Every symbol is a size: a positive integer, with optional
+bounds that minima, maxima and floor divisions use to simplify themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+Dim = "int | Expr"
+
+
+@dataclass(frozen=True)
+class Sym:
+    """A named size between `low` and `high` (inclusive; None is unbounded)."""
+
+    name: str
+    low: int = 1
+    high: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Atom:
+    """`floordiv(a, b)`, `min(a, b, ...)` or `max(a, b, ...)`, not reducible any further."""
+
+    kind: str
+    args: tuple[int | Expr, ...]
+
+    @cached_property
+    def key(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        if self.kind == "floordiv":
+            return f"{_group(self.args[0])}//{_group(self.args[1])}"
+        return f"{self.kind}({', '.join(map(str, self.args))})"
+
+
+Monomial = tuple[tuple["Sym | Atom", int], ...]
+
+
+class Expr:
+    """A sum of monomials: not a constant (those are plain ints)."""
+
+    __slots__ = ("__dict__", "terms")
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]):
+        self.terms = terms
+
+    def __add__(self, other: int | Expr) -> int | Expr:
+        sums = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            sums[monomial] = sums.get(monomial, 0) + coefficient
+        return _make(sums)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> int | Expr:
+        return self * -1
+
+    def __sub__(self, other: int | Expr) -> int | Expr:
+        return self + (-other)
+
+    def __rsub__(self, other: int | Expr) -> int | Expr:
+        return -self + other
+
+    def __mul__(self, other: int | Expr) -> int | Expr:
+        products: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in _terms(other):
+                monomial = _multiply(left, right)
+                products[monomial] = products.get(monomial, 0) + a * b
+        return _make(products)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: int | Expr) -> int | Expr:
+        return floordiv(self, other)
+
+    def __rfloordiv__(self, other: int) -> int | Expr:
+        return floordiv(other, self)
+
+    def __mod__(self, other: int | Expr) -> int | Expr:
+        return self - other * floordiv(self, other)
+
+    def __rmod__(self, other: int) -> int | Expr:
+        return other - self * floordiv(other, self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expr) and self.terms == other.terms
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _text(self) -> str:
+        return _format(self.terms)
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__
+
+
+def symbol(name: str, low: int = 1, high: int | None = None) -> Expr:
+    """The size called `name`."""
+    return Expr(((((Sym(name, low, high), 1),), 1),))
+
+
+def _terms(dim: int | Expr) -> tuple[tuple[Monomial, int], ...]:
+    if isinstance(dim, Expr):
+        return dim.terms
+    return (((), dim),) if dim else ()
+
+
+def _make(sums: Mapping[Monomial, int]) -> int | Expr:
+    terms = tuple(sorted(((m, c) for m, c in sums.items() if c), key=lambda t: _order(t[0])))
+    if not terms:
+        return 0
+    if len(terms) == 1 and terms[0][0] == ():
+        return terms[0][1]
+    return Expr(terms)
+
+
+def _order(monomial: Monomial) -> tuple[int, list[tuple[str, int]]]:
+    """Sort key: higher degree first, then by name; the constant comes last."""
+    degree = sum(power for _, power in monomial)
+    return (-degree, [(atom.key, power) for atom, power in monomial])
+
+
+def _multiply(left: Monomial, right: Monomial) -> Monomial:
+    if not left or not right:
+        return left or right
+    powers = dict(left)
+    for atom, power in right:
+        powers[atom] = powers.get(atom, 0) + power
+    return tuple(sorted(powers.items(), key=lambda item: item[0].key))
+
+
+def _format(terms: tuple[tuple[Monomial, int], ...]) -> str:
+    out = ""
+    for monomial, coefficient in terms:
+        factors = [_factor(atom) for atom, power in monomial for _ in range(power)]
+        if abs(coefficient) != 1 or not factors:
+            factors.insert(0, str(abs(coefficient)))
+        sign = "-" if coefficient < 0 else "+"
+        text = "*".join(factors)
+        out += f" {sign} {text}" if out else (f"-{text}" if sign == "-" else text)
+    return out
+
+
+def _factor(atom: Sym | Atom) -> str:
+    text = str(atom)
+    return f"({text})" if isinstance(atom, Atom) and atom.kind == "floordiv" else text
+
+
+def _group(dim: int | Expr) -> str:
+    simple = isinstance(dim, int) or (len(dim.terms) == 1 and dim.terms[0][1] == 1 and len(dim.terms[0][0]) == 1)
+    return str(dim) if simple else f"({dim})"
+
+
+# ---- division, minimum, maximum
+
+
+def divide_exact(a: int | Expr, b: int | Expr) -> int | Expr | None:
+    """`a / b` where it is a polynomial with integer coefficients, else None."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b if b and a % b == 0 else None
+    if b == 0:
+        return None
+    quotient: int | Expr = 0
+    rest: int | Expr = a
+    lead_monomial, lead = _terms(b)[0]
+    for _ in range(64):
+        if rest == 0:
+            return quotient
+        monomial, coefficient = _terms(rest)[0]
+        factor = _divide_monomial(monomial, lead_monomial)
+        if factor is None or coefficient % lead:
+            return None
+        step = _make({factor: coefficient // lead})
+        quotient, rest = quotient + step, rest - b * step
+    return None
+
+
+def _divide_monomial(a: Monomial, b: Monomial) -> Monomial | None:
+    powers = dict(a)
+    for atom, power in b:
+        powers[atom] = powers.get(atom, 0) - power
+        if powers[atom] < 0:
+            return None
+    return tuple((atom, power) for atom, power in powers.items() if power)
+
+
+def floordiv(a: int | Expr, b: int | Expr) -> int | Expr:
+    """Floor division. Terms divisible by `b` leave the division: (4*L + 3)//4 is L."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b
+    exact = divide_exact(a, b)
+    if exact is not None:
+        return exact
+    if isinstance(b, int):
+        whole = {m: c // b for m, c in _terms(a) if c % b == 0}
+        rest = _make({m: c for m, c in _terms(a) if c % b})
+        if whole or isinstance(rest, int):
+            return _make(whole) + floordiv(rest, b)
+        constant = dict(rest.terms).get((), 0)
+        if constant >= b or constant < 0:  # (L + 9)//4 is (L + 1)//4 + 2
+            return floordiv(rest - constant + constant % b, b) + constant // b
+        low, high = bounds(rest)
+        if low is not None and high is not None and low // b == high // b:
+            return low // b
+        nested = _nested_division(rest, b)
+        if nested is not None:
+            return nested
+        a = rest
+    return Expr(((((Atom("floordiv", (a, b)), 1),), 1),))
+
+
+def _nested_division(a: Expr, b: int) -> int | Expr | None:
+    """(x//m + k)//b is (x + k*m)//(m*b)."""
+    atoms = [m for m, c in a.terms if c == 1 and len(m) == 1 and m[0][1] == 1 and isinstance(m[0][0], Atom)]
+    if len(atoms) != 1 or any(m not in ((), atoms[0]) for m, _ in a.terms):
+        return None
+    atom = atoms[0][0][0]
+    if not isinstance(atom, Atom) or atom.kind != "floordiv" or not isinstance(atom.args[1], int):
+        return None
+    constant = dict(a.terms).get((), 0)
+    return floordiv(atom.args[0] + constant * atom.args[1], atom.args[1] * b)
+
+
+def minimum(*dims: int | Expr) -> int | Expr:
+    """The smallest of the dims, simplified by the bounds of the symbols."""
+    return _extreme("min", dims, lambda a, b: provably_le(a, b))
+
+
+def maximum(*dims: int | Expr) -> int | Expr:
+    """The largest of the dims, simplified by the bounds of the symbols."""
+    return _extreme("max", dims, lambda a, b: provably_le(b, a))
+
+
+def _extreme(kind: str, dims: Iterable[int | Expr], wins: Callable[[int | Expr, int | Expr], bool]) -> int | Expr:
+    kept: list[int | Expr] = []
+    for dim in dims:
+        if any(wins(k, dim) for k in kept):
+            continue
+        kept = [k for k in kept if not wins(dim, k)] + [dim]
+    if len(kept) == 1:
+        return kept[0]
+    return Expr(((((Atom(kind, tuple(sorted(kept, key=str))), 1),), 1),))
+
+
+def provably_le(a: int | Expr, b: int | Expr) -> bool:
+    """Whether a <= b for all sizes that the symbols allow."""
+    low, _ = bounds(b - a)
+    return low is not None and low >= 0
+
+
+def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
+    """Bounds of the value, by interval arithmetic; None is unknown."""
+    low: int | None = 0
+    high: int | None = 0
+    for monomial, coefficient in _terms(dim):
+        least, most = _monomial_bounds(monomial)
+        if coefficient < 0:
+            least, most = most, least
+        low = None if low is None or least is None else low + coefficient * least
+        high = None if high is None or most is None else high + coefficient * most
+    return low, high
+
+
+def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
+    low, high = 1, 1
+    for atom, power in monomial:
+        least, most = _atom_bounds(atom)
+        if least is None or least < 0:
+            return None, None
+        low *= least**power
+        high = None if high is None or most is None else high * most**power
+    return low, high
+
+
+def _atom_bounds(atom: Sym | Atom) -> tuple[int | None, int | None]:
+    if isinstance(atom, Sym):
+        return atom.low, atom.high
+    pairs = [bounds(a) for a in atom.args]
+    lows, highs = [p[0] for p in pairs], [p[1] for p in pairs]
+    if atom.kind == "floordiv":
+        positive = lows[1] is not None and lows[1] > 0
+        if not positive:
+            return None, None
+        low = lows[0] // (highs[1] or lows[0] + 1) if lows[0] is not None and lows[0] >= 0 else None
+        if lows[0] is not None and lows[1] == highs[1]:
+            low = lows[0] // lows[1]
+        return low, None if highs[0] is None else max(highs[0], 0) // lows[1]
+    known_low = [v for v in lows if v is not None]
+    known_high = [v for v in highs if v is not None]
+    if atom.kind == "max":
+        return (max(known_low) if known_low else None), (max(known_high) if len(known_high) == len(highs) else None)
+    return (min(known_low) if len(known_low) == len(lows) else None), (min(known_high) if known_high else None)
+
+
+# ---- reading
+
+
+def symbols(dim: int | Expr) -> set[Sym]:
+    """All symbols in the expression, those inside divisions too."""
+    found: set[Sym] = set()
+    for monomial, _ in _terms(dim):
+        for atom, _ in monomial:
+            if isinstance(atom, Sym):
+                found.add(atom)
+            else:
+                found |= set().union(*(symbols(a) for a in atom.args))
+    return found
+
+
+def rebuild(dim: int | Expr, leaf: Callable[[Sym | Atom], int | Expr | None]) -> int | Expr:
+    """The expression with atoms replaced where `leaf` gives a dim, simplified again."""
+    total: int | Expr = 0
+    for monomial, coefficient in _terms(dim):
+        product: int | Expr = coefficient
+        for atom, power in monomial:
+            value = _rebuild_atom(atom, leaf)
+            product = reduce(lambda p, _, v=value: p * v, range(power), product)
+        total = total + product
+    return total
+
+
+def _rebuild_atom(atom: Sym | Atom, leaf: Callable[[Sym | Atom], int | Expr | None]) -> int | Expr:
+    replaced = leaf(atom)
+    if replaced is not None:
+        return replaced
+    if isinstance(atom, Sym):
+        return Expr(((((atom, 1),), 1),))
+    args = [rebuild(a, leaf) for a in atom.args]
+    if atom.kind == "floordiv":
+        return floordiv(args[0], args[1])
+    return (minimum if atom.kind == "min" else maximum)(*args)
+
+
+def substitute(dim: int | Expr, sizes: Mapping[str, int | Expr]) -> int | Expr:
+    """The expression with symbols replaced by name."""
+    if isinstance(dim, int):
+        return dim
+    return rebuild(dim, lambda atom: sizes.get(atom.name) if isinstance(atom, Sym) else None)
+
+
+def evaluate(dim: int | Expr, sizes: Mapping[str, int]) -> int:
+    """The value at the given sizes; KeyError names a symbol that has none."""
+    value = substitute(dim, sizes)
+    if isinstance(value, int):
+        return value
+    raise KeyError(", ".join(sorted(s.name for s in symbols(value))))
+
+
+def product(dims: Iterable[int | Expr]) -> int | Expr:
+    """The product of the dims (1 for none)."""
+    return reduce(lambda a, b: a * b, dims, 1)
+
+
+_BINARY: dict[type, Callable[[int | Expr, int | Expr], int | Expr]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.FloorDiv: floordiv,
+    ast.Mod: lambda a, b: a % b,
+}
+
+
+def parse_dim(node: ast.expr | str, known: Mapping[str, int | Expr]) -> int | Expr:
+    """A dim from Python syntax; names come from `known` (unknown ones become plain symbols)."""
+    if isinstance(node, str):
+        node = ast.parse(node, mode="eval").body
+    match node:
+        case ast.Constant(value=int() as value):
+            return value
+        case ast.Name(id=name):
+            return known.get(name, symbol(name))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -parse_dim(operand, known)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _BINARY[type(op)](parse_dim(left, known), parse_dim(right, known))
+        case ast.Call(func=ast.Name(id=("min" | "max") as kind), args=args):
+            return (minimum if kind == "min" else maximum)(*(parse_dim(a, known) for a in args))
+    raise ValueError(f"not a dim: {ast.unparse(node)}")

@@ -1,0 +1,201 @@
+"""Elementwise ops: arithmetic, comparison, logic, functions of one array, casts, selection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .op import Attr, InferError, Op, arithmetic, broadcast, predicate, same, tensor
+from .tree import Prefix, Tree, call, infix, method
+from .types import DType, Tensor
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(x.dtype)
+
+
+def _gelu(x: np.ndarray, approximate: str) -> np.ndarray:
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+
+
+def _gelu_tree(node: Any, x: Tree) -> Tree:
+    return call("nn.gelu_approx" if node["approximate"] == "tanh" else "nn.gelu", x)
+
+
+def _weak(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Scalars take the arrays' dtype (weak scalars), so that NumPy does not promote."""
+
+    def run(*operands: Any, **attrs: Any) -> np.ndarray:
+        dtype = next(o.dtype for o in operands if isinstance(o, np.ndarray))
+        return function(*(o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in operands), **attrs)
+
+    return run
+
+
+def _binary(name: str, operator: str, function: Callable[..., Any], commutative: bool = False, doc: str = "") -> Op:
+    """`a op b`, spelled as an operator."""
+    return Op(
+        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), _weak(function),
+        commutative=commutative, elementwise=True, doc=doc,
+    )  # fmt: skip
+
+
+def _binary_call(name: str, mlx: str, function: Callable[..., Any], commutative: bool = False, doc: str = "") -> Op:
+    return Op(
+        name, "a b", arithmetic, lambda n, a, b: call(f"mx.{mlx}", a, b), _weak(function),
+        commutative=commutative, elementwise=True, doc=doc,
+    )  # fmt: skip
+
+
+def _compare(name: str, operator: str, function: Callable[..., Any]) -> Op:
+    return Op(
+        name, "a b", predicate, lambda n, a, b: infix(operator, a, b), _weak(function),
+        commutative=name in ("equal", "not_equal"), elementwise=True, doc=f"`a {operator} b`, boolean.",
+    )  # fmt: skip
+
+
+def _unary(name: str, function: Callable[..., Any], mlx: str | None = None, doc: str = "") -> Op:
+    return Op(
+        name, "x", same, lambda n, x: call(mlx or f"mx.{name}", x),
+        lambda x: np.asarray(function(x), x.dtype), elementwise=True, doc=doc,
+    )  # fmt: skip
+
+
+def _logical(name: str, operator: str, function: Callable[..., Any], bitwise: str) -> Op:
+    """Logic on booleans and integers alike (`&`, `|`, `^`)."""
+    return Op(
+        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), _weak(function),
+        commutative=True, elementwise=True, doc=f"Bitwise {bitwise}; logical on booleans.",
+    )  # fmt: skip
+
+
+def _infer_where(condition: Any, a: Any, b: Any) -> Tensor:
+    if tensor(condition).dtype is not DType.bool:
+        raise InferError(f"where needs a boolean condition, got {condition}")
+    types = [t for t in (a, b) if isinstance(t, Tensor)]
+    if not types:
+        raise InferError("where needs a tensor among its alternatives")
+    result = arithmetic(*types)
+    return result.with_shape(*broadcast(condition.shape, result.shape))
+
+
+def _where(condition: np.ndarray, a: Any, b: Any) -> np.ndarray:
+    dtype = next(v.dtype for v in (a, b) if isinstance(v, np.ndarray))
+    return np.where(condition, np.asarray(a, dtype), np.asarray(b, dtype))
+
+
+def _clip(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    out = x if low is None else np.maximum(x, np.asarray(low, x.dtype))
+    return out if high is None else np.minimum(out, np.asarray(high, x.dtype))
+
+
+def _infer_clip(x: Any, low: Any, high: Any) -> Tensor:
+    return arithmetic(*(o for o in (x, low, high) if o is not None))
+
+
+def _float(x: Any) -> Tensor:
+    """Functions of a real argument: integers must be cast first."""
+    if not (tensor(x).dtype.is_float or x.dtype.is_complex):
+        raise InferError(f"needs a floating point operand, got {x}")
+    return x
+
+
+def _function(name: str, function: Callable[..., Any], mlx: str | None = None, doc: str = "") -> Op:
+    """A real function of one array."""
+    return Op(
+        name, "x", _float, lambda n, x: call(mlx or f"mx.{name}", x),
+        lambda x: np.asarray(function(x)).astype(x.dtype), elementwise=True, doc=doc,
+    )  # fmt: skip
+
+
+def _test(name: str, function: Callable[..., Any]) -> Op:
+    return Op(
+        name, "x", lambda x: tensor(x).with_dtype(DType.bool), lambda n, x: call(f"mx.{name}", x), function,
+        elementwise=True, doc=f"{name}, boolean.",
+    )  # fmt: skip
+
+
+def _invert_tree(node: Any, x: Tree) -> Tree:
+    return Prefix("~", x) if node.type(0).dtype is not DType.bool else call("mx.logical_not", x)
+
+
+ROWS = [
+    _binary("add", "+", np.add, commutative=True),
+    _binary("subtract", "-", np.subtract),
+    _binary("multiply", "*", np.multiply, commutative=True),
+    _binary("divide", "/", np.divide, doc="True division of floats; integers must be cast first."),
+    _binary("power", "**", np.power),
+    _binary("remainder", "%", np.remainder, doc="The remainder has the sign of the divisor."),
+    _binary("floor_divide", "//", np.floor_divide, doc="Floor division of integers."),
+    _logical("bitwise_and", "&", np.bitwise_and, "and"),
+    _logical("bitwise_or", "|", np.bitwise_or, "or"),
+    _logical("bitwise_xor", "^", np.bitwise_xor, "exclusive or"),
+    _binary_call("maximum", "maximum", np.maximum, commutative=True, doc="NaN wins."),
+    _binary_call("minimum", "minimum", np.minimum, commutative=True, doc="NaN wins."),
+    _binary_call("arctan2", "arctan2", np.arctan2),
+    _compare("equal", "==", np.equal),
+    _compare("not_equal", "!=", np.not_equal),
+    _compare("less", "<", np.less),
+    _compare("less_equal", "<=", np.less_equal),
+    _compare("greater", ">", np.greater),
+    _compare("greater_equal", ">=", np.greater_equal),
+    Op(
+        "negative", "x", same, lambda n, x: Prefix("-", x), lambda x: -x, elementwise=True, doc="`-x`.",
+    ),
+    Op(
+        "invert", "x", same, _invert_tree, np.invert, elementwise=True,
+        doc="Bitwise not; logical not on booleans.",
+    ),
+    _unary("abs", np.abs),
+    _unary("sign", np.sign),
+    _unary("floor", np.floor),
+    _unary("ceil", np.ceil),
+    _unary("round", np.round, doc="Half to even."),
+    _unary("trunc", np.trunc),
+    _unary("square", np.square),
+    _unary("relu", lambda x: np.maximum(x, 0), "nn.relu"),
+    _test("isnan", np.isnan),
+    _test("isinf", np.isinf),
+    _test("isfinite", np.isfinite),
+    *(
+        _function(name, function)
+        for name, function in {
+            "exp": np.exp, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+            "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh,
+            "tanh": np.tanh, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan, "arcsinh": np.arcsinh,
+            "arccosh": np.arccosh, "arctanh": np.arctanh,
+        }.items()
+    ),
+    _function("rsqrt", lambda x: 1 / np.sqrt(x)),
+    _function("reciprocal", lambda x: 1 / x),
+    _function("erf", _erf),
+    _function("sigmoid", _sigmoid),
+    _function("silu", lambda x: x * _sigmoid(x), "nn.silu", doc="x * sigmoid(x)."),
+    Op(
+        "gelu", "x", _float, _gelu_tree, _gelu, {"approximate": Attr("str", "none")}, elementwise=True,
+        doc="Gaussian error linear unit; `approximate` is none (erf) or tanh. Hendrycks and Gimpel, 2016.",
+    ),
+    Op(
+        "cast", "x", lambda x, dtype: tensor(x).with_dtype(dtype),
+        lambda n, x: method(x, "astype", n["dtype"]),
+        lambda x, dtype: x.astype(dtype.numpy), {"dtype": Attr("dtype")}, elementwise=True,
+        doc="Element type conversion; floats to integers truncate.",
+    ),
+    Op(
+        "where", "condition a b", _infer_where, lambda n, c, a, b: call("mx.where", c, a, b), _where,
+        elementwise=True, doc="a where the condition holds, else b.",
+    ),
+    Op(
+        "clip", "x low? high?", _infer_clip, lambda n, x, low, high: call("mx.clip", x, low, high), _clip,
+        elementwise=True, doc="min(max(x, low), high).",
+    ),
+]  # fmt: skip

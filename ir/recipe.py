@@ -1,0 +1,140 @@
+"""Recipes: how a parameter of the target is made from tensors of the source checkpoint.
+
+A recipe is an expression tree. Passes that move or merge weights build larger recipes; none
+touches data. The remap script, the manifest and `weights.safetensors` are all made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .types import DType
+
+
+@dataclass(frozen=True)
+class Read:
+    """The source tensor of that name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"read({self.name!r})"
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor that the source holds in its code, not in its checkpoint. `digest` names the data."""
+
+    data: np.ndarray
+    digest: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __str__(self) -> str:
+        return f"constant({self.digest!r})"
+
+
+@dataclass(frozen=True)
+class Permute:
+    """Axes of `of` in a new order."""
+
+    of: Recipe
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"permute({self.of}, {self.axes})"
+
+
+@dataclass(frozen=True)
+class Reshape:
+    of: Recipe
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"reshape({self.of}, {self.shape})"
+
+
+@dataclass(frozen=True)
+class Cast:
+    of: Recipe
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"cast({self.of}, {self.dtype})"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """`of[start:stop]` along one axis."""
+
+    of: Recipe
+    axis: int
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"slice({self.of}, {self.axis}, {self.start}, {self.stop})"
+
+
+@dataclass(frozen=True)
+class Concatenate:
+    parts: tuple[Recipe, ...]
+    axis: int
+
+    def __str__(self) -> str:
+        return f"concatenate([{', '.join(map(str, self.parts))}], {self.axis})"
+
+
+@dataclass(frozen=True)
+class Add:
+    left: Recipe
+    right: Recipe
+
+    def __str__(self) -> str:
+        return f"add({self.left}, {self.right})"
+
+
+Recipe = Read | Constant | Permute | Reshape | Cast | Slice | Concatenate | Add
+
+
+def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The tensor that the recipe describes; KeyError names a source tensor that is missing."""
+    match recipe:
+        case Read(name):
+            return source[name]
+        case Constant(data):
+            return data
+        case Permute(of, axes):
+            return evaluate(of, source).transpose(axes)
+        case Reshape(of, shape):
+            return evaluate(of, source).reshape(shape)
+        case Cast(of, dtype):
+            return evaluate(of, source).astype(dtype.numpy)
+        case Slice(of, axis, start, stop):
+            return evaluate(of, source).take(range(start, stop), axis)
+        case Concatenate(parts, axis):
+            return np.concatenate([evaluate(p, source) for p in parts], axis)
+        case Add(left, right):
+            return evaluate(left, source) + evaluate(right, source)
+
+
+def reads(recipe: Recipe) -> list[str]:
+    """Names of all source tensors in the recipe, in order."""
+    match recipe:
+        case Read(name):
+            return [name]
+        case Constant():
+            return []
+        case Concatenate(parts):
+            return [name for part in parts for name in reads(part)]
+        case Add(left, right):
+            return reads(left) + reads(right)
+        case _:
+            return reads(recipe.of)
