@@ -1,1 +1,64 @@
-"""Helpers that are copied into emitted code when it uses them."""
+"""Helpers that are copied into emitted code when it uses them.
+
+`python/` has one helper a file: a function or a class named as the file, which keeps the
+semantics of a torch operator that MLX lacks. This module reads the files as text, so that
+emitting code needs no MLX.
+"""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "python"
+
+
+@dataclass(frozen=True)
+class HelperSource:
+    """One helper as text: what to import, what to paste, what to paste before it."""
+
+    name: str
+    imports: tuple[str, ...]
+    source: str
+    depends: tuple[str, ...]
+
+
+def helper_names() -> list[str]:
+    """The names of all helpers, sorted."""
+    return sorted(p.stem for p in _FOLDER.glob("*.py") if not p.stem.startswith("_"))
+
+
+def helper_source(name: str) -> HelperSource:
+    """Read the helper `name`. Raises KeyError if there is none of that name."""
+    if name not in helper_names():
+        raise KeyError(name)
+    text = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    nodes = ast.parse(text).body
+    siblings = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 1]
+    outside = [
+        n for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) and n not in siblings
+    ]
+    last_import = max(n.end_lineno or 0 for n in [*siblings, *outside])
+    return HelperSource(
+        name,
+        imports=tuple(ast.unparse(n) for n in outside),
+        source="\n".join(text.splitlines()[last_import:]).strip() + "\n",
+        depends=tuple(str(n.module) for n in siblings),
+    )
+
+
+def helper_closure(names: Iterable[str]) -> list[HelperSource]:
+    """The helpers `names` and all that they depend on, each after what it depends on."""
+    found: dict[str, HelperSource] = {}
+
+    def visit(name: str) -> None:
+        if name in found:
+            return
+        helper = helper_source(name)
+        for dependency in helper.depends:
+            visit(dependency)
+        found[name] = helper
+
+    for name in names:
+        visit(name)
+    return list(found.values())

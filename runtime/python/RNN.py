@@ -1,0 +1,23 @@
+import mlx.core as mx
+import mlx.nn as nn
+
+from .Recurrent import Recurrent
+from .run_rnn import run_rnn
+
+
+class RNN(Recurrent):
+    """torch.nn.RNN: layers, directions and parameter names as there; no dropout."""
+
+    def __init__(self, *args, nonlinearity: str = "tanh", **options):
+        super().__init__(*args, **options)
+        self.nonlinearity = nn.relu if nonlinearity == "relu" else nn.tanh
+
+    def __call__(
+        self, x: mx.array, h: mx.array | None = None
+    ) -> tuple[mx.array, mx.array]:
+        x = self.time_first(x)
+        if h is None:
+            h = self.initial_state(x, self.hidden_size)
+        weights = self.weights("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        x, h = run_rnn(x, h, weights, self.bidirectional, self.nonlinearity)
+        return self.time_first(x), h

@@ -1,0 +1,27 @@
+import mlx.core as mx
+
+from .affine import affine
+from .gru_gates import gru_gates
+from .scan_layers import scan_layers
+
+
+def run_gru(
+    x: mx.array,
+    h: mx.array,
+    weights: list[tuple[mx.array | None, ...]],
+    bidirectional: bool = False,
+) -> tuple[mx.array, mx.array]:
+    """torch.gru over x [L, N, D] or [L, D]: the outputs and the last h.
+
+    weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, None where absent.
+    """
+    return scan_layers(_scan_gru, x, (h,), weights, bidirectional)
+
+
+def _scan_gru(x, state, w_ih, w_hh, b_ih=None, b_hh=None):
+    (h,) = state
+    outputs = []
+    for x_gates in affine(x, w_ih, b_ih):
+        h = gru_gates(x_gates, affine(h, w_hh, b_hh), h)
+        outputs.append(h)
+    return mx.stack(outputs), h

@@ -1,0 +1,30 @@
+import mlx.core as mx
+
+from .affine import affine
+from .lstm_gates import lstm_gates
+from .scan_layers import scan_layers
+
+
+def run_lstm(
+    x: mx.array,
+    h: mx.array,
+    c: mx.array,
+    weights: list[tuple[mx.array | None, ...]],
+    bidirectional: bool = False,
+) -> tuple[mx.array, mx.array, mx.array]:
+    """torch.lstm over x [L, N, D] or [L, D]: the outputs, the last h, the last c.
+
+    weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction; None if absent.
+    """
+    return scan_layers(_scan_lstm, x, (h, c), weights, bidirectional)
+
+
+def _scan_lstm(x, state, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None):
+    h, c = state
+    outputs = []
+    for x_gates in affine(x, w_ih, b_ih):
+        h, c = lstm_gates(x_gates + affine(h, w_hh, b_hh), c)
+        if w_hr is not None:
+            h = h @ w_hr.T
+        outputs.append(h)
+    return mx.stack(outputs), h, c
