@@ -38,7 +38,7 @@ def helper_source(name: str) -> HelperSource:
     outside = [
         n for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) and n not in siblings
     ]
-    last_import = max(n.end_lineno or 0 for n in [*siblings, *outside])
+    last_import = max((n.end_lineno or 0 for n in [*siblings, *outside]), default=0)
     return HelperSource(
         name,
         imports=tuple(ast.unparse(n) for n in outside),

@@ -13,7 +13,7 @@ def run_gru(
 ) -> tuple[mx.array, mx.array]:
     """torch.gru over x [L, N, D] or [L, D]: the outputs and the last h.
 
-    weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, None where absent.
+    weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, or None.
     """
     return scan_layers(_scan_gru, x, (h,), weights, bidirectional)
 

@@ -14,7 +14,7 @@ def run_lstm(
 ) -> tuple[mx.array, mx.array, mx.array]:
     """torch.lstm over x [L, N, D] or [L, D]: the outputs, the last h, the last c.
 
-    weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction; None if absent.
+    weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
     """
     return scan_layers(_scan_lstm, x, (h, c), weights, bidirectional)
 

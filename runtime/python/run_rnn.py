@@ -16,7 +16,7 @@ def run_rnn(
 ) -> tuple[mx.array, mx.array]:
     """torch.rnn_tanh, or torch.rnn_relu with nn.relu, over x [L, N, D] or [L, D].
 
-    weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, None where absent.
+    weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, or None.
     """
 
     def scan(x, state, w_ih, w_hh, b_ih=None, b_hh=None):

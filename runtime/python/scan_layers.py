@@ -12,8 +12,8 @@ def scan_layers(
 ) -> tuple[mx.array, ...]:
     """Stack recurrent layers over the first axis of x, in one direction or in both.
 
-    `scan(x, state, *weights)` runs one layer in one direction and returns its outputs and
-    its last state. `weights` and the first axis of each state go by layer, then direction.
+    `scan(x, state, *weights)` runs one of them and returns its outputs and last state.
+    `weights` and the first axis of each state go by layer, then direction.
     """
     directions = 2 if bidirectional else 1
     last_states = []
