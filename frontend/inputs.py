@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..ir.types import DType
 from ..errors import BadRequest
+from ..ir.types import DType
 
 _HINT = "--input NAME=DIMS[:DTYPE], as in --input ids=batch,seq:int64 or --input x=1,3,224,224"
 
@@ -25,10 +25,10 @@ class InputSpec:
 
 
 _LONG = {
-    DType.bool: "bool", DType.u8: "uint8", DType.u16: "uint16", DType.u32: "uint32", DType.u64: "uint64",
-    DType.i8: "int8", DType.i16: "int16", DType.i32: "int32", DType.i64: "int64", DType.f16: "float16",
-    DType.bf16: "bfloat16", DType.f32: "float32", DType.f64: "float64", DType.c64: "complex64",
-    DType.c128: "complex128",
+    DType.bool: "bool", DType.u8: "uint8", DType.u16: "uint16", DType.u32: "uint32",
+    DType.u64: "uint64", DType.i8: "int8", DType.i16: "int16", DType.i32: "int32",
+    DType.i64: "int64", DType.f16: "float16", DType.bf16: "bfloat16", DType.f32: "float32",
+    DType.f64: "float64", DType.c64: "complex64", DType.c128: "complex128",
 }  # fmt: skip
 _SHORT = {
     "bool_": DType.bool, "byte": DType.u8, "char": DType.i8, "short": DType.i16, "int": DType.i32,
@@ -49,7 +49,7 @@ def parse_dtype(text: str) -> DType:
 
 
 def parse_input(text: str) -> InputSpec:
-    """One `NAME=DIMS[:DTYPE]`; BadRequest says what is wrong with it. No dims is a scalar tensor."""
+    """One `NAME=DIMS[:DTYPE]`; BadRequest says what is wrong. No dims: a 0-d tensor."""
     name, equals, rest = text.partition("=")
     if not equals or not name.strip():
         raise BadRequest(f"{text!r} does not describe an input", where="--input", hint=_HINT)
