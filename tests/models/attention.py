@@ -83,6 +83,4 @@ def cross_attention() -> Case:
 
 
 def shared_layer(calls: int = 2) -> Case:
-    return Case(
-        seeded(SharedEncoder(calls)), (tokens(2, 7, vocabulary=30),), ({0: "B", 1: "L"},)
-    )
+    return Case(seeded(SharedEncoder(calls)), (tokens(2, 7, vocabulary=30),), ({0: "B", 1: "L"},))

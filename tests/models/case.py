@@ -58,23 +58,24 @@ def _fresh(value: Any, dims: Any, sizes: Sizes, generator: torch.Generator) -> A
 def seeded(module: nn.Module, seed: int = 0) -> nn.Module:
     """Gives every parameter and float buffer a value that a wrong program would not survive.
 
-    No weight is left at one and no bias at zero; running variances stay positive; constant
-    buffers (those that a state dict does not hold) are left alone.
+    No scale is left at one and no shift at zero, signals neither die nor explode, running
+    variances stay positive. Buffers that a state dict does not hold are constants: left alone.
     """
     generator = torch.Generator().manual_seed(seed)
+    saved = module.state_dict()
+    buffers = {n: b for n, b in module.named_buffers() if n in saved and b.is_floating_point()}
     with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            if parameter.dim() > 1:
-                parameter.copy_(noise / parameter[0].numel() ** 0.5)
-            elif name.endswith("bias"):
-                parameter.copy_(0.1 * noise)
+        for name, tensor in (dict(module.named_parameters()) | buffers).items():
+            noise = torch.randn(tensor.shape, generator=generator)
+            leaf = name.rpartition(".")[2]
+            if leaf == "running_var":
+                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+            elif leaf == "running_mean" or "bias" in leaf:
+                tensor.copy_(0.1 * noise)
+            elif tensor.dim() > 1:
+                tensor.copy_(noise * (2 / tensor[0].numel()) ** 0.5)
             else:
-                parameter.copy_(1 + 0.1 * noise)
-        state = module.state_dict()
-        for name, buffer in module.named_buffers():
-            if name in state and buffer.is_floating_point():
-                buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+                tensor.copy_(1 + 0.1 * noise)
     return module.eval()
 
 
