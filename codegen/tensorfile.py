@@ -1,0 +1,82 @@
+"""Safetensors files, written tensor by tensor: only one tensor is in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..ir.types import DType, dtype_of
+
+_NAMES = {
+    DType.bool: "BOOL", DType.u8: "U8", DType.u16: "U16", DType.u32: "U32", DType.u64: "U64",
+    DType.i8: "I8", DType.i16: "I16", DType.i32: "I32", DType.i64: "I64",
+    DType.f16: "F16", DType.bf16: "BF16", DType.f32: "F32", DType.c64: "C64",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of a file: its type, known beforehand, and how to get its data."""
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    data: Callable[[], np.ndarray]
+
+    @property
+    def size(self) -> int:
+        return self.dtype.numpy.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+
+def entries(arrays: Mapping[str, np.ndarray]) -> list[Entry]:
+    """Entries of arrays that are in memory already."""
+    return [Entry(k, dtype_of(v), v.shape, lambda v=v: v) for k, v in arrays.items()]
+
+
+def write_tensors(
+    path: Path,
+    tensors: Iterable[Entry],
+    metadata: Mapping[str, str],
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> None:
+    """Write the file. The same entries give the same bytes in any order.
+
+    ValueError where an entry's data is not of the type it states, or of one that the format or MLX lacks (f64, c128).
+    """
+    # Wide elements first, so that every tensor is aligned to its element.
+    order = sorted(tensors, key=lambda e: (-e.dtype.numpy.itemsize, e.name))
+    with path.open("wb") as file:
+        file.write(_header(order, metadata))
+        for done, entry in enumerate(order):
+            progress(done, len(order), entry.name)
+            file.write(_bytes(entry))
+
+
+def _header(order: list[Entry], metadata: Mapping[str, str]) -> bytes:
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for entry in order:
+        if entry.dtype not in _NAMES:
+            raise ValueError(f"MLX cannot load {entry.name} from a file: it is {entry.dtype}")
+        begin, end = end, end + entry.size
+        header[entry.name] = {
+            "dtype": _NAMES[entry.dtype],
+            "shape": list(entry.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def _bytes(entry: Entry) -> bytes:
+    array = np.ascontiguousarray(entry.data())
+    found = (dtype_of(array), array.shape if entry.shape else ())
+    if found != (entry.dtype, entry.shape) or array.size * array.itemsize != entry.size:
+        raise ValueError(f"{entry.name} is {found[0]}{list(found[1])}, not {entry.dtype}{list(entry.shape)}")
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

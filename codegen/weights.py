@@ -1,0 +1,284 @@
+"""From parameter recipes to the remap script, its constants and the weights file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..ir import recipe as rcp
+from ..ir.graph import Param
+from ..ir.types import DType, dtype_of
+from . import tensorfile
+from .template import render
+
+_NARROW = {DType.f64: DType.f32, DType.c128: DType.c64}
+NUMBER = re.compile("0|[1-9][0-9]*")
+
+
+def stored(dtype: DType, floats: DType | None = None) -> DType:
+    """The dtype that the weights file has for a parameter's: `floats` for floating-point ones, nothing MLX cannot load."""
+    return floats if floats and dtype.is_float else _NARROW.get(dtype, dtype)
+
+
+# ---- rules
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tensor or, with `{}` in its names, a tensor for each number; `code` is the function that makes it ("" copies)."""
+
+    target: str
+    sources: tuple[str, ...]
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The tables of the remap script. Sources that begin with `prefix` are constants."""
+
+    copied: list[Row]
+    made: list[Row]
+    aliases: list[Row]
+    unused: list[Row]
+    prefix: str
+
+    @property
+    def digest(self) -> str:
+        """Names what converted files hold: equal rules make equal files."""
+        return hashlib.sha256(repr((self.copied, self.made)).encode()).hexdigest()[:16]
+
+
+def make_rules(parameters: Mapping[str, Param], available: Iterable[str], aliases: Mapping[str, str]) -> Rules:
+    """The rules for all parameters. `available` are the source's tensors, `aliases` second names of tied ones."""
+    read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
+    prefix = _constant_prefix({*read, *available})
+    rows = generalise([_row(name, param.recipe, prefix) for name, param in parameters.items()])
+    others = [Row(other, (first,)) for other, first in aliases.items() if first in read and other not in read]
+    ignored = [Row(name, ()) for name in available if name not in read and aliases.get(name) not in read]
+    copied = [row for row in rows if not row.code and row.sources == (row.target,)]
+    return Rules(
+        copied,
+        [replace(row, code=row.code or "None") for row in rows if row not in copied],
+        generalise(others),
+        generalise(ignored),
+        prefix,
+    )
+
+
+def _constant_prefix(names: set[str]) -> str:
+    """A prefix that no tensor of the source has."""
+    prefix = "constant:"
+    while any(name.startswith(prefix) for name in names):
+        prefix += ":"
+    return prefix
+
+
+def constant_names(target: str, recipe: rcp.Recipe, prefix: str) -> dict[str, rcp.Constant]:
+    """The names under which the constants of a parameter's recipe travel."""
+    found = [c for c in _constants(recipe)]
+    names = [prefix + target, *(f"{prefix}{target}:{i}" for i in range(1, len(found)))]
+    return dict(zip(names, found))
+
+
+def _constants(recipe: rcp.Recipe) -> Iterator[rcp.Constant]:
+    match recipe:
+        case rcp.Constant():
+            yield recipe
+        case rcp.Read():
+            return
+        case rcp.Concatenate(parts):
+            for part in parts:
+                yield from _constants(part)
+        case rcp.Add(left, right):
+            yield from (*_constants(left), *_constants(right))
+        case _:
+            yield from _constants(recipe.of)
+
+
+def _row(target: str, recipe: rcp.Recipe, prefix: str) -> Row:
+    constants = iter(constant_names(target, recipe, prefix))
+    sources: dict[str, str] = {}
+
+    def variable(source: str) -> str:
+        return sources.setdefault(source, _letter(len(sources)))
+
+    body = _code(recipe, variable, constants)
+    code = "" if body == "a" else f"lambda {', '.join(sources.values())}: {body}"
+    return Row(target, tuple(sources), code)
+
+
+def _letter(index: int) -> str:
+    return chr(ord("a") + index) if index < 26 else f"a{index}"
+
+
+def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterator[str]) -> str:
+    """The recipe as MLX code; what stands before a dot is a name or a call."""
+
+    def of(inner: rcp.Recipe) -> str:
+        code = _code(inner, variable, constants)
+        return f"({code})" if isinstance(inner, rcp.Add) else code
+
+    match recipe:
+        case rcp.Read(name):
+            return variable(name)
+        case rcp.Constant():
+            return variable(next(constants))
+        case rcp.Permute(inner, axes):
+            return f"{of(inner)}.transpose({', '.join(map(str, axes))})"
+        case rcp.Reshape(inner, shape):
+            return f"{of(inner)}.reshape({list(shape)})"
+        case rcp.Cast(inner, dtype):
+            return f"{of(inner)}.astype(mx.{stored(dtype).mlx})"
+        case rcp.Slice(inner, axis, start, stop):
+            return f"{of(inner)}[{':, ' * axis}{start}:{stop}]"
+        case rcp.Concatenate(parts, axis):
+            codes = ", ".join(_code(p, variable, constants) for p in parts)
+            return f"mx.concatenate([{codes}], axis={axis})"
+        case rcp.Add(left, right):
+            return f"{of(left)} + {of(right)}"
+
+
+# ---- generalisation over numbers in names
+
+
+def split(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The name with `{}` for its components that are whole numbers, and those numbers. Braces are doubled."""
+    parts = name.split(".")
+    literal = tuple("{}" if NUMBER.fullmatch(p) else _escape(p) for p in parts)
+    return literal, tuple(p for p in parts if NUMBER.fullmatch(p))
+
+
+def _escape(part: str) -> str:
+    return part.replace("{", "{{").replace("}", "}}")
+
+
+def generalise(rows: Sequence[Row]) -> list[Row]:
+    """Rows with patterns for names: one for all rows that differ in numbers alone and agree in what they do."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(split(row.target)[0], []).append(row)
+    return [m for parts, group in groups.items() for m in _merge(group, tuple(range(parts.count("{}"))))]
+
+
+def _merge(rows: list[Row], free: tuple[int, ...]) -> list[Row]:
+    """One row with `{}` at the free positions; where rows disagree, those of the position that separates them best."""
+    merged = _unify(rows, free)
+    if merged:
+        return [merged]
+    choices = []
+    for position in reversed(free):
+        parts: dict[str, list[Row]] = {}
+        for row in rows:
+            parts.setdefault(split(row.target)[1][position], []).append(row)
+        rest = tuple(p for p in free if p != position)
+        choices.append([m for part in parts.values() for m in _merge(part, rest)])
+    return min(choices, key=len)
+
+
+def _unify(rows: list[Row], free: tuple[int, ...]) -> Row | None:
+    if len({(row.code, len(row.sources)) for row in rows}) > 1:
+        return None
+    numbers = [split(row.target)[1] for row in rows]
+    sources = [_source_pattern([row.sources[i] for row in rows], numbers, free) for i in range(len(rows[0].sources))]
+    if any(s is None for s in sources):
+        return None
+    slots = ["{}" if p in free else n for p, n in enumerate(numbers[0])]
+    return Row(_fill(split(rows[0].target)[0], slots), tuple(s for s in sources if s is not None), rows[0].code)
+
+
+def _source_pattern(names: list[str], numbers: list[tuple[str, ...]], free: tuple[int, ...]) -> str | None:
+    """One pattern for the sources of several targets, whose numbers are `numbers`; None where there is none."""
+    splits = [split(name) for name in names]
+    if len({literal for literal, _ in splits}) > 1:
+        return None
+    slots: list[str] = []
+    for ordinal, values in enumerate(zip(*(own for _, own in splits))):
+        slot = _slot(ordinal, values, numbers, free)
+        if slot is None:
+            return None
+        slots.append(slot)
+    if [s for s in slots if s[0] == "{"] == [f"{{{i}}}" for i in range(len(free))]:
+        slots = ["{}" if s[0] == "{" else s for s in slots]
+    return _fill(splits[0][0], slots)
+
+
+def _slot(ordinal: int, values: tuple[str, ...], numbers: list[tuple[str, ...]], free: tuple[int, ...]) -> str | None:
+    """What stands at a number of the source: `{k}` for the target's k-th free number, or the number itself."""
+    ranks = sorted(range(len(free)), key=lambda rank: (free[rank] != ordinal, rank))
+    for rank in ranks:
+        if all(value == own[free[rank]] for value, own in zip(values, numbers)):
+            return f"{{{rank}}}"
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _fill(literal: tuple[str, ...], slots: list[str]) -> str:
+    filled = iter(slots)
+    return ".".join(next(filled) if part == "{}" else part for part in literal)
+
+
+# ---- files
+
+
+def remap_script(rules: Rules, dtype: DType | None = None) -> str:
+    """The text of remap_weights.py."""
+    return render("remap_weights.py.j2", rules=rules, dtype=dtype.mlx if dtype else None)
+
+
+def constants(parameters: Mapping[str, Param], tensors: Mapping[str, np.ndarray], rules: Rules) -> dict[str, np.ndarray]:
+    """What a checkpoint of the source library may lack: constants of its code, and buffers."""
+    found: dict[str, np.ndarray] = {}
+    for target, param in parameters.items():
+        named = constant_names(target, param.recipe, rules.prefix)
+        found |= {name: narrow(constant.data) for name, constant in named.items()}
+        if param.buffer:
+            found |= {name: narrow(tensors[name]) for name in rcp.reads(param.recipe)}
+    return found
+
+
+def narrow(array: np.ndarray) -> np.ndarray:
+    """The array in a dtype that MLX can load."""
+    dtype = dtype_of(array)
+    return array.astype(stored(dtype).numpy) if dtype in _NARROW else array
+
+
+class _Narrow(Mapping[str, np.ndarray]):
+    """The source's tensors as the remap script reads them."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]):
+        self.tensors = tensors
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return narrow(self.tensors[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+
+def write_weights(
+    path: Path,
+    parameters: Mapping[str, Param],
+    tensors: Mapping[str, np.ndarray],
+    rules: Rules,
+    dtype: DType | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> None:
+    """Write weights.safetensors from the source's tensors; `dtype` is for the floating-point ones."""
+    source = _Narrow(tensors)
+
+    def entry(name: str, param: Param) -> tensorfile.Entry:
+        final = stored(param.tensor.dtype, dtype)
+        shape = tuple(int(str(d)) for d in param.tensor.shape)
+        return tensorfile.Entry(
+            name, final, shape, lambda: rcp.evaluate(param.recipe, source).astype(final.numpy, copy=False)
+        )
+
+    mark = {"format": "mlx", "generator": "mlx-transpile", "rules": rules.digest}
+    tensorfile.write_tensors(path, [entry(n, p) for n, p in parameters.items()], mark, progress)
