@@ -1,1 +1,6 @@
-"""From the graph to files: classes, names, printers, weights."""
+"""Structure recovery, naming and printing: from the IR to source text."""
+
+from .emitted import Emitted
+from .python import emit
+
+__all__ = ["Emitted", "emit"]

@@ -1,0 +1,202 @@
+"""The constructor of a class: its layers, parts and weights as templates with slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir import Node, Value
+from ..ir.dims import Expr
+from .body import TOKEN, Slot, SlotFloat, SlotInt, token
+from .modules import Modules
+from .render import Printer, Text, render_tree, scalar_text
+from .widths import Widths, key
+
+
+@dataclass
+class Repeat:
+    """A list: `kinds[i]` is the number of the template that element i is made with."""
+
+    kinds: list[int]
+    templates: list[Any]
+    count: int  # slot
+
+
+Template = Any  # a str, a dict name -> Template, or a Repeat
+
+
+@dataclass
+class Init:
+    """Attributes of a class instance in order, with the slots of their constructor arguments."""
+
+    path: str
+    attributes: dict[str, Template] = field(default_factory=dict)
+    slots: list[Slot] = field(default_factory=list)
+    helpers: list[str] = field(default_factory=list)
+
+
+def build_init(path: str, modules: Modules, widths: Widths) -> Init:
+    """The constructor of the class instance at a path; the groups of its child classes are known already."""
+    init = Init(path)
+    nested: dict[str, Any] = {}
+    for rel, entry in modules.tree[path].items():
+        parts = rel.split(".")
+        at = nested
+        for part in parts[:-1]:
+            at = at.setdefault(part, {})
+        at[parts[-1]] = entry
+    for name, tree in nested.items():
+        init.attributes[modules.attribute(path, name)] = _template(tree, name, init, modules, widths)
+    return init
+
+
+def _template(tree: Any, name: str, init: Init, modules: Modules, widths: Widths) -> Template:
+    if not isinstance(tree, dict):
+        return _constructor(tree, init, modules, widths)
+    if tree and all(k.isdigit() for k in tree):
+        return _list(tree, name, init, modules, widths)
+    from ..ir.text import identifier
+
+    return {identifier(k) or "unnamed": _template(v, k, init, modules, widths) for k, v in tree.items()}
+
+
+def _constructor(entry: Any, init: Init, modules: Modules, widths: Widths) -> str:
+    if entry.kind == "layer":
+        return _layer(entry.what, init, widths)
+    if entry.kind == "class":
+        return _instance(entry.what, init, modules)
+    param = entry.what
+    shape = [_size(param, axis, size, init) for axis, size in enumerate(param.tensor.shape)]
+    dtype = "" if param.tensor.dtype.value == "f32" else f", dtype=mx.{param.tensor.dtype.mlx}"
+    return f"mx.zeros(({', '.join(shape)}{',' if len(shape) == 1 else ''}){dtype})"
+
+
+def _size(param: Any, axis: int, size: int, init: Init) -> str:
+    if size == 1:
+        return "1"
+    module, _, attr = param.name.rpartition(".")
+    return _add(init, Slot(size, key(param, axis), f"param.{attr}.{axis}", module or attr))
+
+
+def _add(init: Init, slot: Slot) -> str:
+    init.slots.append(slot)
+    return token("i", len(init.slots) - 1)
+
+
+def _layer(region: Any, init: Init, widths: Widths) -> str:
+    """`nn.Linear(i0, i1, bias=False)`."""
+    node: Node = region.items[0]
+    marked = node.row.layer(_mark(node))  # type: ignore[misc]
+    assert marked is not None
+
+    def width(operand: int, axis: int) -> Text:
+        value = node.operands[operand]
+        assert isinstance(value, Value)
+        place = next((i for i, a in enumerate(marked.args) if getattr(a, "operand", None) == operand and a.axis == axis), -1)  # type: ignore[union-attr]
+        role = f"{marked.cls}.{place}"
+        return Text(_add(init, Slot(value.tensor.shape[axis], key(value, axis), role, region.path)))  # type: ignore[arg-type]
+
+    def scalar(value: Any, dtype: Any) -> Text:
+        if isinstance(value, SlotInt | SlotFloat):
+            element, role, literal, _ = value.slot  # type: ignore[misc]
+            plain = float(value) if isinstance(value, float) else int(value)
+            return Text(_add(init, Slot(plain, element, f"{marked.cls}.{role}", region.path, literal)))
+        return scalar_text(value, dtype)
+
+    def helper(name: str) -> str:
+        if name not in init.helpers:
+            init.helpers.append(name)
+        return name
+
+    printer = Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
+    args = [render_tree(a, printer).code for a in marked.args]
+    args += [f"{k}={render_tree(v, printer).code}" for k, v in marked.kwargs]
+    cls = helper(marked.cls.removeprefix("runtime.")) if marked.cls.startswith("runtime.") else marked.cls
+    return f"{cls}({', '.join(args)})"
+
+
+def _mark(node: Node) -> Node:
+    """The node with its numbers marked as slots: eps always a field, kernel sizes only where they differ."""
+    import copy
+
+    shadow = copy.copy(node)
+    shadow.attrs = {k: _marked(node, k, v) for k, v in node.attrs.items()}
+    return shadow
+
+
+def _marked(node: Node, name: str, value: Any) -> Any:
+    kind = node.row.attrs[name].kind
+    if isinstance(value, bool) or value is None or isinstance(value, Expr):
+        return value
+    if kind == "float":
+        return _slot(float(value), ((node, name), name, name != "eps", None))
+    if kind == "int":
+        return _slot(value, ((node, name), name, True, None))
+    if kind == "ints":
+        return tuple(_slot(v, ((node, name, i), name, True, None)) for i, v in enumerate(value))
+    return value
+
+
+def _slot(value: Any, slot: Any) -> Any:
+    marked: Any = SlotFloat(value) if isinstance(value, float) else SlotInt(value)
+    marked.slot = slot
+    return marked
+
+
+def _instance(path: str, init: Init, modules: Modules) -> str:
+    """`Block(args, dims=i3)`: what differs between instances of the class is an argument."""
+    group = modules.groups[path]
+    args = ["args"] if group.needs_args else []
+    for parameter in group.parameters:
+        value, element = parameter.of(path)
+        args.append(f"{parameter.name}={_add(init, Slot(value, element, parameter.role, path, parameter.literal))}")
+    return f"{token('c', group.index)}({', '.join(args)})"
+
+
+def _list(tree: dict[str, Any], name: str, init: Init, modules: Modules, widths: Widths) -> Template:
+    """A list: like elements share a template, and their slots are one."""
+    size = max(map(int, tree)) + 1
+    kinds: list[int] = []
+    templates: list[Any] = []
+    shapes: list[tuple[Any, list[Any]]] = []
+    for i in range(size):
+        start = len(init.slots)
+        template = _template(tree[str(i)], name, init, modules, widths) if str(i) in tree else "nn.Identity()"
+        shape = (_normal(template, start), [s.value for s in init.slots[start:]])
+        kind = next((k for k, s in enumerate(shapes) if s == shape), None)
+        if kind is None:
+            shapes.append(shape)
+            templates.append((template, start))
+            kinds.append(len(shapes) - 1)
+        else:
+            _join(init, start, templates[kind][1], widths)
+            del init.slots[start:]
+            kinds.append(kind)
+    count = Slot(size, (init.path, name, "count"), "count", f"{init.path}.{name}" if init.path else name)
+    init.slots.append(count)
+    return Repeat(kinds, [t for t, _ in templates], len(init.slots) - 1)
+
+
+def _normal(template: Template, start: int) -> Any:
+    """The template with its slots counted from 0."""
+    if isinstance(template, str):
+        return TOKEN.sub(lambda m: token(m[1], int(m[2]) - start) if m[1] == "i" else m[0], template)
+    if isinstance(template, dict):
+        return {k: _normal(v, start) for k, v in template.items()}
+    return (tuple(template.kinds), tuple(repr(_normal(t, start)) for t in template.templates), template.count - start)
+
+
+def _join(init: Init, start: int, first: int, widths: Widths) -> None:
+    """The slots from `start` on stand for the same widths as those from `first` on."""
+    for offset, slot in enumerate(init.slots[start:]):
+        widths.join(init.slots[first + offset].element, slot.element)
+
+
+def template_key(template: Template) -> Any:
+    """What two instances of one class must agree in; the length of a list of like elements is free."""
+    if isinstance(template, dict):
+        return tuple((k, template_key(v)) for k, v in template.items())
+    if isinstance(template, Repeat):
+        kinds = (0,) if set(template.kinds) == {0} else tuple(template.kinds)
+        return kinds, tuple(map(template_key, template.templates))
+    return template

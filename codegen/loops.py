@@ -1,0 +1,110 @@
+"""Calls of consecutive list elements that chain into each other become one loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..ir import Node
+from .regions import Region, relative
+
+if TYPE_CHECKING:
+    from .modules import Modules
+
+
+@dataclass(eq=False)
+class Loop:
+    """Calls of `container[start]`, `container[start + 1]` ... `carried` maps an input position to the output
+    of the call before that feeds it; all other inputs are the same values in every call."""
+
+    container: str
+    start: int
+    size: int
+    regions: list[Region]
+    carried: dict[int, int]
+
+    def access(self, modules: Modules, path: str) -> str:
+        """The list, or the part of it that is looped over."""
+        code = modules.access(path, self.container)
+        stop = self.start + len(self.regions)
+        if self.start == 0 and stop == self.size:
+            return code
+        return f"{code}[{self.start or ''}:{stop if stop < self.size else ''}]"
+
+
+def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> list[Any]:
+    """The region's items, with chains of like calls put together."""
+    steps: list[Any] = []
+    items = region.items
+    i = 0
+    while i < len(items):
+        run = _run(items, i, bodies, modules)
+        carried = _carried(run) if len(run) > 1 else None
+        while carried is None and len(run) > 2:
+            run = run[:-1]
+            carried = _carried(run)
+        if carried is None or len(run) < 2:
+            steps.append(items[i])
+            i += 1
+            continue
+        container, _, index = run[0].path.rpartition(".")
+        steps.append(Loop(container, int(index), modules.list_size(container), run, carried))
+        i += len(run)
+    return steps
+
+
+def _run(items: list[Node | Region], start: int, bodies: dict[Region, Any], modules: Modules) -> list[Region]:
+    """The longest run of adjacent calls of one class on consecutive elements of one list."""
+    first = items[start]
+    if not isinstance(first, Region) or first not in bodies:
+        return []
+    container, _, index = first.path.rpartition(".")
+    if not index.isdigit():
+        return []
+    run = [first]
+    for item in items[start + 1 :]:
+        here = f"{container}.{int(index) + len(run)}"
+        if not isinstance(item, Region) or item.path != here or modules.group(item) is not modules.group(first):
+            break
+        run.append(item)
+    return run
+
+
+def _carried(run: list[Region]) -> dict[int, int] | None:
+    """Which inputs are the outputs of the call before; None when the calls do not chain."""
+    inner = {v for r in run[:-1] for v in r.outputs}
+    carried: dict[int, int] = {}
+    for before, after in zip(run, run[1:], strict=False):
+        if len(after.inputs) != len(before.inputs) or len(after.outputs) != len(before.outputs):
+            return None
+        for i, (a, b) in enumerate(zip(before.inputs, after.inputs, strict=True)):
+            output = before.outputs.index(b) if b in before.outputs else None
+            if output is None and a is not b:
+                return None
+            if output is not None and carried.setdefault(i, output) != output:
+                return None
+    if any((run[k + 1].inputs[i] is not run[k].outputs[o]) for i, o in carried.items() for k in range(len(run) - 1)):
+        return None
+    used_elsewhere = _used_outside(run, inner)
+    if used_elsewhere or len(set(carried.values())) != len(carried):
+        return None
+    return carried if carried else None
+
+
+def _used_outside(run: list[Region], inner: set[Any]) -> bool:
+    """Whether a value made inside the chain is used by anything but the next call."""
+    parent = run[0].parent
+    assert parent is not None
+    own = set(run)
+    if inner & set(parent.outputs):
+        return True
+    for item in parent.items:
+        if item not in own:
+            values = item.values if isinstance(item, Node) else item.inputs
+            if inner.intersection(values):
+                return True
+    allowed = {v: after for before, after in zip(run, run[1:], strict=False) for v in before.outputs}
+    return any(v in allowed and allowed[v] is not r for r in run for v in r.inputs)
+
+
+__all__ = ["Loop", "find_loops", "relative"]

@@ -1,0 +1,286 @@
+"""Names: fields of ModelArgs and constructor arguments by role, classes and their variants, local variables.
+
+The tables are documented in docs/names.md. A name is never semantic: a size without a known role is called
+after the attribute and the parameter that it belongs to.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from ..ir import Graph, Value
+from ..ir.text import identifier
+from .widths import Widths, key
+
+# Field names by evidence: (pattern on "role", pattern on the attribute path's last name, field name).
+FIELD_ROLES: list[tuple[str, str, str]] = [
+    (r"nn\.Embedding\.0", r"pos|wpe", "max_position_embeddings"),
+    (r"nn\.Embedding\.0", r"type", "type_vocab_size"),
+    (r"nn\.Embedding\.0", r"tok|word|wte|shared|^emb|embed", "vocab_size"),
+    (r"nn\.Linear\.1", r"^lm_head$|^output_projection$", "vocab_size"),
+    (r"nn\.Linear\.1", r"gate_proj|up_proj|^fc1$|c_fc|^wi(_\d)?$|linear1$|intermediate|w1$", "intermediate_size"),
+    (r"nn\.Linear\.1", r"classifier|^head$|^heads?$|^fc$|score|logits", "num_labels"),
+    (r"nn\.(RMSNorm|LayerNorm)\.0", r"norm|ln|layer", "hidden_size"),
+    (r"nn\.Embedding\.1", r"", "embedding_size"),
+    (r"nn\.RMSNorm\.eps|operand", r"rms|RMS", "rms_norm_eps"),
+    (r"nn\.RMSNorm\.eps", r"", "rms_norm_eps"),
+    (r"(nn\.LayerNorm\.)?eps", r"", "layer_norm_eps"),
+    (r"nn\.BatchNorm\.eps", r"", "batch_norm_eps"),
+    (r"nn\.GroupNorm\.eps", r"", "group_norm_eps"),
+    (r"count", r"^(layers?|h|blocks?|encoder_layers|resblocks)$", "num_hidden_layers"),
+    (r"nn\.Conv\dd\.0", r"patch|proj|^conv1$|^conv_?1$|stem", "num_channels"),
+    (r"runtime\.(LSTM|GRU|RNN)\.1", r"", "rnn_hidden_size"),
+]  # fmt: skip
+
+# What a slot of a layer is called where no role is known: <attribute>_<this>.
+PARAMETER_ROLES: dict[str, str] = {
+    r"nn\.Linear\.0": "input_dims", r"nn\.Linear\.1": "output_dims",
+    r"nn\.Conv.*\.0": "in_channels", r"nn\.Conv.*\.1": "out_channels",
+    r"nn\.Embedding\.0": "num_embeddings", r"nn\.Embedding\.1": "dims",
+    r".*\.kernel(_size)?": "kernel_size", r".*\.eps": "eps", r"count": "count", r".*Norm\.0": "dims",
+    r".*\.(stride|padding|dilation|groups)": r"\1", r"param\.(\w+)\.\d": r"\1_size", r"shape": "size",
+}  # fmt: skip
+
+ROLE_OF_OP: dict[str, str] = {
+    "softmax": "weights", "matmul": "scores", "attention": "attn_output", "embedding": "embeddings", "arange": "positions",
+    "equal": "mask", "not_equal": "mask", "less": "mask", "less_equal": "mask", "greater": "mask",
+    "greater_equal": "mask", "bitwise_and": "mask", "invert": "mask", "cumsum": "positions", "argmax": "indices",
+    "linear": "out", "layer_norm": "normed", "rms_norm": "normed", "concatenate": "joined", "split": "part",
+    "cos": "cos", "sin": "sin", "mean": "mean", "sum": "total", "sigmoid": "gate", "conv1d": "out", "conv2d": "out",
+}  # fmt: skip
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def last_name(path: str) -> str:
+    """The last component of a path that is no number."""
+    return next((p for p in reversed(path.split(".")) if not p.isdigit()), "")
+
+
+def safe(name: str, default: str = "x") -> str:
+    """A usable Python identifier."""
+    name = identifier(name) or default
+    return name + "_" if keyword.iskeyword(name) or name in ("mx", "nn", "self", "args", "json") else name
+
+
+def _parameter_word(role: str) -> str:
+    for pattern, word in PARAMETER_ROLES.items():
+        match = re.fullmatch(pattern, role)
+        if match:
+            return match.expand(word)
+    return identifier(role.rpartition(".")[2]) or "value"
+
+
+def parameter_name(slot: Any, taken: Sequence[str]) -> str:
+    """The name of a constructor argument: by role, else by attribute and parameter."""
+    word = _parameter_word(slot.role)
+    attr = safe(last_name(slot.attr), "part")
+    candidates = [word, f"{attr}_{word}"] if word in ("stride", "groups", "dilation", "padding", "kernel_size") else []
+    if slot.role == "count":
+        candidates.append(f"num_{attr}")
+    candidates.append(f"{attr}_{word}")
+    name = next((c for c in candidates if c not in taken), candidates[-1])
+    while name in taken:
+        name = f"inner_{name}"
+    return safe(name)
+
+
+# ---- fields of ModelArgs
+
+
+def head_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
+    """Head counts and sizes, as attention and the reshapes before it show them."""
+    roles: dict[Any, str] = {}
+    for node in graph.nodes:
+        if node.op == "attention":
+            q, k = node.values[:2]
+            roles.setdefault(widths.find(key(q, -1)), "head_dim")
+            roles.setdefault(widths.find(key(q, 1)), "num_attention_heads")
+            roles.setdefault(widths.find(key(k, 1)), "num_key_value_heads")
+    for node in graph.nodes:
+        if node.op == "reshape" and node.out.tensor.rank == 4 and _splits_last(node):
+            heads, size = widths.find(key(node.out, 2)), widths.find(key(node.out, 3))
+            if size in roles and roles[size] == "head_dim":
+                roles.setdefault(heads, "num_attention_heads" if "num_attention_heads" not in roles.values() else "num_key_value_heads")
+    return roles
+
+
+def _splits_last(node: Any) -> bool:
+    before, after = node.values[0].tensor.shape, node.out.tensor.shape
+    return len(before) == 3 and before[:2] == after[:2] and all(isinstance(d, int) for d in after[2:])
+
+
+class Fields:
+    """Fields of ModelArgs: one for each width or scalar that classes read."""
+
+    def __init__(self, widths: Widths, heads: dict[Any, str]):
+        self.widths = widths
+        self.heads = {widths.find(e): name for e, name in heads.items()}
+        self.evidence: dict[Any, list[tuple[str, str]]] = {}
+        self.values: dict[Any, Any] = {}
+        self.names: dict[Any, str] = {}
+
+    def note(self, element: Any, value: Any, role: str, attr: str) -> None:
+        """A slot reads this element."""
+        root = self.widths.find(element)
+        self.evidence.setdefault(root, []).append((role, attr))
+        self.values[root] = value
+
+    def product(self, root: Any) -> list[Any] | None:
+        """The parts of a size that is heads times head size, where it has no role of its own."""
+        parts = self.widths.product(root)
+        roots = [self.widths.find(p) for p in parts or ()]
+        if len(roots) == 2 and all(r in self.heads for r in roots) and not self._role(root):
+            return roots
+        return None
+
+    def _role(self, root: Any) -> str | None:
+        if root in self.heads:
+            return self.heads[root]
+        for role, attr, name in FIELD_ROLES:
+            for found_role, found_attr in self.evidence.get(root, ()):
+                if re.fullmatch(role, found_role) and re.search(attr, last_name(found_attr)):
+                    return name
+        return None
+
+    def assign(self) -> None:
+        """Name every noted element. Elements of one role and value share a field; others are told apart by path."""
+        wanted: dict[str, list[Any]] = {}
+        for root in self.values:
+            if self.product(root) is None:
+                wanted.setdefault(self._role(root) or self._plain(root), []).append(root)
+        for name, roots in wanted.items():
+            by_value: dict[Any, list[Any]] = {}
+            for root in roots:
+                by_value.setdefault(self.values[root], []).append(root)
+            groups = list(by_value.values())
+            for group, field_name in zip(groups, self._told_apart(name, groups), strict=True):
+                for root in group:
+                    self.names[root] = field_name
+
+    def _plain(self, root: Any) -> str:
+        role, attr = self.evidence[root][0]
+        name = safe(last_name(attr), "model")
+        return f"num_{name}" if role == "count" else f"{name}_{_parameter_word(role)}"
+
+    def _told_apart(self, name: str, groups: list[list[Any]]) -> list[str]:
+        name = f"{name}_" if name in ("model_type", "quantization") else name
+        if len(groups) == 1:
+            return [self._free(name)]
+        paths = [self.evidence[g[0]][0][1].split(".") if g[0] in self.evidence else [""] for g in groups]
+        for depth in range(max(map(len, paths))):
+            parts = [p[depth] if depth < len(p) else "" for p in paths]
+            if len(set(parts)) == len(parts):
+                break
+        else:
+            parts = ["_".join(p) for p in paths]
+        out = []
+        for part in parts:
+            part = part if not part.isdigit() else f"part_{part}"
+            prefixed = f"{safe(part)}_{name}" if part and not name.startswith(part) else name
+            out.append(self._free(prefixed, out))
+        return out
+
+    def _free(self, name: str, also: Sequence[str] = ()) -> str:
+        while name in self.names.values() or name in also:
+            name = f"{name}_" if name.endswith("_") else f"other_{name}"
+        return name
+
+
+# ---- classes
+
+
+def camel(text: str) -> str:
+    return "".join(w[:1].upper() + w[1:] for w in re.split(r"[\W_]+", text, flags=re.ASCII) if w)
+
+
+_ORDINALS = ["First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"]
+
+
+def class_names(groups: Iterable[Any], reserved: Sequence[str]) -> None:
+    """Name all groups: their source class, with a distinguishing word where a class has several bodies."""
+    by_cls: dict[str, list[Any]] = {}
+    for group in groups:
+        by_cls.setdefault("Model" if "" in group.paths else safe(camel_class(group.cls), "Part"), []).append(group)
+    taken = set(reserved)
+    for cls, same in by_cls.items():
+        for group, prefix in zip(same, _prefixes(same, cls), strict=True):
+            name = f"{prefix}{cls}"
+            while name in taken:
+                name = f"Inner{name}"
+            taken.add(name)
+            group.name = name
+
+
+def camel_class(cls: str) -> str:
+    name = identifier(cls.rpartition(".")[2])
+    return name[:1].upper() + name[1:]
+
+
+def _prefixes(groups: list[Any], cls: str) -> list[str]:
+    if len(groups) == 1:
+        return [""]
+    features = [_features(g, cls) for g in groups]
+    count = len(features[0])
+    for size in range(1, count + 1):
+        for chosen in combinations(range(count), size):
+            picked = [tuple(f[i] for i in chosen) for f in features]
+            if len(set(picked)) == len(picked) and all(any(p) for p in picked[1:]):
+                return ["".join(dict.fromkeys(p)) for p in picked]
+    return ["" if i == 0 else _ORDINALS[min(i, 9)] * (1 + i // 10) for i in range(len(groups))]
+
+
+def _features(group: Any, cls: str) -> tuple[str, ...]:
+    """Words that may tell the group from others: attribute, place in the list, enclosing modules."""
+    attributes = {last_name(p) for p in group.paths}
+    attr = _without_tail(camel(attributes.pop()), cls) if len(attributes) == 1 else ""
+    indices = {int(m[-1]) for p in group.paths if (m := re.findall(r"\.(\d+)(?=\.|$)", p))}
+    place = "First" if indices == {0} else "Even" if indices and all(i % 2 == 0 for i in indices) and len(indices) > 1 else "Odd" if indices and all(i % 2 for i in indices) and len(indices) > 1 else ""
+    outer = [{p.split(".")[d] for p in group.paths if len(p.split(".")) > d and not p.split(".")[d].isdigit()} for d in range(3)]
+    return (attr, place, *(camel(o.pop()) if len(o) == 1 else "" for o in outer))
+
+
+def _without_tail(attr: str, cls: str) -> str:
+    a, c = _WORDS.findall(attr), _WORDS.findall(cls)
+    while a and c and a[-1].lower() == c[-1].lower():
+        a.pop()
+        c.pop()
+    return "".join(a)
+
+
+# ---- local variables
+
+
+def role_of(value: Value) -> list[str]:
+    """Names by what computes the value."""
+    if value.node is None:
+        return []
+    if value.node.op in ("reshape", "transpose", "expand_dims", "squeeze", "cast", "slice", "broadcast_to"):
+        first = next(iter(value.node.values), None)
+        return [first.hint] if first is not None and first.hint else []
+    return [ROLE_OF_OP[value.node.op]] if value.node.op in ROLE_OF_OP else []
+
+
+_FALLBACKS = ("h", "out", "hidden", "y", "z", "r", "t", "u", "part", "term", "state", "inner", "rest")
+
+
+def local_names(locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], reserved: set[str]) -> list[str]:
+    """A name for every local: its best hint that no other living local holds. `spans` gives first and last line."""
+    names: list[str] = [""] * len(locals_)
+    order = sorted(range(len(locals_)), key=lambda i: (spans[i][0], i))
+    for i in order:
+        held = {names[j] for j in range(len(locals_)) if names[j] and _overlap(spans[i], spans[j])} | reserved
+        hints = [safe(h) for h in locals_[i].hints if h and not h.isdigit()]
+        candidates = [*hints, *_FALLBACKS, *(f"{h}_{f}" for h in hints for f in _FALLBACKS)]
+        candidates += [f"{a}_{b}" for a in _FALLBACKS for b in _FALLBACKS]
+        names[i] = next((c for c in candidates if c not in held), f"local_{'i' * (i + 1)}")
+    return names
+
+
+def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two locals live at once; one may take over on the line where the other is read last."""
+    return not (a[1] <= b[0] or b[1] <= a[0]) or a[0] == b[0]

@@ -1,0 +1,224 @@
+"""Regions: the graph's nodes as a tree of module calls, each with its inputs and outputs.
+
+A region becomes a class (or a layer of `mlx.nn`). A scope that cannot be one, because its nodes cannot run
+as one call, because it reads weights of another module, or because it is only a container, is dissolved:
+its items join the enclosing region. `Plan.log` says why.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..ir import Graph, Node, Param, Scope, Value
+from ..ir.tree import Layer
+
+SMALL = 2  # a module without weights and with at most this many ops is written in place
+
+
+@dataclass(eq=False)
+class Region:
+    """One call of a module: its items in order, the values that enter and leave it."""
+
+    scope: Scope
+    parent: Region | None = None
+    items: list[Node | Region] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    layer: Layer | None = None
+
+    @property
+    def path(self) -> str:
+        return self.scope.path
+
+    @property
+    def children(self) -> list[Region]:
+        return [i for i in self.items if isinstance(i, Region)]
+
+    def nodes(self) -> Iterator[Node]:
+        for item in self.items:
+            if isinstance(item, Node):
+                yield item
+            else:
+                yield from item.nodes()
+
+    def walk(self) -> Iterator[Region]:
+        """This region and all below it, the deepest first."""
+        for child in self.children:
+            yield from child.walk()
+        yield self
+
+
+@dataclass
+class Plan:
+    """The region tree of a graph and what was dissolved on the way."""
+
+    graph: Graph
+    root: Region
+    log: list[str] = field(default_factory=list)
+
+
+def under(path: str, name: str) -> bool:
+    """Whether the dotted name lies below the module path."""
+    return not path or name.startswith(path + ".")
+
+
+def relative(path: str, name: str) -> str:
+    return name[len(path) + 1 :] if path else name
+
+
+def build_regions(graph: Graph) -> Plan:
+    """The region tree, with everything dissolved that cannot be a class of its own."""
+    plan = Plan(graph, _nest(graph))
+    _dissolve_where(plan, _is_container, "only holds other modules by number")
+    _dissolve_where(plan, _is_small, "is one or two ops without weights")
+    for _ in range(len(list(plan.root.walk())) + 1):
+        if not (_dissolve_foreign(plan) or _order(plan)):
+            break
+    _link(plan)
+    for region in plan.root.walk():
+        region.layer = _layer_of(region)
+    return plan
+
+
+def _nest(graph: Graph) -> Region:
+    """Regions by scope, items in graph order."""
+    root = Region(graph.root)
+    regions = {graph.root: root}
+    for node in graph.nodes:
+        for scope in node.scope.chain()[1:]:
+            if scope not in regions:
+                assert scope.parent is not None
+                parent = regions[scope.parent]
+                regions[scope] = Region(scope, parent)
+                parent.items.append(regions[scope])
+        regions[node.scope].items.append(node)
+    return root
+
+
+def _params(region: Region) -> list[Param]:
+    found = {v: None for n in region.nodes() for v in n.values if isinstance(v, Param)}
+    return list(found)
+
+
+def _is_container(region: Region) -> bool:
+    """Attributes named by number are no Python attributes: such a module is a list of its caller."""
+    names = [relative(region.path, c.path) for c in region.children]
+    names += [relative(region.path, p.name) for p in _params(region) if under(region.path, p.name)]
+    return any(name.split(".")[0].isdigit() for name in names)
+
+
+def _is_small(region: Region) -> bool:
+    return not region.children and len(region.items) <= SMALL and not _params(region)
+
+
+def _dissolve_where(plan: Plan, test, why: str) -> None:
+    for region in list(plan.root.walk()):
+        if region.parent and test(region):
+            _dissolve(plan, region, why)
+
+
+def _dissolve(plan: Plan, region: Region, why: str) -> None:
+    parent = region.parent
+    assert parent is not None
+    at = parent.items.index(region)
+    for child in region.children:
+        child.parent = parent
+    parent.items[at : at + 1] = region.items
+    plan.log.append(f"{region.path} ({region.scope.cls}) is written in its caller: it {why}")
+
+
+def _dissolve_foreign(plan: Plan) -> bool:
+    """A region of one op that reads another module's weight belongs where both are in reach."""
+    for region in list(plan.root.walk()):
+        if region.parent and len(region.items) == 1 and not region.children:
+            foreign = [p.name for p in _params(region) if not under(region.path, p.name)]
+            if foreign:
+                _dissolve(plan, region, f"reads {foreign[0]} of another module")
+                return True
+    return False
+
+
+def _order(plan: Plan) -> bool:
+    """Sort every region's items by their dependencies; dissolve a region that is in a cycle."""
+    for region in plan.root.walk():
+        stuck = _sort_items(region)
+        if stuck:
+            _dissolve(plan, stuck, "cannot run as one call: values leave it and come back")
+            return True
+    return False
+
+
+def _sort_items(region: Region) -> Region | None:
+    """Stable topological order of the items; a region of a cycle if there is one."""
+    owner = {v: i for i, item in enumerate(region.items) for v in _defined(item)}
+    needs = [
+        {owner[v] for v in _used(item) if v in owner} - {i} for i, item in enumerate(region.items)
+    ]
+    dependents: dict[int, list[int]] = {}
+    for i, before in enumerate(needs):
+        for j in before:
+            dependents.setdefault(j, []).append(i)
+    missing = [len(before) for before in needs]
+    ready = [i for i, count in enumerate(missing) if count == 0]
+    order: list[int] = []
+    while ready:
+        i = heapq.heappop(ready)
+        order.append(i)
+        for j in dependents.get(i, ()):
+            missing[j] -= 1
+            if missing[j] == 0:
+                heapq.heappush(ready, j)
+    if len(order) < len(region.items):
+        return next(r for i, r in enumerate(region.items) if missing[i] and isinstance(r, Region))
+    region.items = [region.items[i] for i in order]
+    return None
+
+
+def _defined(item: Node | Region) -> list[Value]:
+    return item.results if isinstance(item, Node) else [v for n in item.nodes() for v in n.results]
+
+
+def _used(item: Node | Region) -> list[Value]:
+    nodes = [item] if isinstance(item, Node) else item.nodes()
+    return [v for n in nodes for v in n.values]
+
+
+def _link(plan: Plan) -> None:
+    """Inputs and outputs of every region, inputs in the callee's own order where it is known."""
+    uses = plan.graph.uses()
+    leaving = set(plan.graph.outputs)
+    for region in plan.root.walk():
+        inside = set(region.nodes())
+        defined = {v for n in inside for v in n.results}
+        entering: dict[Value, None] = {v: None for v in region.scope.names}
+        used: dict[Value, None] = {}
+        for node in region.nodes():
+            for value in node.values:
+                own = isinstance(value, Param) and under(region.path, value.name)
+                if value not in defined and not own:
+                    used[value] = None
+        region.inputs = [v for v in entering if v in used] + [v for v in used if v not in entering]
+        region.outputs = [
+            v
+            for n in region.nodes()
+            for v in n.results
+            if v in leaving or any(user not in inside for user, _ in uses.get(v, ()))
+        ]
+    plan.root.inputs = list(plan.graph.inputs)
+    plan.root.outputs = list(plan.graph.outputs)
+
+
+def _layer_of(region: Region) -> Layer | None:
+    """The `mlx.nn` layer that the region is: one network op on its own weights under their usual names."""
+    if region.parent is None or len(region.items) != 1 or not isinstance(region.items[0], Node):
+        return None
+    node = region.items[0]
+    layer = node.row.layer(node) if node.row.layer else None
+    if layer is None:
+        return None
+    names = {i: node.operands[i].name for i, _ in layer.params if isinstance(node.operands[i], Param)}  # type: ignore[union-attr]
+    wanted = {i: f"{region.path}.{attr}" for i, attr in layer.params}
+    others = [o for i, o in enumerate(node.operands) if i not in wanted]
+    return layer if names == wanted and not any(isinstance(o, Param) for o in others) else None

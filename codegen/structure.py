@@ -1,0 +1,188 @@
+"""Classes: module calls with the same constructor and the same body become one class.
+
+Bodies are compared as text over tokens, so that a merge is exact by construction. Numbers that differ
+between instances become constructor arguments; those that agree become fields of ModelArgs, or stay literals.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir import Graph
+from .body import Body, BodyBuilder, Slot
+from .init import Init, build_init, template_key
+from .modules import Modules
+from .names import parameter_name
+from .regions import Plan, _dissolve, _link, _order, build_regions
+from .widths import Widths, find_widths
+
+
+@dataclass
+class Parameter:
+    """A constructor argument: one number that instances have differently."""
+
+    name: str
+    role: str
+    literal: bool
+    values: dict[str, tuple[Any, Any]]  # path -> (value, element)
+
+    def of(self, path: str) -> tuple[Any, Any]:
+        return self.values[path]
+
+
+@dataclass
+class Group:
+    """A class: its instances by path, and what each slot is: ("literal", v), ("field", element), ("param", name)
+    or ("derived", kind, element)."""
+
+    index: int
+    cls: str
+    paths: list[str]
+    inits: list[Init]
+    bodies: list[Body]
+    name: str = ""
+    parameters: list[Parameter] = field(default_factory=list)
+    init_slots: list[tuple[Any, ...]] = field(default_factory=list)
+    body_slots: list[tuple[Any, ...]] = field(default_factory=list)
+    needs_args: bool = False
+
+
+@dataclass
+class Structure:
+    """All classes of a graph in the order in which they are written."""
+
+    plan: Plan
+    modules: Modules
+    widths: Widths
+    groups: list[Group]
+    log: list[str]
+
+
+def recover(graph: Graph) -> Structure:
+    """Classes of a graph."""
+    plan = build_regions(graph)
+    while True:
+        structure, conflict = _try(graph, plan)
+        if conflict is None:
+            return structure
+        _dissolve(plan, conflict, "is called again with another body than the first time")
+        _order(plan)
+        _link(plan)
+
+
+def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
+    widths = find_widths(graph)
+    modules = Modules(plan)
+    structure = Structure(plan, modules, widths, [], list(plan.log))
+    bodies: dict[Any, Body] = {}
+    for paths in _by_height(modules):
+        built = []
+        for path in paths:
+            init = build_init(path, modules, widths)
+            own = [_body(r, graph, widths, modules, bodies) for r in modules.classes[path]]
+            for region, body in zip(modules.classes[path][1:], own[1:], strict=True):
+                if body.text() != own[0].text():
+                    return structure, region
+            bodies.update(zip(modules.classes[path], own, strict=True))
+            built.append((path, init, own[0]))
+        _group(built, structure)
+    return structure, None
+
+
+def _body(region: Any, graph: Graph, widths: Widths, modules: Modules, bodies: dict[Any, Body]) -> Body:
+    root = region.parent is None
+    builder = BodyBuilder(region, widths, modules, bodies, root)
+    return builder.build(graph.arguments if root else None, graph.result)
+
+
+def _by_height(modules: Modules) -> list[list[str]]:
+    """Class paths by how deep classes nest below them."""
+    heights: dict[str, int] = {}
+
+    def height(path: str) -> int:
+        if path not in heights:
+            heights[path] = 1 + max((height(c) for c in modules.class_children(path)), default=0)
+        return heights[path]
+
+    levels: dict[int, list[str]] = {}
+    for path in modules.classes:
+        levels.setdefault(height(path), []).append(path)
+    return [levels[h] for h in sorted(levels)]
+
+
+def _group(built: list[tuple[str, Init, Body]], structure: Structure) -> None:
+    """Put like instances together; say why instances of one source class did not merge."""
+    groups: dict[Any, list[tuple[str, Init, Body]]] = {}
+    for path, init, body in built:
+        cls = body.region.scope.cls
+        attributes = tuple((k, template_key(v)) for k, v in init.attributes.items())
+        groups.setdefault((cls, repr(attributes), body.text()), []).append((path, init, body))
+    for (cls, attributes, text), members in groups.items():
+        paths = [p for p, _, _ in members]
+        group = Group(len(structure.groups), cls, paths, [i for _, i, _ in members], [b for _, _, b in members])
+        _resolve(group, structure)
+        structure.groups.append(group)
+        for path in paths:
+            structure.modules.groups[path] = group
+        if len(paths) > 1:
+            structure.log.append(f"{cls}: {len(paths)} instances are one class ({paths[0]} ... {paths[-1]})")
+        other = next(((a, t, m) for (c, a, t), m in groups.items() if c == cls and (a, t) != (attributes, text)), None)
+        if other and other[2][0][0] != paths[0]:
+            why = "their constructors differ" if other[0] != attributes else _difference(text, other[1])
+            structure.log.append(f"{cls}: {paths[0]} and {other[2][0][0]} are different classes: {why}")
+
+
+def _difference(a: str, b: str) -> str:
+    lines = zip(a.splitlines() + [""] * 99, b.splitlines() + [""] * 99, strict=False)
+    left, right = next(((x, y) for x, y in lines if x != y), ("", ""))
+    clean = re.compile("\ue000[a-z]|\ue001")
+    return f"{clean.sub('', left).strip()!r} against {clean.sub('', right).strip()!r}"
+
+
+def _resolve(group: Group, structure: Structure) -> None:
+    """Decide for every slot whether it is a literal, a field, derived from one, or a constructor argument."""
+    known: dict[tuple[Any, ...], Parameter] = {}
+    for kind, holders in (("i", group.inits), ("s", group.bodies)):
+        columns = zip(*(h.slots for h in holders), strict=True)
+        resolved = [_resolve_slot(group, list(column), structure.widths, known) for column in columns]
+        if kind == "i":
+            group.init_slots = resolved
+        else:
+            group.body_slots = resolved
+    children = {int(m) for t in group.inits[0].attributes.values() for m in re.findall("\ue000c(\\d+)\ue001", repr_template(t))}
+    group.needs_args = any(s[0] in ("field", "derived") for s in group.init_slots + group.body_slots) or any(
+        structure.groups[c].needs_args for c in children
+    )
+
+
+def repr_template(template: Any) -> str:
+    """All text of a template, for searching."""
+    if isinstance(template, str):
+        return template
+    if isinstance(template, dict):
+        return "".join(map(repr_template, template.values()))
+    return "".join(map(repr_template, template.templates))
+
+
+def _resolve_slot(group: Group, column: list[Slot], widths: Widths, known: dict[tuple[Any, ...], Parameter]) -> tuple[Any, ...]:
+    first = column[0]
+    if any(s.value != first.value for s in column):
+        vector = tuple((s.value, widths.find(s.element)) for s in column)
+        if vector not in known:
+            name = parameter_name(first, [p.name for p in group.parameters])
+            literal = all(s.literal for s in column)
+            values = {p: (s.value, s.element) for p, s in zip(group.paths, column, strict=True)}
+            known[vector] = Parameter(name, first.role, literal, values)
+            group.parameters.append(known[vector])
+        return ("param", known[vector].name)
+    if first.derived and all(s.derived and s.derived[0] == first.derived[0] for s in column):
+        for slot in column[1:]:
+            widths.join(first.derived[1], slot.derived[1])  # type: ignore[index]
+        return ("derived", *first.derived)
+    if first.literal:
+        return ("literal", first.value)
+    for slot in column[1:]:
+        widths.join(first.element, slot.element)
+    return ("field", first.element)

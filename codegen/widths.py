@@ -1,0 +1,159 @@
+"""Which constant sizes are one and the same width, found by following the data.
+
+The hidden size of a residual stream is the size of the embedding, of every norm and of one side of many
+linears because values flow from one to the other, not because the numbers are equal. Sizes are joined where
+an op ties them; a reshape that splits an axis records that the whole is a product of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from ..ir import Graph, Node, Param, Value
+
+Element = Hashable  # (value, axis), or any other key that a slot stands for
+
+
+class Widths:
+    """Union-find over sizes. `find` gives the representative of a size's class."""
+
+    def __init__(self) -> None:
+        self._up: dict[Element, Element] = {}
+        self.factors: dict[Element, tuple[Element, ...]] = {}
+
+    def find(self, element: Element) -> Element:
+        root = element
+        while self._up.get(root, root) is not root:
+            root = self._up[root]
+        while self._up.get(element, element) is not root:
+            self._up[element], element = root, self._up[element]
+        return root
+
+    def join(self, a: Element, b: Element) -> None:
+        a, b = self.find(a), self.find(b)
+        if a is not b:
+            self._up[b] = a
+
+    def product(self, element: Element) -> tuple[Element, ...] | None:
+        """The parts whose product the size is, where a reshape split it."""
+        root = self.find(element)
+        for whole, parts in self.factors.items():
+            if self.find(whole) is root:
+                return parts
+        return None
+
+
+def find_widths(graph: Graph) -> Widths:
+    """Widths of all values and parameters of a graph."""
+    widths = Widths()
+    for node in graph.nodes:
+        for (a, i), (b, j) in _ties(node):
+            if _size(a, i) == _size(b, j) and isinstance(_size(a, i), int) and _size(a, i) != 1:
+                widths.join(key(a, i), key(b, j))
+        if node.op == "reshape":
+            _split(node, widths)
+    return widths
+
+
+def key(value: Value, axis: int) -> Element:
+    return (value.name if isinstance(value, Param) else value, axis % value.tensor.rank)
+
+
+def _size(value: Value, axis: int) -> Any:
+    shape = value.tensor.shape
+    return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+
+Tie = tuple[tuple[Value, int], tuple[Value, int]]
+
+
+def _ties(node: Node) -> Iterator[Tie]:
+    """Pairs of axes that the op makes one size. Ops without an entry tie their first operand's axes."""
+    out, values = node.out, node.values
+    operands = dict(zip(node.row.operand_names, node.operands, strict=False))
+    match node.op:
+        case "linear":
+            x, w, b = (operands.get(k) for k in ("x", "weight", "bias"))
+            yield from _aligned(x, out, skip_last=True)
+            yield (x, -1), (w, 1)
+            yield (out, -1), (w, 0)
+            if isinstance(b, Value):
+                yield (out, -1), (b, 0)
+        case "embedding":
+            yield (out, -1), (values[0], 1)
+        case "matmul":
+            a, b = values
+            if min(a.tensor.rank, b.tensor.rank) >= 2:
+                yield from (((a, -1), (b, -2)), ((out, -2), (a, -2)), ((out, -1), (b, -1)))
+        case "attention":
+            q, k, v = values[:3]
+            yield from (((out, -1), (v, -1)), ((q, -1), (k, -1)), ((k, 1), (v, 1)), ((out, 1), (q, 1)))
+        case "transpose":
+            yield from (((out, i), (values[0], a)) for i, a in enumerate(node["axes"]))
+        case "reshape":
+            yield from _reshape_ties(node)
+        case "concatenate" | "stack" | "split" | "slice" | "pad" | "select" | "expand_dims" | "squeeze":
+            yield from _kept_axes(node)
+        case name if name.startswith("conv"):
+            w = values[1]
+            yield (out, -1), (w, 0)
+            yield (values[0], -1), (w, -1)
+            for bias in values[2:]:
+                yield (out, -1), (bias, 0)
+        case _:
+            for value in values:
+                if node.row.elementwise or value.tensor.rank == out.tensor.rank or value.tensor.rank == 1:
+                    yield from _aligned(value, out)
+
+
+def _aligned(value: Any, out: Value, skip_last: bool = False) -> Iterator[Tie]:
+    for back in range(2 if skip_last else 1, min(value.tensor.rank, out.tensor.rank) + 1):
+        yield (value, -back), (out, -back)
+
+
+def _kept_axes(node: Node) -> Iterator[Tie]:
+    """Axes that pass through ops which change one axis."""
+    for value in node.values:
+        for out in node.results:
+            before, after = list(value.tensor.shape), list(out.tensor.shape)
+            i = j = 0
+            while i < len(before) and j < len(after):
+                if before[i] == after[j]:
+                    yield (value, i), (out, j)
+                    i, j = i + 1, j + 1
+                elif len(before) == len(after):
+                    i, j = i + 1, j + 1
+                elif len(before) > len(after):
+                    i += 1
+                else:
+                    j += 1
+
+
+def _reshape_ties(node: Node) -> Iterator[Tie]:
+    x, out = node.values[0], node.out
+    front = _common(x.tensor.shape, out.tensor.shape)
+    back = _common(x.tensor.shape[front:][::-1], out.tensor.shape[front:][::-1])
+    yield from (((x, i), (out, i)) for i in range(front))
+    yield from (((x, -i), (out, -i)) for i in range(1, back + 1))
+
+
+def _common(a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
+    count = 0
+    for left, right in zip(a, b, strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _split(node: Node, widths: Widths) -> None:
+    """Record that one axis is the product of several, on either side of the reshape."""
+    x, out = node.values[0], node.out
+    for whole, parts in ((x, out), (out, x)):
+        a, b = whole.tensor.shape, parts.tensor.shape
+        front = _common(a, b)
+        back = _common(a[front:][::-1], b[front:][::-1])
+        middle = list(range(front, len(b) - back))
+        if len(a) - front - back == 1 and len(middle) > 1 and all(isinstance(b[i], int) and b[i] != 1 for i in middle):
+            widths.factors.setdefault(key(whole, front), tuple(key(parts, i) for i in middle))
