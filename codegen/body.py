@@ -21,6 +21,7 @@ from ..ir.graph import leaves, map_structure
 from ..ir.types import DType
 from .loops import Loop, find_loops
 from .modules import Modules
+from .names import role_of
 from .regions import Region, relative, under
 from .render import ATOM, PRODUCT, SUM, Printer, Text, render_tree, scalar_text
 from .widths import Widths, key
@@ -94,12 +95,15 @@ class Body:
 class BodyBuilder:
     """Prints the items of a region."""
 
-    def __init__(self, region: Region, widths: Widths, modules: Modules, bodies: dict[Region, Body], root: bool):
+    def __init__(
+        self, region: Region, widths: Widths, modules: Modules, bodies: dict[Region, Body], roles: dict[Value, str]
+    ):
         self.region, self.widths, self.modules, self.bodies = region, widths, modules, bodies
         self.body = Body(region)
         self.ids: dict[Value, int] = {}
         self.pending: dict[Value, Text] = {}
-        self.root = root
+        self.root = region.parent is None
+        self.roles = roles
         self._dim_ids: dict[Sym | Atom, Expr] = {}
 
     # ---- inputs and dims
@@ -150,7 +154,8 @@ class BodyBuilder:
     def _local(self, value: Value, *hints: str) -> int:
         if value not in self.ids:
             own = value.hint if not isinstance(value, Param) else value.name.replace(".", "_")
-            self.ids[value] = self._new_local(*hints, own)
+            proved = self.roles.get(value, "") if value not in self.region.inputs else ""
+            self.ids[value] = self._new_local(proved, *hints, own, *role_of(value))
             self.body.locals[self.ids[value]].rank = value.tensor.rank
         return self.ids[value]
 
@@ -245,8 +250,11 @@ class BodyBuilder:
             return True
         if user in self.looped:
             return False
-        if not value.hint:
+        if not value.hint and value not in self.roles:
             return True
+        if value in self.roles:
+            used = user.results if isinstance(user, Node) else ()
+            return any(self.roles.get(v) == self.roles[value] for v in used)
         after = user.results if isinstance(user, Node) else user.outputs
         return any(v.hint == value.hint for v in after) and len(after) == 1
 

@@ -26,8 +26,7 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
     (r"nn\.Linear\.1", r"classifier|^head$|^heads?$|^fc$|score|logits", "num_labels"),
     (r"nn\.(RMSNorm|LayerNorm)\.0", r"norm|ln|layer", "hidden_size"),
     (r"nn\.Embedding\.1", r"", "embedding_size"),
-    (r"nn\.RMSNorm\.eps|operand", r"rms|RMS", "rms_norm_eps"),
-    (r"nn\.RMSNorm\.eps", r"", "rms_norm_eps"),
+        (r"nn\.RMSNorm\.eps", r"", "rms_norm_eps"),
     (r"(nn\.LayerNorm\.)?eps", r"", "layer_norm_eps"),
     (r"nn\.BatchNorm\.eps", r"", "batch_norm_eps"),
     (r"nn\.GroupNorm\.eps", r"", "group_norm_eps"),
@@ -92,33 +91,92 @@ def parameter_name(slot: Any, taken: Sequence[str]) -> str:
 # ---- fields of ModelArgs
 
 
-def head_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
-    """Head counts and sizes, as attention and the reshapes before it show them."""
+def width_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
+    """Roles of widths that attention shows: head counts and sizes."""
     roles: dict[Any, str] = {}
     for node in graph.nodes:
         if node.op == "attention":
-            q, k = node.values[:2]
-            roles.setdefault(widths.find(key(q, -1)), "head_dim")
-            roles.setdefault(widths.find(key(q, 1)), "num_attention_heads")
-            roles.setdefault(widths.find(key(k, 1)), "num_key_value_heads")
+            _attention_roles(node, widths, roles)
     for node in graph.nodes:
         if node.op == "reshape" and node.out.tensor.rank == 4 and _splits_last(node):
             heads, size = widths.find(key(node.out, 2)), widths.find(key(node.out, 3))
-            if size in roles and roles[size] == "head_dim":
-                roles.setdefault(heads, "num_attention_heads" if "num_attention_heads" not in roles.values() else "num_key_value_heads")
+            if roles.get(size) == "head_dim":
+                known = "num_attention_heads" in roles.values()
+                roles.setdefault(heads, "num_key_value_heads" if known else "num_attention_heads")
     return roles
+
+
+def _attention_roles(node: Any, widths: Widths, roles: dict[Any, str]) -> None:
+    q, k, v = node.values[:3]
+    heads, size = q.tensor.shape[1], q.tensor.shape[-1]
+    roles.setdefault(widths.find(key(q, -1)), "head_dim")
+    roles.setdefault(widths.find(key(v, -1)), "head_dim" if v.tensor.shape[-1] == size else "value_head_dim")
+    roles.setdefault(widths.find(key(q, 1)), "num_attention_heads")
+    same = k.tensor.shape[1] == heads
+    roles.setdefault(widths.find(key(k, 1)), "num_attention_heads" if same else "num_key_value_heads")
+    for value in (q, k, v):  # where heads times size comes from, before the split
+        split = _split_source(value)
+        if split is not None and all(isinstance(d, int) for d in split.tensor.shape[-2:]):
+            same = split.tensor.shape[-2] == heads
+            roles.setdefault(widths.find(key(split, -1)), "head_dim")
+            roles.setdefault(widths.find(key(split, -2)), "num_attention_heads" if same else "num_key_value_heads")
+
+
+def _split_source(value: Value) -> Value | None:
+    """The result of the reshape that split heads off, going back through ops that keep the value's rank."""
+    for _ in range(32):
+        node = value.node
+        if node is None:
+            return None
+        if node.op == "reshape" and _splits_last(node):
+            return value
+        if not node.values:
+            return None
+        value = node.values[0]
+    return None
+
+
+def inner_widths(graph: Graph, widths: Widths) -> list[Any]:
+    """Widths that one linear widens (or narrows) to and another brings back."""
+    there: dict[Any, set[Any]] = {}
+    back: dict[Any, set[Any]] = {}
+    order: dict[Any, None] = {}
+    for node in graph.nodes:
+        if node.op == "linear":
+            out, wide = widths.find(key(node.values[1], 0)), widths.find(key(node.values[1], 1))
+            there.setdefault(out, set()).add(wide)
+            back.setdefault(wide, set()).add(out)
+            order[out] = None
+    return [w for w in order if w in back and there[w] & back[w] - {w}]
 
 
 def _splits_last(node: Any) -> bool:
     before, after = node.values[0].tensor.shape, node.out.tensor.shape
-    return len(before) == 3 and before[:2] == after[:2] and all(isinstance(d, int) for d in after[2:])
+    return len(before) == 3 and len(after) == 4 and before[:2] == after[:2] and all(isinstance(d, int) for d in after[2:])
+
+
+def attention_names(graph: Graph) -> dict[Value, str]:
+    """Queries, keys and values (and the mask), back to where each is projected."""
+    names: dict[Value, str] = {}
+    for node in graph.nodes:
+        if node.op != "attention":
+            continue
+        for operand, name in zip(node.operands, ("queries", "keys", "values", "mask"), strict=True):
+            while isinstance(operand, Value) and operand.node is not None and operand not in names:
+                names[operand] = name
+                source = operand.node
+                if name == "mask" or source.op not in ("reshape", "transpose", "expand_dims", "cast") or source.scope is not node.scope:
+                    break
+                operand = source.values[0]
+    return names
 
 
 class Fields:
     """Fields of ModelArgs: one for each width or scalar that classes read."""
 
-    def __init__(self, widths: Widths, heads: dict[Any, str]):
+    def __init__(self, widths: Widths, heads: dict[Any, str], inner: Iterable[Any]):
         self.widths = widths
+        self.inner = set(inner)
         self.heads = {widths.find(e): name for e, name in heads.items()}
         self.evidence: dict[Any, list[tuple[str, str]]] = {}
         self.values: dict[Any, Any] = {}
@@ -145,7 +203,7 @@ class Fields:
             for found_role, found_attr in self.evidence.get(root, ()):
                 if re.fullmatch(role, found_role) and re.search(attr, last_name(found_attr)):
                     return name
-        return None
+        return "intermediate_size" if root in self.inner else None
 
     def assign(self) -> None:
         """Name every noted element. Elements of one role and value share a field; others are told apart by path."""

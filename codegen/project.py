@@ -90,20 +90,19 @@ def _replace(out: Path, folder: Path) -> None:
         return
     written = {*(_manifest(out) or {}).get("files", []), *(p.name for p in folder.iterdir()), "__pycache__"}
     kept = [p.name for p in out.iterdir() if p.name not in written]
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent)) / "old"
-    os.rename(out, old)
+    parent = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    old = parent / "old"
+    moved: list[tuple[Path, Path]] = []
     try:
-        for name in kept:
-            os.rename(old / name, folder / name)
-        os.rename(folder, out)
+        for before, after in [(out, old), *((old / n, folder / n) for n in kept), (folder, out)]:
+            os.rename(before, after)
+            moved.append((before, after))
     except BaseException:
-        for name in kept:
-            if (folder / name).exists():
-                os.rename(folder / name, old / name)
-        os.rename(old, out)
+        for before, after in reversed(moved):
+            os.rename(after, before)
+        parent.rmdir()
         raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+    shutil.rmtree(parent, ignore_errors=True)
 
 
 # ---- the files

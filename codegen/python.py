@@ -13,7 +13,7 @@ from ..ir.dims import Expr
 from .body import TOKEN, Body
 from .emitted import Emitted
 from .init import Repeat, Template
-from .names import Fields, class_names, head_roles, local_names, safe
+from .names import Fields, class_names, inner_widths, local_names, safe, width_roles
 from .structure import Group, Structure, recover
 
 DIM_NAMES = {"B", "L"}
@@ -72,8 +72,8 @@ def _ordered(structure: Structure) -> list[Group]:
 
 
 def _fields(graph: Graph, structure: Structure) -> Fields:
-    heads = head_roles(graph, structure.widths)
-    fields = Fields(structure.widths, heads)
+    heads = width_roles(graph, structure.widths)
+    fields = Fields(structure.widths, heads, inner_widths(graph, structure.widths))
     for group in structure.groups:
         for holder, slots in ((group.inits[0], group.init_slots), (group.bodies[0], group.body_slots)):
             for slot, resolved in zip(holder.slots, slots, strict=True):

@@ -14,7 +14,7 @@ from ..ir import Graph
 from .body import Body, BodyBuilder, Slot
 from .init import Init, build_init, template_key
 from .modules import Modules
-from .names import parameter_name
+from .names import attention_names, parameter_name
 from .regions import Plan, _dissolve, _link, _order, build_regions
 from .widths import Widths, find_widths
 
@@ -77,11 +77,12 @@ def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
     modules = Modules(plan)
     structure = Structure(plan, modules, widths, [], list(plan.log))
     bodies: dict[Any, Body] = {}
+    roles = attention_names(graph)
     for paths in _by_height(modules):
         built = []
         for path in paths:
             init = build_init(path, modules, widths)
-            own = [_body(r, graph, widths, modules, bodies) for r in modules.classes[path]]
+            own = [_body(r, graph, widths, modules, bodies, roles) for r in modules.classes[path]]
             for region, body in zip(modules.classes[path][1:], own[1:], strict=True):
                 if body.text() != own[0].text():
                     return structure, region
@@ -91,9 +92,11 @@ def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
     return structure, None
 
 
-def _body(region: Any, graph: Graph, widths: Widths, modules: Modules, bodies: dict[Any, Body]) -> Body:
+def _body(
+    region: Any, graph: Graph, widths: Widths, modules: Modules, bodies: dict[Any, Body], roles: dict[Any, str]
+) -> Body:
     root = region.parent is None
-    builder = BodyBuilder(region, widths, modules, bodies, root)
+    builder = BodyBuilder(region, widths, modules, bodies, roles)
     return builder.build(graph.arguments if root else None, graph.result)
 
 
