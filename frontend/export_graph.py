@@ -1,0 +1,251 @@
+"""Walks the graph of an exported program and builds the IR of it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import TranspileError
+from ..ir import DType, Graph, InferError, Tensor, Unequal, Value
+from ..ir.dims import Expr, product
+from ..ir.recipe import Constant, Read
+from . import host
+from .alias import Handle, owner
+from .arrays import to_numpy
+from .export_trace import Scopes, hints, root_class, source_of
+from .host import Scalar
+from .lowering import UNKNOWN, Lowering
+from .schema import Schema, dtype_from_torch, from_torch
+
+# Higher-order ops that run a sub-graph as it is: where the sub-graph stands among their arguments.
+_INLINED = {
+    "wrap_with_set_grad_enabled": 1,
+    "wrap_with_autocast": 4,
+    "tag_activation_checkpoint": 0,
+    "wrap_activation_checkpoint": 0,
+    "wrap": 0,
+    "inline_asm_elementwise": -1,
+}
+_CHECKS = (
+    "_assert", "sym_constrain_range", "_check", "_functional_assert", "_guards_fn", "_sym_constrain",
+)  # fmt: skip
+
+
+@dataclass
+class Bound:
+    """What the placeholders of a graph stand for, by node name: tensors, numbers, None."""
+
+    params: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+
+class Walk:
+    """One walk over a graph module with dims for its inputs."""
+
+    def __init__(
+        self,
+        module: Any,
+        tensors: Mapping[str, Any],
+        buffers: frozenset[str],
+        same: Mapping[str, str],
+        name: str,
+    ):
+        stacks = [n.meta.get("nn_module_stack") for n in module.graph.nodes]
+        self.graph = Graph(root_class(stacks) or name)
+        self.module, self.tensors, self.buffers = module, tensors, buffers
+        self.lowering = Lowering(self.graph)
+        self.scopes = Scopes(self.graph, same)
+        self.rnn: Mapping[str, Callable[..., Any]] = {}
+
+    # ---- what placeholders stand for
+
+    def input(self, name: str, type: Tensor) -> Value:
+        return Value(type, name)
+
+    def param(self, name: str) -> Handle:
+        """A tensor that the source's checkpoint holds."""
+        tensor = self.tensors[name]
+        type = Tensor(dtype_from_torch(tensor.dtype), tuple(tensor.shape))
+        value = self.graph.param(name, type, Read(name), buffer=name in self.buffers)
+        return owner(value, tensor.is_contiguous(), source=name)
+
+    def constant(self, name: str, tensor: Any) -> Handle | Scalar:
+        """A tensor that stands in the source's code. 0-d ones are numbers."""
+        dtype = dtype_from_torch(tensor.dtype)
+        if tensor.dim() == 0 and not dtype.is_complex:
+            return Scalar(tensor.item(), dtype)
+        data = to_numpy(tensor)
+        digest = hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()
+        type = Tensor(dtype, tuple(tensor.shape))
+        value = self.graph.param(name, type, Constant(data, digest), buffer=True)
+        return owner(value, tensor.is_contiguous(), source="")
+
+    # ---- nodes
+
+    def run(self, module: Any, values: Mapping[str, Any]) -> Any:
+        """The graph's outputs, nested as its output node has them, as source values."""
+        nodes = list(module.graph.nodes)
+        named = hints([n.meta.get("stack_trace") for n in nodes])
+        env: dict[Any, Any] = {}
+        for node, names in zip(nodes, named, strict=True):
+            if node.op == "placeholder":
+                env[node] = values[node.name]
+            elif node.op == "output":
+                return self._args(node.args[0], env)
+            elif node.op == "get_attr":
+                env[node] = self._attribute(module, node)
+            else:
+                env[node] = self._node(node, names, env)
+        raise TranspileError("the graph returns nothing")
+
+    def _attribute(self, module: Any, node: Any) -> Any:
+        import torch
+
+        target = module
+        for part in node.target.split("."):
+            target = getattr(target, part)
+        if not isinstance(target, torch.Tensor):
+            return target
+        if node.target in self.tensors:
+            return self.param(node.target)
+        return self.constant(node.target, target)
+
+    def _node(self, node: Any, names: tuple[str, ...], env: Mapping[Any, Any]) -> Any:
+        b = self.lowering.b
+        b.scope = self.scopes.enter(node.meta.get("nn_module_stack"))
+        b.source = source_of(node.meta.get("stack_trace"))
+        b.hint = names[0] if len(names) == 1 else ""
+        args = self._args(node.args, env)
+        kwargs = {k: self._args(v, env) for k, v in node.kwargs.items()}
+        result = self._call(node, args, kwargs)
+        self._check(node, result)
+        _name_parts(result, names)
+        return result
+
+    def _args(self, value: Any, env: Mapping[Any, Any]) -> Any:
+        import torch
+
+        if isinstance(value, torch.fx.Node):
+            return env[value]
+        if isinstance(value, list | tuple):
+            return type(value)(self._args(v, env) for v in value)
+        if isinstance(value, dict):
+            return {k: self._args(v, env) for k, v in value.items()}
+        if isinstance(value, slice):
+            return slice(*(self._args(v, env) for v in (value.start, value.stop, value.step)))
+        return value
+
+    def _call(self, node: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        target = node.target
+        name = getattr(target, "__name__", str(target))
+        if target is operator.getitem:
+            return UNKNOWN if args[0] is UNKNOWN else args[0][args[1]]
+        if isinstance(target, str) or node.op != "call_function":
+            return self._foreign(str(target))
+        if any(name.startswith(prefix) for prefix in _CHECKS):
+            return None
+        namespace = getattr(target, "namespace", "")
+        if namespace == "higher_order" or type(target).__name__.endswith("HigherOrderOperator"):
+            return self._inline(str(target), args)
+        if not hasattr(target, "_schema"):
+            return self._on_sizes(name, args)
+        schema = from_torch(target._schema)
+        if schema.name in self.rnn:
+            return self.rnn[schema.name](self, args)
+        return self._aten(schema, args, kwargs)
+
+    def _aten(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        match schema.name:
+            case "sym_size" if len(args) == 2:
+                return args[0].type.shape[args[1]]
+            case "sym_numel":
+                return product(args[0].type.shape)
+            case "detach_" | "lift_fresh" | "lift_fresh_copy" if isinstance(args[0], Scalar):
+                return args[0]
+        if any(isinstance(a, host.Condition) for a in args):
+            raise TranspileError(
+                f"the model decides by {next(a for a in args if isinstance(a, host.Condition))}",
+                where=self.lowering.where(schema),
+            )
+        return self.lowering.call(schema, args, kwargs)
+
+    def _inline(self, name: str, args: Sequence[Any]) -> Any:
+        """A sub-graph that only carries a mode."""
+        at = _INLINED.get(name)
+        if at is None:
+            return self._foreign(f"higher_order.{name}")
+        inner = args[at]
+        operands = [a for a in args[at + 1 :]]
+        holders = [n.name for n in inner.graph.nodes if n.op == "placeholder"]
+        return self.run(inner, dict(zip(holders, operands, strict=True)))
+
+    def _foreign(self, name: str) -> Any:
+        self.lowering.missing.add(name, self.lowering.b)
+        return UNKNOWN
+
+    def _on_sizes(self, name: str, args: Sequence[Any]) -> Any:
+        """Arithmetic of sizes: operator.add, math.floor, torch.sym_max ..."""
+        if any(a is UNKNOWN for a in args):
+            return UNKNOWN
+        plain = _SIZE_NAMES.get(name, name.removeprefix("sym_").removeprefix("_sym_"))
+        function = _SIZES.get(plain) or host.NUMBERS.get(plain)
+        if function is None:
+            return self._foreign(name)
+        try:
+            return function(*args)
+        except host.NotHost as error:
+            where = self.lowering.b.source
+            raise TranspileError(
+                f"a size is computed as {error}", where=where.at if where else ""
+            ) from None
+
+    def _check(self, node: Any, result: Any) -> None:
+        """The types must be those that torch computed: they show autocast, and mistakes of a row."""
+        expected = node.meta.get("val")
+        if not isinstance(result, Handle) or not hasattr(expected, "dtype"):
+            return
+        dtype = dtype_from_torch(expected.dtype)
+        if result.type.dtype is not dtype or result.type.rank != expected.dim():
+            raise TranspileError(
+                f"{node.target} gives {result.type} here, torch says {dtype} of rank {expected.dim()} "
+                "(autocast is not supported: export the model without it)",
+                where=node.meta.get("stack_trace", "") and self.lowering.b.source.at,
+            )
+
+
+def _name_parts(result: Any, names: tuple[str, ...]) -> None:
+    """Names for the several results of one op: `q, k = x.chunk(2)`."""
+    if not isinstance(result, list | tuple) or len(names) != len(result):
+        return
+    for part, name in zip(result, names, strict=True):
+        if isinstance(part, Handle) and not part.place.value.hint:
+            part.place.value.hint = name
+
+
+_SIZE_NAMES = {
+    "truediv": "true_divide", "int_truediv": "true_divide", "int": "int", "not_": "logical_not",
+    "not": "logical_not", "and_": "__and__", "or_": "__or__", "trunc": "trunc", "mod": "mod",
+}  # fmt: skip
+_SIZES: dict[str, Callable[..., Any]] = {
+    "int": host.to_int,
+    "float": host.to_float,
+    "ite": lambda condition, a, b: (a if condition else b) if isinstance(condition, bool) else _undecided(condition),
+    "sum": lambda values: sum(values[1:], start=values[0]),
+    "pos": lambda a: a,
+    "index": lambda a: a,
+    "isqrt": lambda a: math.isqrt(a),
+}
+
+
+def _undecided(condition: Any) -> Any:
+    raise host.NotHost(f"a choice by {condition}")
+
+
+__all__ = ["Bound", "DType", "Expr", "InferError", "Unequal", "Walk"]
