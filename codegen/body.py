@@ -234,13 +234,17 @@ class BodyBuilder:
             raise KeyError(f"{value!r} is used in {self.region.path or 'the root'} before it is defined")
         return Text(token("v", self.ids[value]))
 
-    def assign(self, values: list[Value], text: Text) -> None:
-        """Name the results of an item, or keep a single-use expression for its place of use."""
+    def assign(self, values: list[Value], text: Text, nesting: tuple[Any, ...] = ()) -> None:
+        """Name the results of an item, or keep a single-use expression for its place of use.
+
+        `nesting` tells how the call nests its results, where they are no flat tuple.
+        """
         if len(values) == 1 and self._inlines(values[0], text):
             self.pending[values[0]] = text
             return
-        names = ", ".join(token("v", self._local(v)) for v in values)
-        self.body.lines.append((0, f"{names} = {text.code}"))
+        names = [token("v", self._local(v)) if self.counts[v] else "_" for v in values]
+        targets = _nested(nesting, names).removeprefix("(").removesuffix(")") if nesting else ", ".join(names)
+        self.body.lines.append((0, f"{targets} = {text.code}"))
 
     def _inlines(self, value: Value, text: Text) -> bool:
         if self.counts[value] != 1 or length(text.code) > INLINE:
@@ -273,9 +277,17 @@ class BodyBuilder:
         elif isinstance(step, Loop):
             self._loop(step)
         else:
-            self.assign(step.outputs, self._call(step, self.modules.access(self.region.path, step.path)))
+            text = self._call(step, self.modules.access(self.region.path, step.path))
+            if step.layer is not None:
+                self.assign(step.items[0].results, text, step.layer.results)
+            else:
+                self.assign(step.outputs, text)
 
     def _call(self, region: Region, callee: str) -> Text:
+        if region.layer is not None and region.layer.inputs is not None:
+            node = region.items[0]
+            printer = self._printer(node)
+            return Text(f"{callee}({', '.join(render_tree(t, printer).code for t in region.layer.inputs)})")
         args = [self.value(v).code for v in self._call_inputs(region)]
         if region in self.bodies:
             args += [self.dim(d).code for d in self.bodies[region].int_inputs]
@@ -338,14 +350,16 @@ class BodyBuilder:
         tied = self._tied_embedding(node)
         if tied:
             return tied
-        printer = Printer(
+        return render_tree(shadow.row.tree(shadow), self._printer(node))
+
+    def _printer(self, node: Node) -> Printer:
+        return Printer(
             lambda i: self.value(node.operands[i]),  # type: ignore[arg-type]
             self.dim,
             lambda operand, axis: self._width_text(node, operand, axis),
             self._scalar,
             self._helper,
         )
-        return render_tree(shadow.row.tree(shadow), printer)
 
     def _tied_embedding(self, node: Node) -> Text | None:
         """A linear on an embedding's weight is the embedding's own `as_linear`."""
@@ -422,6 +436,14 @@ class BodyBuilder:
         if name not in self.body.helpers:
             self.body.helpers.append(name)
         return name
+
+
+def _nested(nesting: Any, names: list[str]) -> str:
+    """Assignment targets in the nesting of a call's results; a part that nobody reads is one `_`."""
+    if isinstance(nesting, int):
+        return names[nesting]
+    parts = [_nested(n, names) for n in nesting]
+    return "_" if all(p == "_" for p in parts) else f"({', '.join(parts)})"
 
 
 def _slot(value: Any, slot: tuple[Any, str, bool], derived: tuple[str, Any] | None) -> Any:

@@ -62,12 +62,17 @@ class Modules:
                 self._add(".".join(parts[:i]))
         if module not in self.layers:
             owner = self.owner(param.name)
-            self.tree[owner].setdefault(relative(owner, param.name), Entry("param", param))
+            self.tree[owner].setdefault(self.relative(owner, param.name), Entry("param", param))
 
     def _add(self, path: str) -> None:
         owner = self.owner(path)
         entry = Entry("layer", self.layers[path]) if path in self.layers else Entry("class", path)
-        self.tree[owner].setdefault(relative(owner, path), entry)
+        self.tree[owner].setdefault(self.relative(owner, path), entry)
+
+    def relative(self, owner: str, name: str) -> str:
+        """The name below its owner; the numbered parts of a model that is itself a list stand in `layers`."""
+        name = relative(owner, name)
+        return f"layers.{name}" if name.split(".")[0].isdigit() else name
 
     def owner(self, name: str) -> str:
         """The path of the class that holds the module or weight of that name."""
@@ -83,7 +88,7 @@ class Modules:
         """The attribute's name in the emitted class: the checkpoint's, unless Python or MLX forbids it."""
         if (owner, name) not in self._names:
             taken = {v for (o, _), v in self._names.items() if o == owner}
-            safe = identifier(name) or "unnamed"
+            safe = identifier(name).lstrip("_") or "unnamed"  # MLX keeps `_names` out of the parameters
             while safe in RESERVED or keyword.iskeyword(safe) or safe in taken or safe != name and self._exists(owner, safe):
                 safe += "_"
             self._names[owner, name] = safe
@@ -98,7 +103,9 @@ class Modules:
         owner = ""
         container: list[str] = []
         for part in name.split("."):
-            if not container:
+            if not container and part.isdigit():
+                out += [("attr", self.attribute(owner, "layers")), ("index", part)]
+            elif not container:
                 out.append(("attr", self.attribute(owner, part)))
             elif part.isdigit():
                 out.append(("index", part))
@@ -118,16 +125,15 @@ class Modules:
 
     def access(self, path: str, name: str) -> str:
         """Code that reaches a module or weight from a method of the class at `path`."""
-        skip = len(path.split(".")) if path else 0
         code = "self"
-        for kind, step in self.steps(name)[skip:]:
+        for kind, step in self.steps(name)[len(self.steps(path)) if path else 0 :]:
             code += {"attr": f".{step}", "index": f"[{step}]", "item": f"[{step!r}]"}[kind]
         return code
 
     def list_size(self, container: str) -> int:
         """The number of elements of the list at that path."""
-        owner = self.owner(container + ".0")
-        prefix = relative(owner, container) + "."
+        owner = self.owner(f"{container}.0" if container else "0")
+        prefix = self.relative(owner, f"{container}.0" if container else "0").removesuffix("0")
         indices = [int(rel[len(prefix) :].split(".")[0]) for rel in self.tree[owner] if rel.startswith(prefix)]
         return max(indices) + 1 if indices else 0
 

@@ -146,8 +146,7 @@ def write_reference(
     arrays: dict[str, np.ndarray] = {}
     described = []
     for number, case in enumerate(cases):
-        flat = iter(case.inputs)
-        trees = [_fill(tree, flat) for _, tree in arguments]
+        trees = fill_arguments(arguments, case.inputs)
         described.append(
             {
                 "sizes": case.sizes,
@@ -158,6 +157,12 @@ def write_reference(
     metadata = {"generator": GENERATOR, "cases": json.dumps(described), "tolerance": json.dumps(tolerance)}
     entries = tensorfile.entries(arrays)
     tensorfile.write_tensors(folder / "reference.safetensors", entries, metadata)
+
+
+def fill_arguments(arguments: Sequence[tuple[str, Any]], inputs: Iterable[np.ndarray]) -> list[Any]:
+    """The nested arguments of `Graph.arguments` with arrays for their values."""
+    flat = iter(inputs)
+    return [_fill(tree, flat) for _, tree in arguments]
 
 
 def _fill(tree: Any, flat: Iterator[np.ndarray]) -> Any:

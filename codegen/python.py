@@ -219,9 +219,10 @@ def _print_call(group: Group, body: Body, printer: _ClassPrinter, root: Graph | 
     head = ", ".join(["self", *(f"{a}: {k}" for a, k in zip(arguments, kinds, strict=True)), *(f"{i}: int" for i in ints)])
     out = [f"    def __call__({head}) -> {_result_annotation(body, root)}:"]
     value_names = {v: names[body.input_locals[i]] for i, v in enumerate(body.inputs) if i < len(body.input_locals)}
-    out += [f"        {line}" for line in _shape_lines(body, used_dims, dim_names, value_names)]
-    if root is not None:
-        out += [f"        {line}" for line in _border(root, body, value_names, dim_names)]
+    opening = _shape_lines(body, used_dims, dim_names, value_names)
+    opening += _border(root, body, value_names, dim_names) if root is not None else []
+    out += [f"        {line}" for line in opening]
+    out += [""] if opening and len(body.lines) > 2 else []
     out += [f"        {'    ' * depth}{TOKEN.sub(resolve, code)}" for depth, code in body.lines]
     return out
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from .dims import Expr
 from .types import DType
@@ -118,14 +119,18 @@ Tree = (
 class Layer:
     """How a module that holds nothing but this op prints: class, constructor, call.
 
-    `params` maps operand numbers to attribute names; the other operands are call arguments.
-    Keyword arguments equal to the class's own default are left out by the row.
+    `params` maps operand numbers to attribute names; the other operands are call arguments, in order, unless
+    `inputs` gives the argument trees. `results` is the nesting of the result numbers that the call returns, such
+    as `(0, (1, 2))` for an LSTM's `out, (h, c)`; empty for a flat tuple. Keyword arguments equal to the class's
+    own default are left out by the row.
     """
 
     cls: str
     params: tuple[tuple[int, str], ...]
     args: tuple[Tree, ...]
     kwargs: tuple[tuple[str, Tree], ...] = field(default=())
+    inputs: tuple[Tree, ...] | None = None
+    results: tuple[Any, ...] = ()
 
 
 def lift(value: object) -> Tree:
