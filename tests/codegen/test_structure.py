@@ -1,0 +1,111 @@
+"""Structure recovery: which module calls become one class, and what the classes look like."""
+
+from graphs import block, emitted, indent, linear, stack
+
+
+def test_like_blocks_are_one_class_in_a_loop():
+    out = emitted(stack(3))
+    assert out.classes == ["Block", "Model"]
+    assert "self.layers = [Block(args) for _ in range(args.num_hidden_layers)]" in out.source
+    assert "for layer in self.layers:" in out.source
+    assert out.config["num_hidden_layers"] == 3
+
+
+def test_the_number_of_layers_is_only_in_the_config():
+    two, six = emitted(stack(2)), emitted(stack(6))
+    assert two.source == six.source
+    assert (two.config["num_hidden_layers"], six.config["num_hidden_layers"]) == (2, 6)
+
+
+def test_another_op_makes_another_class():
+    text = block("layers.0", "x", "h0") + block("layers.1", "h0", "h1", op="relu") + "return h1"
+    out = emitted(text)
+    assert len(out.classes) == 3
+    assert any("different classes" in line and "silu" in line for line in out.log)
+
+
+def test_another_scalar_makes_a_constructor_argument():
+    body = "with module('a.{0}', 'Scale'):\n    y{0}: f32[B, L, 64] = multiply({1}, {2})\n    z{0}: f32[B, L, 64] = add(y{0}, 1.0)\n    w{0}: f32[B, L, 64] = exp(z{0})\n"
+    out = emitted(body.format(0, "x", 0.3) + body.format(1, "w0", 0.7) + "return w1")
+    assert out.classes == ["Scale", "Model"]
+    assert "0.3" not in out.source.split("class Model")[0]
+
+
+def test_widths_that_differ_are_constructor_arguments():
+    out = emitted(block("a", "x", "h0", rows=96) + block("b", "h0", "h1", rows=32) + "return h1")
+    assert out.classes == ["Block", "Model"]
+    assert sorted(v for v in out.config.values()) == [32, 64, 96]
+
+
+def test_widths_equal_by_chance_stay_apart():
+    text = linear("a", "x", "y", 64, 64) + linear("b", "y", "z", 64, 64) + "return z"
+    assert len(emitted(text).config) == 3
+
+
+def test_a_shared_module_called_twice_is_one_attribute():
+    text = block("shared", "x", "h0") + block("shared", "h0", "h1").replace("'Block')", "'Block', call=1)") + "return h1"
+    out = emitted(text)
+    assert out.source.count("self.shared = Block(args)") == 1
+    assert out.source.count("self.shared(") == 2
+
+
+def test_a_shared_module_with_two_bodies_is_written_in_place_the_second_time():
+    again = block("shared", "h0", "h1", op="relu").replace("'Block')", "'Block', call=1)")
+    out = emitted(block("shared", "x", "h0") + again + "return h1")
+    assert "self.shared.up(" in out.source.split("class Model")[1]
+    assert any("called again with another body" in line for line in out.log)
+
+
+def test_a_module_whose_values_leave_and_come_back_is_written_in_place():
+    text = (
+        "with module('m', 'Odd'):\n" + indent(linear("m.a", "x", "h0"))
+        + "r: f32[B, L, 64] = exp(h0)\n"
+        + "with module('m', 'Odd'):\n" + indent(linear("m.b", "r", "h1")) + "return h1"
+    )  # fmt: skip
+    out = emitted(text)
+    assert out.classes == ["Model"]
+    assert "self.m" in out.source
+    assert any("values leave it and come back" in line for line in out.log)
+
+
+def test_a_tied_head_reads_the_embedding():
+    text = (
+        "with module('embed', 'Embedding'):\n"
+        "    h: f32[B, L, 64] = embedding(param('embed.weight', f32[128, 64]), ids)\n"
+        "with module('head', 'Linear'):\n"
+        "    y: f32[B, L, 128] = linear(h, param('embed.weight', f32[128, 64]), None)\n"
+        "return {'logits': y}"
+    )
+    out = emitted(text, "ids: i64[B, L]")
+    assert "self.embed.as_linear(" in out.source
+    assert list(out.parameters) == ["embed.weight"]
+
+
+def test_a_sequential_model_is_a_list():
+    out = emitted(linear("0", "x", "h0") + "a: f32[B, L, 64] = relu(h0)\n" + linear("2", "a", "y") + "return y")
+    assert list(out.parameters) == ["layers.0.weight", "layers.2.weight"]
+    assert "nn.Identity()" in out.source
+
+
+def test_names_that_python_or_mlx_forbid_get_others():
+    out = emitted(linear("keys", "x", "h0") + linear("class", "h0", "h1") + linear("_x", "h1", "h2") + "return h2")
+    assert list(out.parameters) == ["keys_.weight", "class_.weight", "x.weight"]
+
+
+def test_values_cross_scopes_as_arguments():
+    inner = "s: f32[B, L, 64] = add(h0, x)\nt: f32[B, L, 64] = exp(s)\nu: f32[B, L, 64] = sin(t)\n"
+    out = emitted(linear("a", "x", "h0") + "with module('p', 'Part'):\n" + indent(inner) + "return u")
+    assert "self.p(h0, x)" in out.source or "self.p(self.a(x), x)" in out.source
+
+
+def test_sizes_are_read_from_the_arguments():
+    body = "with module('p', 'Part'):\n" + indent(
+        linear("p.q", "x", "h0") + "s: f32[B, L, 4, 16] = reshape(h0, shape=(B, L, 4, 16), free=3)\n"
+    )
+    out = emitted(body + "return s")
+    assert "B, L, _ = x.shape" in out.source
+
+
+def test_ties_and_bounds_are_checked_at_the_border():
+    out = emitted("z: f32[B, L, 64] = add(x, y)\nreturn z", "x: f32[B, L, 64], y: f32[B, L, 64]")
+    assert "check_shape('y', y, (B, L, 64))" in out.source.replace('"', "'")
