@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadRequest
-from ..ir import Value
+from ..ir import Graph, Value
+from ..ir.text import constants_of
 from . import tensorfile
 from .emitted import Emitted
 from .template import render
@@ -190,3 +191,15 @@ def _describe(tree: Any, key: str, arrays: dict[str, np.ndarray]) -> dict[str, A
 def files_of(folder: Path) -> list[str]:
     """The names in the folder, for the manifest; with the manifest's own."""
     return sorted({p.name for p in folder.iterdir()} | {"manifest.json"})
+
+
+def write_ir(folder: Path, graph: Graph, dumps: Sequence[tuple[int, str, str]]) -> None:
+    """ir/NN-pass.ir, and the data of the graph's constants beside them."""
+    target = folder / "ir"
+    target.mkdir()
+    for number, name, text in dumps:
+        write_text(target / f"{number:02}-{name}.ir", text)
+    constants = constants_of(graph)
+    if constants:
+        entries = tensorfile.entries({k: narrow(v) for k, v in constants.items()})
+        tensorfile.write_tensors(target / "constants.safetensors", entries, {"generator": GENERATOR})

@@ -1,0 +1,79 @@
+"""Inputs at chosen sizes with what the source makes of them: for the reference file and for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .frontend.source import Captured
+from .ir import Graph
+from .ir.dims import Sym
+
+SIZES = (1, 3, 17)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of the source: the sizes of its symbols, flat inputs, nested result."""
+
+    sizes: dict[str, int]
+    inputs: list[np.ndarray]
+    result: Any
+
+
+@dataclass(frozen=True)
+class Unrunnable:
+    """Sizes at which the source itself does not run, and what it said."""
+
+    sizes: dict[str, int]
+    reason: str
+
+
+def size_sets(graph: Graph, captured: Mapping[str, int], sizes: Sequence[int] = SIZES) -> list[dict[str, int]]:
+    """Sizes to run at: the captured ones, then a few in which every symbol takes each of `sizes` that its bounds allow.
+
+    Symbols are rotated against each other, so that sizes which only look equal come apart.
+    """
+    symbols = graph.symbols()
+    choices = {s.name: _choices(s, captured.get(s.name), sizes) for s in symbols}
+    sets = [{s.name: captured[s.name] for s in symbols}] if all(s.name in captured for s in symbols) else []
+    for turn in range(max((len(c) for c in choices.values()), default=0)):
+        sets.append({name: c[(turn + i) % len(c)] for i, (name, c) in enumerate(choices.items())})
+    return [s for i, s in enumerate(sets) if s not in sets[:i]]
+
+
+def _choices(symbol: Sym, captured: int | None, sizes: Sequence[int]) -> list[int]:
+    allowed = [s for s in sizes if symbol.low <= s and (symbol.high is None or s <= symbol.high)]
+    if len(allowed) < 2:
+        more = [symbol.low, captured or symbol.low, symbol.high or symbol.low + 1]
+        allowed = list(dict.fromkeys([*allowed, *more]))
+    return allowed
+
+
+def captured_sizes(captured: Captured) -> dict[str, int]:
+    """The sizes of the symbols at capture."""
+    return {d.symbol: d.size for d in captured.dims if d.symbol is not None and d.kind == "free"}
+
+
+def run_cases(
+    captured: Captured, sets: Sequence[Mapping[str, int]], seed: int, on_run: Callable[[Mapping[str, int]], None] = lambda s: None
+) -> Iterator[Case | Unrunnable]:
+    """Run the source at each set of sizes on random inputs."""
+    from .frontend.random_inputs import random_inputs
+
+    for number, sizes in enumerate(sets):
+        on_run(sizes)
+        rng = np.random.default_rng([seed, number])
+        inputs = random_inputs(captured.program.forward, dict(sizes), rng)
+        try:
+            yield Case(dict(sizes), inputs, captured.run(inputs))
+        except Exception as error:
+            yield Unrunnable(dict(sizes), _first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"

@@ -1,0 +1,340 @@
+"""From a source to an output folder: what the command line and the Python API share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import BadRequest, TranspileError
+
+if TYPE_CHECKING:
+    from .cases import Case
+    from .codegen.emitted import Emitted
+    from .codegen.weights import Rules
+    from .frontend.source import Captured
+    from .ir import DType
+    from .passes.pipeline import Run
+    from .validate import Report
+
+Progress = Callable[[str, int, int], None]
+DTYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
+TARGETS = ("python", "cpp")
+REFERENCE_SEED = 10
+REFERENCE_CASES = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for, besides the source and the folder."""
+
+    emit: tuple[str, ...] = ("python",)
+    dtype: str | None = None
+    level: int = 1
+    validate: bool = False
+    rtol: float | None = None
+    atol: float | None = None
+    benchmark: bool = False
+    no_weights: bool = False
+    name: str | None = None
+    check: bool = False
+    dump_ir: bool = False
+    print_after: str | None = None
+    stop_after: str | None = None
+    disable_pass: tuple[str, ...] = ()
+    verify_each: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that decide what is emitted, for the manifest."""
+        names = ("emit", "dtype", "level", "name", "stop_after", "disable_pass")
+        return {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in names}
+
+
+@dataclass
+class Result:
+    """What a run made. `out` is None for a check; `report` needs `validate` or `benchmark`; `plan` needs `check`."""
+
+    out: Path | None
+    files: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    report: Report | None = None
+    plan: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """False where validation ran and failed."""
+        return self.report is None or not self.report.cases or self.report.ok
+
+
+@dataclass
+class _Work:
+    """A run's intermediate results."""
+
+    options: Options
+    captured: Captured
+    runs: list[Run]
+    dumps: list[tuple[int, str, str]]
+    progress: Progress
+
+
+def transpile(
+    source: Any,
+    out: str | os.PathLike[str] | None,
+    *,
+    example_inputs: Any = None,
+    inputs: Sequence[Any] | None = None,
+    emit: Sequence[str] = ("python",),
+    dtype: str | None = None,
+    level: int = 1,
+    validate: bool = False,
+    rtol: float | None = None,
+    atol: float | None = None,
+    benchmark: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    no_weights: bool = False,
+    name: str | None = None,
+    check: bool = False,
+    dump_ir: bool = False,
+    print_after: str | None = None,
+    stop_after: str | None = None,
+    disable_pass: Sequence[str] = (),
+    verify_each: bool = False,
+    progress: Progress = lambda stage, done, total: None,
+) -> Result:
+    """Write the MLX model of `source` into the folder `out`.
+
+    `source` is a path, `package.module:factory` (with `weights`), or a model in memory: an `nn.Module` with
+    `example_inputs`, an `ExportedProgram`, a `GraphModule`. `inputs` describes inputs as `--input` does
+    (`"ids=batch,seq:int64"`). The folder takes its place only when it is complete; a failed validation leaves a
+    complete folder with its report, and a Result whose `ok` is False. `progress(stage, done, total)` is told how
+    far the run is. Raises TranspileError.
+    """
+    options = Options(
+        tuple(emit), dtype, level, validate, rtol, atol, benchmark, no_weights, name, check, dump_ir, print_after,
+        stop_after, tuple(disable_pass), verify_each,
+    )  # fmt: skip
+    _check_options(options, out)
+    specs = _input_specs(inputs)
+    progress("reading", 0, 0)
+    from .frontend import capture
+
+    captured = capture(source, inputs=specs, example_inputs=example_inputs, weights=weights)
+    work = _Work(options, captured, [], [], progress)
+    _run_passes(work)
+    if check:
+        from .manifest import plan
+
+        return Result(None, plan=plan(captured, work.runs, captured.details.get("aliases", {})))
+    assert out is not None  # _check_options
+    files = {k: Path(v) for k, v in (("model", source), ("weights", weights)) if _is_file(v)}
+    return _write(work, Path(out), files)
+
+
+def _is_file(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike) and os.path.isfile(source)
+
+
+# ---- the request
+
+
+def _check_options(options: Options, out: Any) -> None:
+    for target in options.emit:
+        if target not in TARGETS:
+            raise BadRequest(f"nothing emits {target!r}", where="--emit", hint="--emit python")
+        if target == "cpp":
+            raise BadRequest("C++ comes with the C++ emitter, which is not in this version", where="--emit", hint="--emit python")
+    if "python" not in options.emit:
+        raise BadRequest("nothing to emit", where="--emit", hint="--emit python")
+    if options.dtype is not None and options.dtype not in DTYPES:
+        raise BadRequest(f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}")
+    if options.level not in (0, 1, 2):
+        raise BadRequest(f"there is no level {options.level}", where="-O", hint="-O 0, -O 1 or -O 2")
+    for name, value in (("--rtol", options.rtol), ("--atol", options.atol)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise BadRequest(f"{value} is no tolerance", where=name, hint="a number from 0 on")
+    _check_pass_names(options)
+    if options.check:
+        return
+    if out is None:
+        raise BadRequest("no output folder is given", where="-o", hint="-o OUT, or --check")
+    from .codegen.project import check_target
+
+    check_target(Path(out).resolve())
+
+
+def _check_pass_names(options: Options) -> None:
+    asked = [n for n in (*options.disable_pass, options.print_after, options.stop_after) if n is not None]
+    if not asked:
+        return
+    from .passes.pipeline import list_passes
+
+    known = [p.name for p in list_passes()]
+    for name in asked:
+        if name not in known:
+            raise BadRequest(f"no pass is called {name!r}", hint=f"one of {', '.join(known)} (--list-passes)")
+
+
+def _input_specs(inputs: Sequence[Any] | None) -> list[Any] | None:
+    from .frontend.inputs import InputSpec, parse_inputs
+
+    if not inputs:
+        return None
+    given = [i for i in inputs if isinstance(i, InputSpec)]
+    return given if len(given) == len(inputs) else parse_inputs([str(i) for i in inputs])
+
+
+# ---- the stages
+
+
+def _run_passes(work: _Work) -> None:
+    """Run the passes; keep the IR before the first, and after each that changed something."""
+    from .ir.text import print_graph
+    from .passes import pipeline
+
+    options = work.options
+    work.progress("optimizing", 0, 0)
+    if options.dump_ir or options.print_after:
+        work.dumps.append((0, "captured", print_graph(work.captured.program.forward)))
+    try:
+        work.runs = pipeline.run(
+            work.captured.program,
+            options.level,
+            disable=options.disable_pass,
+            stop_after=options.stop_after,
+            dump=lambda number, pass_, text: work.dumps.append((number, pass_.name, text)),
+            verify_each=options.verify_each,
+        )
+    except pipeline.PassError as error:
+        raise _pass_failed(error) from error
+    if options.print_after:
+        print(_after(work.dumps, options.print_after, options.level), end="")
+
+
+def _pass_failed(error: Any) -> TranspileError:
+    """The user's error for a pass that failed; the IR before it is kept in a file."""
+    with tempfile.NamedTemporaryFile("w", prefix=f"before-{error.pass_.name}-", suffix=".ir", delete=False, encoding="utf-8") as file:
+        file.write(error.ir_before)
+    return TranspileError(
+        f"internal error: {error}",
+        where=f"the IR before the pass is in {file.name}",
+        hint=f"--disable-pass {error.pass_.name}, and a report of this error",
+    )
+
+
+def _after(dumps: list[tuple[int, str, str]], name: str, level: int) -> str:
+    """The IR after the pass of that name: what the last pass up to it left."""
+    from .passes.pipeline import list_passes
+
+    number = next((i for i, p in enumerate(list_passes(level), 1) if p.name == name), 0)
+    if not number:
+        raise BadRequest(f"the pass {name!r} does not run at -O {level}", where="--print-after")
+    return [text for i, _, text in dumps if i <= number][-1]
+
+
+def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
+    from .codegen import emit, project
+    from .codegen.weights import make_rules
+
+    options, captured = work.options, work.captured
+    work.progress("emitting", 0, 0)
+    emitted = emit(captured.program, options.name or captured.program.forward.name)
+    rules = make_rules(emitted.parameters, captured.tensors, captured.details.get("aliases", {}))
+    with project.staged(out) as folder:
+        _write_model(work, folder, emitted, rules)
+        report = _measure(work, folder, emitted)
+        if options.no_weights:
+            (folder / "weights.safetensors").unlink(missing_ok=True)
+        _write_manifest(work, folder, emitted, rules, sources)
+        files = project.files_of(folder)
+        work.progress("done", 0, 0)
+    return Result(out, files, emitted.config, report)
+
+
+def _dtype(options: Options) -> DType | None:
+    from .ir import DType
+
+    return DType(DTYPES[options.dtype]) if options.dtype else None
+
+
+def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> None:
+    """Everything but the reports and the manifest."""
+    from .codegen import project, weights
+
+    options, captured, dtype = work.options, work.captured, _dtype(work.options)
+    project.write_code(folder, emitted, rules, dtype)
+    project.write_constants(folder, weights.constants(emitted.parameters, captured.tensors, rules))
+    if not options.no_weights or options.validate or options.benchmark:
+        weights.write_weights(
+            folder / "weights.safetensors", emitted.parameters, captured.tensors, rules, dtype,
+            lambda done, total, name: work.progress("weights", done, total),
+        )  # fmt: skip
+    tolerance = _tolerance(work)
+    cases = _reference_cases(work)
+    project.write_reference(folder, captured.program.forward.arguments, cases, (tolerance.atol, tolerance.rtol))
+    if options.dump_ir:
+        project.write_ir(folder, captured.program.forward, work.dumps)
+
+
+def _tolerance(work: _Work) -> Any:
+    """As asked for; else by the narrowest float type among the stored weights."""
+    from .compare import TOLERANCES, Tolerance
+
+    params = work.captured.program.forward.params.values()
+    narrowest = [n for n, short in DTYPES.items() if any(p.tensor.dtype.value == short for p in params)]
+    default = work.options.dtype or ("bfloat16" if "bfloat16" in narrowest else (narrowest or ["float32"])[0])
+    atol, rtol = TOLERANCES[default]
+    return Tolerance(
+        atol if work.options.atol is None else work.options.atol,
+        rtol if work.options.rtol is None else work.options.rtol,
+    )
+
+
+def _reference_cases(work: _Work) -> list[Case]:
+    """Runs of the source for reference.safetensors: at the captured sizes and at another set of sizes."""
+    from .cases import Case, captured_sizes, run_cases, size_sets
+
+    captured = work.captured
+    work.progress("running the source", 0, 0)
+    sets: list[dict[str, int]] = size_sets(captured.program.forward, captured_sizes(captured)) or [{}]
+    sets = [sets[0], *reversed(sets[1:3]), *sets[3:]]
+    cases: list[Case] = []
+    for case in run_cases(captured, sets, REFERENCE_SEED):
+        if isinstance(case, Case):
+            cases.append(case)
+        if len(cases) == REFERENCE_CASES:
+            break
+    if not cases:
+        inputs = captured.example_inputs
+        cases.append(Case(captured_sizes(captured), inputs, captured.run(inputs)))
+    return cases
+
+
+def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
+    """Validation and benchmark, as asked for, with their report in the folder."""
+    options = work.options
+    if not options.validate and not options.benchmark:
+        return None
+    from .benchmark import benchmark
+    from .report import write_report
+    from .validate import Report, validate
+
+    report = Report(_tolerance(work), [], dtype=options.dtype)
+    if options.validate:
+        work.progress("validating", 0, 0)
+        report = validate(work.captured, emitted.modules, folder, report.tolerance, options.dtype)
+    if options.benchmark:
+        work.progress("measuring", 0, 0)
+        report.benchmark = benchmark(work.captured, folder)
+    write_report(folder, report)
+    return report
+
+
+def _write_manifest(work: _Work, folder: Path, emitted: Emitted, rules: Rules, sources: Mapping[str, Path]) -> None:
+    from .codegen.project import files_of, write_json
+    from .manifest import manifest
+
+    data = manifest(work.captured, emitted, rules, work.runs, work.options.recorded(), sources, _dtype(work.options))
+    write_json(folder / "manifest.json", {**data, "files": files_of(folder)})

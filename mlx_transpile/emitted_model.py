@@ -1,0 +1,109 @@
+"""Loads an emitted model from its folder and runs it on NumPy arrays, with a record of every module's output."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .codegen.weights import narrow
+from .ir.graph import leaves, map_structure
+
+_numbers = itertools.count()
+
+
+class EmittedModel:
+    """The model of a folder. The source is compiled here: nothing is written beside it."""
+
+    def __init__(self, folder: Path):
+        self.name = f"_mlx_transpile_emitted_{next(_numbers)}"
+        path = folder / "model.py"
+        spec = importlib.util.spec_from_loader(self.name, loader=None, origin=str(path))
+        assert spec is not None  # a spec without a loader always exists
+        module = importlib.util.module_from_spec(spec)
+        module.__file__ = str(path)
+        sys.modules[self.name] = module  # dataclasses look their module up there
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+        self.module = module
+        self.model = module.load()
+
+    def close(self) -> None:
+        sys.modules.pop(self.name, None)
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """The result on nested NumPy arguments, as NumPy arrays."""
+        return map_structure(to_numpy, self.model(*(map_structure(to_mlx, a) for a in arguments)))
+
+    def timed(self, arguments: Sequence[Any]) -> Callable[[], None]:
+        """A function that runs the model once to the end, without conversions."""
+        import mlx.core as mx
+
+        converted = [map_structure(to_mlx, a) for a in arguments]
+        return lambda: mx.eval(self.model(*converted))
+
+    def run_recorded(self, arguments: Sequence[Any]) -> tuple[Any, dict[str, list[list[np.ndarray]]]]:
+        """The result, and for each module path the flat arrays of each of its calls."""
+        with _recorded(self.model) as calls:
+            result = self.run(arguments)
+        paths = {path: id(module) for path, module in self.model.named_modules()}
+        return result, {path: calls[key] for path, key in paths.items() if key in calls}
+
+
+def to_mlx(value: Any) -> Any:
+    """The array in MLX; other values as they are."""
+    import mlx.core as mx
+
+    if isinstance(value, np.ndarray | np.generic):
+        return mx.array(np.ascontiguousarray(narrow(np.asarray(value))).reshape(np.shape(value)))
+    return value
+
+
+def to_numpy(value: Any) -> Any:
+    """The array in NumPy (bfloat16 as float32, which holds it exactly); other values as they are."""
+    import mlx.core as mx
+
+    if isinstance(value, mx.array):
+        return np.array(value.astype(mx.float32) if value.dtype == mx.bfloat16 else value)
+    return value
+
+
+@contextlib.contextmanager
+def _recorded(model: Any) -> Iterator[dict[int, list[list[np.ndarray]]]]:
+    """While open, every call of a module in the model adds its flat output under the module's id."""
+    calls: dict[int, list[list[np.ndarray]]] = {}
+    ours = {id(module) for _, module in model.named_modules()}
+    running: set[int] = set()
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if id(self) not in ours or id(self) in running:  # `super().__call__` is the same call
+                return original(self, *args, **kwargs)
+            running.add(id(self))
+            try:
+                result = original(self, *args, **kwargs)
+            finally:
+                running.discard(id(self))
+            flat = [to_numpy(leaf) for leaf in leaves(result)]
+            calls.setdefault(id(self), []).append([a for a in flat if isinstance(a, np.ndarray)])
+            return result
+
+        return call
+
+    classes = {type(module) for _, module in model.named_modules()}
+    originals = {cls: (cls.__dict__.get("__call__"), cls.__call__) for cls in classes if hasattr(cls, "__call__")}
+    try:
+        for cls, (_, found) in originals.items():
+            cls.__call__ = wrap(found)
+        yield calls
+    finally:
+        for cls, (own, _) in originals.items():
+            if own is None:
+                del cls.__call__
+            else:
+                cls.__call__ = own

@@ -1,0 +1,144 @@
+"""report.json and report.md."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from .codegen.project import write_json, write_text
+from .compare import RULE, Difference
+from .validate import CaseReport, ModuleCheck, Report
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write both files into the folder."""
+    write_json(folder / "report.json", as_json(report))
+    write_text(folder / "report.md", as_markdown(report))
+
+
+# ---- JSON
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as plain data; a number that is not finite is None."""
+    return {
+        "passed": report.ok if report.cases else None,
+        "dtype": report.dtype,
+        "tolerance": {"atol": report.tolerance.atol, "rtol": report.tolerance.rtol, "rule": RULE},
+        "max_abs": _finite(report.max_abs),
+        "cases": [_case(case) for case in report.cases],
+        "benchmark": report.benchmark,
+    }
+
+
+def _case(case: CaseReport) -> dict[str, Any]:
+    first = case.first_divergence
+    return {
+        "sizes": case.sizes,
+        "passed": case.ok if not case.unrunnable else None,
+        "error": case.error or None,
+        "source_does_not_run": case.unrunnable or None,
+        "outputs": [{"name": name, **_difference(d)} for name, d in case.outputs],
+        "first_divergence": _where(first) if first else None,
+        "modules": [
+            {"path": m.path, "call": m.call, **(_difference(m.difference) if m.difference else {"skipped": m.skipped})}
+            for m in case.modules
+        ],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "ok": difference.ok,
+        "max_abs": _finite(difference.max_abs),
+        "max_rel": _finite(difference.max_rel),
+        "cosine": _finite(difference.cosine),
+        "note": difference.note,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _where(check: ModuleCheck) -> str:
+    path = check.path or "the whole model"
+    return f"{path} (call {check.call + 1})" if check.call else path
+
+
+# ---- Markdown
+
+
+def as_markdown(report: Report) -> str:
+    """The report for people."""
+    lines = ["# Report", ""]
+    if report.cases:
+        verdict = "agrees with" if report.ok else "DIFFERS from"
+        lines += [f"The emitted model {verdict} its source.", "", _rule(report), ""]
+        lines += _outputs(report.cases)
+        for case in report.cases:
+            lines += _modules(case)
+    if report.benchmark:
+        lines += _benchmark(report.benchmark)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rule(report: Report) -> str:
+    weights = f" Weights are {report.dtype}; the source's are as captured." if report.dtype else ""
+    return f"{RULE} Here atol is {report.tolerance.atol:g} and rtol {report.tolerance.rtol:g}.{weights}"
+
+
+def _outputs(cases: list[CaseReport]) -> list[str]:
+    lines = ["## Outputs", "", "| sizes | output | max abs | max rel | cosine | |", "|---|---|---|---|---|---|"]
+    for case in cases:
+        sizes = sizes_text(case.sizes)
+        if case.unrunnable:
+            lines.append(f"| {sizes} | - | | | | the source does not run: {cell(case.unrunnable)} |")
+        elif case.error:
+            lines.append(f"| {sizes} | - | | | | FAILED: {cell(case.error)} |")
+        for name, d in case.outputs:
+            lines.append(f"| {sizes} | {cell(name)} | {_numbers(d)} | {'ok' if d.ok else 'FAILED'} {cell(d.note)} |")
+    return [*lines, ""]
+
+
+def _modules(case: CaseReport) -> list[str]:
+    compared = [m for m in case.modules if m.difference]
+    if not case.modules:
+        return []
+    first = case.first_divergence
+    lines = [
+        f"## Modules at {sizes_text(case.sizes)}",
+        "",
+        f"First that diverges: {cell(_where(first))}." if first else "None diverges.",
+        f"Compared: {len(compared)} calls; skipped: {len(case.modules) - len(compared)}.",
+        "",
+        "| module | max abs | max rel | cosine | |",
+        "|---|---|---|---|---|",
+    ]
+    for m in case.modules:
+        state = ("ok" if m.difference.ok else "FAILED") if m.difference else f"skipped: {m.skipped}"
+        lines.append(f"| {cell(_where(m))} | {_numbers(m.difference)} | {state} |")
+    return [*lines, ""]
+
+
+def _benchmark(found: dict[str, Any]) -> list[str]:
+    lines = ["## Time", "", f"Inputs: {found['inputs']}. Medians.", "", "| | ms | runs |", "|---|---|---|"]
+    for name in ("source", "emitted"):
+        lines.append(f"| {name} | {found[name]['median_seconds'] * 1000:.3f} | {found[name]['runs']} |")
+    return [*lines, ""]
+
+
+def _numbers(d: Difference | None) -> str:
+    return f"{d.max_abs:.2e} | {d.max_rel:.2e} | {d.cosine:.7f}" if d else " | | "
+
+
+def sizes_text(sizes: dict[str, int]) -> str:
+    """`B=1, L=3`."""
+    return ", ".join(f"{k}={v}" for k, v in sizes.items()) or "fixed sizes"
+
+
+def cell(text: str) -> str:
+    """Text from a model inside a table: on one line, without bars or markup."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(f"\\{c}" if c in "|\\`<*[" else c for c in printable)[:300]

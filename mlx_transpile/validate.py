@@ -1,0 +1,177 @@
+"""Runs the source and the emitted model side by side and compares outputs and every module's output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cases import Case, Unrunnable, captured_sizes, run_cases, size_sets
+from .codegen.project import fill_arguments
+from .compare import Difference, Tolerance, compare
+from .emitted_model import EmittedModel
+from .frontend.source import Captured
+
+SEED = 20  # inputs differ from those of the reference file
+Calls = Mapping[tuple[str, int], str]
+
+
+@dataclass(frozen=True)
+class ModuleCheck:
+    """One module call of the source: compared, or skipped with the reason."""
+
+    path: str
+    call: int
+    difference: Difference | None
+    skipped: str = ""
+
+
+@dataclass
+class CaseReport:
+    """One set of sizes. `error` is why the emitted model did not run; `unrunnable` why the source did not."""
+
+    sizes: dict[str, int]
+    outputs: list[tuple[str, Difference]] = field(default_factory=list)
+    modules: list[ModuleCheck] = field(default_factory=list)
+    error: str = ""
+    unrunnable: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.error and all(d.ok for _, d in self.outputs)
+
+    @property
+    def first_divergence(self) -> ModuleCheck | None:
+        """The first module call, in the order in which the source's calls end, whose output is off."""
+        return next((m for m in self.modules if m.difference and not m.difference.ok), None)
+
+
+@dataclass
+class Report:
+    """All cases, and the medians of a benchmark in seconds."""
+
+    tolerance: Tolerance
+    cases: list[CaseReport]
+    benchmark: dict[str, Any] | None = None
+    dtype: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return all(c.ok for c in self.cases) and any(not c.unrunnable for c in self.cases)
+
+    @property
+    def max_abs(self) -> float:
+        return max((d.max_abs for c in self.cases for _, d in c.outputs), default=0.0)
+
+
+def validate(
+    captured: Captured,
+    modules: Calls,
+    folder: Path,
+    tolerance: Tolerance,
+    dtype: str | None = None,
+    on_run: Callable[[Mapping[str, int]], None] = lambda sizes: None,
+) -> Report:
+    """Compare the model in `folder` with the source at the captured sizes and at 1, 3 and 17 of every symbol.
+
+    `modules` maps module calls of the source to modules of the emitted model. Sizes at which the source itself does
+    not run are noted and prove nothing.
+    """
+    sets = size_sets(captured.program.forward, captured_sizes(captured))
+    model = EmittedModel(folder)
+    try:
+        cases = [
+            _check(case, captured, modules, model, tolerance)
+            for case in run_cases(captured, sets or [{}], SEED, on_run)
+        ]
+    finally:
+        model.close()
+    return Report(tolerance, cases, dtype=dtype)
+
+
+def _check(
+    case: Case | Unrunnable, captured: Captured, modules: Calls, model: EmittedModel, tolerance: Tolerance
+) -> CaseReport:
+    report = CaseReport(case.sizes)
+    if isinstance(case, Unrunnable):
+        report.unrunnable = case.reason
+        return report
+    try:
+        got, calls = model.run_recorded(fill_arguments(captured.program.forward.arguments, case.inputs))
+    except Exception as error:
+        report.error = f"{type(error).__name__}: {error}"
+        return report
+    report.outputs = compare_results(got, case.result, tolerance)
+    report.modules = _compare_modules(captured.module_outputs(case.inputs), calls, modules, tolerance)
+    return report
+
+
+def compare_results(got: Any, want: Any, tolerance: Tolerance) -> list[tuple[str, Difference]]:
+    """Every output by its name: `logits`, `0`, `hidden_states.1`, or `output` where there is one array."""
+    ours, theirs = dict(_named(got)), dict(_named(want))
+    if ours.keys() != theirs.keys():
+        note = f"the result holds {', '.join(ours)} instead of {', '.join(theirs)}"
+        return [("result", Difference(np.inf, np.inf, 0.0, False, note))]
+    return [(name, compare(ours[name], value, tolerance)) for name, value in theirs.items()]
+
+
+def _named(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(tree, tuple | list):
+        tree = dict(enumerate(tree))
+    if isinstance(tree, Mapping):
+        dot = f"{path}." if path else ""
+        return [leaf for key, value in tree.items() for leaf in _named(value, f"{dot}{key}")]
+    return [(path or "output", tree)]
+
+
+# ---- modules
+
+
+def _compare_modules(
+    source: Mapping[tuple[str, int], list[np.ndarray]],
+    calls: Mapping[str, list[list[np.ndarray]]],
+    modules: Calls,
+    tolerance: Tolerance,
+) -> list[ModuleCheck]:
+    """Pair the k-th source call that an emitted module computes with that module's k-th call."""
+    seen: dict[str, int] = {}
+    expected: dict[str, int] = {}
+    for key in source:
+        if key in modules:
+            expected[modules[key]] = expected.get(modules[key], 0) + 1
+    checks = []
+    for key, want in source.items():
+        target = modules.get(key)
+        number = seen.get(target or "", 0)
+        if target is not None:
+            seen[target] = number + 1
+        got = calls.get(target, []) if target is not None else []
+        if target is None:
+            checks.append(ModuleCheck(*key, None, "no module of its own in model.py"))
+        elif len(got) != expected[target]:
+            checks.append(ModuleCheck(*key, None, f"called {len(got)} times, {expected[target]} in the source"))
+        else:
+            checks.append(_compare_module(key, got[number], want, tolerance))
+    return checks
+
+
+def _compare_module(
+    key: tuple[str, int], got: Sequence[np.ndarray], want: Sequence[np.ndarray], tolerance: Tolerance
+) -> ModuleCheck:
+    if len(got) != len(want):
+        return ModuleCheck(*key, None, f"gives {len(got)} arrays, {len(want)} in the source")
+    found = [_compare_either_layout(g, w, tolerance) for g, w in zip(got, want, strict=True)]
+    if any(d is None for d in found):
+        return ModuleCheck(*key, None, "an output has another shape")
+    known = [d for d in found if d is not None]
+    return ModuleCheck(*key, max(known, key=lambda d: (not d.ok, d.max_rel))) if known else ModuleCheck(*key, None, "no arrays")
+
+
+def _compare_either_layout(got: np.ndarray, want: np.ndarray, tolerance: Tolerance) -> Difference | None:
+    """Compare as they are, or with the source's channels (axis 1) last; None where no layout has the shape."""
+    layouts = [want, *([np.moveaxis(want, 1, -1)] if want.ndim > 2 else [])]
+    found = [compare(got, w, tolerance) for w in layouts if w.shape == got.shape]
+    return min(found, key=lambda d: (not d.ok, d.max_rel), default=None)
