@@ -11,8 +11,10 @@ NAMES = runtime.helper_names()
 
 
 def definitions(source):
+    """Functions, classes and constants at the top of a text."""
     nodes = ast.parse(source).body
-    return [n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    named = [n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    return named + [n.targets[0].id for n in nodes if isinstance(n, ast.Assign)]
 
 
 def test_text_of_a_helper():

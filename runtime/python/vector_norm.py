@@ -1,0 +1,26 @@
+import mlx.core as mx
+
+
+def vector_norm(
+    x: mx.array,
+    ord: float = 2,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+) -> mx.array:
+    """torch.linalg.vector_norm over any axes, in float32.
+
+    mx.linalg.norm takes a matrix norm of two axes and has no order 0 for several.
+    """
+    size = mx.abs(x).astype(mx.float32)
+    options = {"axis": axis, "keepdims": keepdims}
+    if ord == 0:
+        out = mx.sum(size != 0, **options)
+    elif ord in (mx.inf, -mx.inf):
+        out = (mx.max if ord > 0 else mx.min)(size, **options)
+    elif ord == 1:
+        out = mx.sum(size, **options)
+    elif ord == 2:
+        out = mx.sqrt(mx.sum(size * size, **options))
+    else:
+        out = mx.sum(size**ord, **options) ** (1 / ord)
+    return out.astype(mx.float32 if x.dtype == mx.complex64 else x.dtype)
