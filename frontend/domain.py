@@ -1,0 +1,41 @@
+"""What a walk computes with: symbolic IR values while capturing, real tensors while running the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..ir import DType, Scope
+from .schema import Schema
+
+
+class Domain(Protocol):
+    """Values and ATen calls as one kind of walk sees them."""
+
+    def is_tensor(self, value: Any) -> bool: ...
+
+    def is_unknown(self, value: Any) -> bool: ...
+
+    def call(self, schema: Schema, args: Sequence[Any]) -> Any: ...
+
+    def shape(self, tensor: Any) -> list[Any]: ...
+
+    def dtype(self, tensor: Any) -> DType: ...
+
+    def number(self, value: Any) -> Any:
+        """The Python number or size in a 0-d tensor; TranspileError where it depends on data."""
+
+    def weak(self, value: Any) -> Any:
+        """Like `number`, but a tensor whose value is not known may stay one."""
+
+    def from_number(self, value: Any) -> Any:
+        """A number as a 0-d tensor."""
+
+    def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
+        """A tensor that stands in the code."""
+
+    def attribute(self, tensor: Any, path: str) -> Any:
+        """A parameter, buffer or plain tensor attribute of a module."""
+
+    def truth(self, value: Any, what: str) -> bool | None:
+        """The condition of a branch; None where the walk cannot tell and takes every branch."""

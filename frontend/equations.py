@@ -1,0 +1,183 @@
+"""Equations between sizes, found while walking, solved for the sizes of the inputs.
+
+Every dim of an input starts as a symbol of its own. An op whose operands must agree gives an
+equation; it ties a symbol to another, fixes it, or bounds it. The walk then starts again with what
+is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir import dims
+from ..ir.dims import Atom, Expr, Sym, divide_exact, evaluate, rebuild, substitute, symbol, symbols
+
+Dim = int | Expr
+
+
+class Unsolvable(ValueError):
+    """The sizes differ at the captured sizes too: the op does not fit its operands."""
+
+
+@dataclass
+class Sizes:
+    """What is known of the symbols. `captured` holds the sizes of the example inputs, in input order."""
+
+    captured: dict[str, int]
+    known: dict[str, Dim] = field(default_factory=dict)
+    evidence: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+
+    def of(self, name: str) -> Dim:
+        """The dim that the symbol stands for now."""
+        if name not in self.known:
+            low, high = self.limits.get(name, (1, None))
+            return symbol(name, low, high)
+        dim = self.known[name]
+        return substitute(dim, {s.name: self.of(s.name) for s in symbols(dim)})
+
+    def fix(self, name: str, size: int, why: str) -> None:
+        self._learn(name, size, why)
+
+    def solve(self, left: Dim, right: Dim, where: str) -> None:
+        """Make the two sides equal by learning about symbols; Unsolvable where that cannot be."""
+        difference = left - right
+        text = f"{left} == {right}" + (f": {where}" if where else "")
+        if self._at_capture(difference) != 0:
+            self._solve_by_ones((left, right), text)
+        elif not (self._solve_extremes(difference, text) or self._solve_linear(difference, text)):
+            for name in sorted(s.name for s in symbols(difference)):
+                self._learn(name, self.captured[name], f"fixed by {text}")
+
+    def _at_capture(self, dim: Dim) -> int:
+        return evaluate(dim, self.captured)
+
+    def _learn(self, name: str, dim: Dim, why: str) -> None:
+        self.known[name] = dim
+        self.evidence[name] = why
+
+    def _solve_by_ones(self, sides: Iterable[Dim], text: str) -> None:
+        """A captured size of 1 was broadcast: it stays 1."""
+        ones = [s.name for side in sides for s in symbols(side) if self.captured[s.name] == 1]
+        if not ones:
+            raise Unsolvable(text)
+        for name in ones:
+            self._learn(name, 1, f"broadcast in {text}")
+
+    def _solve_extremes(self, difference: Dim, text: str) -> bool:
+        """A minimum or maximum that must be one of its arguments bounds the others."""
+        for atom in sorted(_extremes(difference), key=str):
+            for chosen in atom.args:
+                if (
+                    rebuild(
+                        difference,
+                        lambda a, atom=atom, chosen=chosen: chosen if a == atom else None,
+                    )
+                    == 0
+                ):
+                    rest = [a for a in atom.args if a != chosen]
+                    signs = [a - chosen if atom.kind == "min" else chosen - a for a in rest]
+                    if all([self._at_least_zero(s, text) for s in signs]):
+                        return True
+        return False
+
+    def _at_least_zero(self, dim: Dim, text: str) -> bool:
+        """Learn the bound that `dim >= 0` puts on the only symbol in it."""
+        found = list(symbols(dim))
+        if len(found) != 1 or isinstance(dim, int) or self._at_capture(dim) < 0:
+            return False
+        sym = found[0]
+        slope = _coefficient(dim, sym)
+        if not isinstance(slope, int) or slope == 0:
+            return False
+        constant = substitute(dim, {sym.name: 0}) if sym.name else 0
+        if not isinstance(constant, int):
+            return False
+        low, high = self.limits.get(sym.name, (1, None))
+        bound = -(constant // slope) if slope > 0 else constant // -slope
+        if slope > 0:
+            low = max(low, bound)
+        else:
+            high = bound if high is None else min(high, bound)
+        if (low, high) == self.limits.get(sym.name, (1, None)):
+            return False
+        self.limits[sym.name] = (low, high)
+        self.evidence.setdefault(sym.name, f"bounded by {text}")
+        return True
+
+    def _solve_linear(self, difference: Dim, text: str) -> bool:
+        """Solve for one symbol; the one that appears last among the inputs gives way."""
+        if isinstance(difference, int):
+            return False
+        for sym in symbols(difference):  # sizes are positive: common factors drop out
+            quotient = divide_exact(difference, symbol(sym.name, sym.low, sym.high))
+            while isinstance(quotient, Expr):
+                difference = quotient
+                quotient = divide_exact(difference, symbol(sym.name, sym.low, sym.high))
+        order = list(self.captured)
+        for sym in sorted(symbols(difference), key=lambda s: -order.index(s.name)):
+            value = _solution(difference, sym)
+            if value is not None and self._fits(sym, value):
+                self._learn(
+                    sym.name, value, f"{'fixed by' if isinstance(value, int) else 'tied by'} {text}"
+                )
+                return True
+        return False
+
+    def _fits(self, sym: Sym, value: Dim) -> bool:
+        """Whether the value is a size at capture, and no stranger than a multiple of one symbol."""
+        plain = isinstance(value, int) or len(symbols(value)) == 1
+        return plain and self._at_capture(value) == self.captured[sym.name]
+
+
+def _extremes(dim: Dim) -> set[Atom]:
+    found: set[Atom] = set()
+
+    def visit(atom: Any) -> None:
+        if isinstance(atom, Atom):
+            if atom.kind in ("min", "max"):
+                found.add(atom)
+            for arg in atom.args:
+                dims.rebuild(arg, visit)
+
+    if isinstance(dim, Expr):
+        rebuild(dim, visit)
+    return found
+
+
+def _coefficient(dim: Expr, sym: Sym) -> Dim | None:
+    """The factor of the symbol where the dim is linear in it and it hides in no atom, else None."""
+    slope: Dim = 0
+    for monomial, factor in dim.terms:
+        power = sum(p for atom, p in monomial if atom == sym)
+        inside = any(
+            sym in symbols(a) for atom, _ in monomial if isinstance(atom, Atom) for a in atom.args
+        )
+        if power > 1 or inside:
+            return None
+        if power == 1:
+            rest = tuple((atom, p) for atom, p in monomial if atom != sym)
+            slope = slope + (Expr(((rest, factor),)) if rest else factor)
+    return slope
+
+
+def _solution(difference: Dim, sym: Sym) -> Dim | None:
+    """The dim that makes the difference zero, where it is a whole expression of the other symbols."""
+    if isinstance(difference, int):
+        return None
+    slope = _coefficient(difference, sym)
+    if slope is None or slope == 0:
+        return None
+    rest = substitute(difference, {sym.name: 0})
+    return divide_exact(-rest, slope)
+
+
+def renamed(sizes: Sizes, names: Mapping[str, str]) -> dict[str, Dim]:
+    """What every symbol stands for, with the symbols that stay free under readable names."""
+    free = {}
+    for old, new in names.items():
+        low, high = sizes.limits.get(old, (1, None))
+        free[old] = symbol(new, low, high)
+    return {name: substitute(sizes.of(name), free) for name in sizes.captured}

@@ -1,0 +1,156 @@
+"""A saved graph read once into plain Python: instructions that a walk can execute many times."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .schema import Schema, parse
+
+
+@dataclass
+class Instruction:
+    """One node: `kind` with its namespace, names of inputs and outputs, attributes, sub-blocks."""
+
+    kind: str
+    inputs: list[str]
+    outputs: list[str]
+    hints: list[str]
+    at: str
+    constant: Any = None
+    attribute: str = ""
+    schema_text: str = ""
+    types: list[str] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    @cached_property
+    def schema(self) -> Schema:
+        return parse(self.schema_text)
+
+    @property
+    def name(self) -> str:
+        return self.kind.partition("::")[2]
+
+
+@dataclass
+class Block:
+    """Instructions with inputs and outputs: a graph, or a branch or body in it."""
+
+    inputs: list[str]
+    outputs: list[str]
+    code: list[Instruction] = field(default_factory=list)
+    hints: dict[str, str] = field(default_factory=dict)
+    input_types: list[Any] = field(default_factory=list)
+
+
+def read_graph(graph: Any) -> Block:
+    """The plan of a `torch._C.Graph`."""
+    names = _all_names(graph)
+    bases = {_base(n) for n in names}
+    hints = {n: hint(n, bases) for n in names}
+    inputs = list(graph.inputs())
+    return _block(inputs, graph.outputs(), graph.nodes(), hints)
+
+
+def _all_names(graph: Any) -> list[str]:
+    names = [v.debugName() for v in graph.inputs()]
+    pending = list(graph.nodes())
+    while pending:
+        node = pending.pop()
+        names.extend(v.debugName() for v in node.outputs())
+        for block in node.blocks():
+            names.extend(v.debugName() for v in block.inputs())
+            pending.extend(block.nodes())
+    return names
+
+
+def _block(inputs: Any, outputs: Any, nodes: Any, hints: dict[str, str]) -> Block:
+    inputs = list(inputs)
+    return Block(
+        [v.debugName() for v in inputs],
+        [v.debugName() for v in outputs],
+        [_instruction(n, hints) for n in nodes],
+        hints,
+        [v.type() for v in inputs],
+    )
+
+
+def _instruction(node: Any, hints: dict[str, str]) -> Instruction:
+    kind = node.kind()
+    inputs, outputs = list(node.inputs()), list(node.outputs())
+    names = [v.debugName() for v in outputs]
+    out = Instruction(
+        kind,
+        [v.debugName() for v in inputs],
+        names,
+        [hints.get(n, "") for n in names],
+        "" if kind == "prim::Constant" else source_line(node.sourceRange()),
+    )
+    if kind == "prim::Constant":
+        out.constant = _constant(outputs[0])
+    elif kind in ("prim::GetAttr", "prim::CallMethod", "prim::SetAttr"):
+        out.attribute = node.s("name")
+    elif kind == "prim::CallFunction":
+        out.attribute = inputs[0].type().annotation_str
+    elif kind.startswith("prim::"):
+        out.types = [v.type().str() for v in outputs]
+        if kind == "prim::TupleIndex":
+            out.attribute = ""
+    else:
+        schema = node.schema()
+        out.schema_text = schema if schema != "(no schema)" else ""
+    out.blocks = [_block(b.inputs(), b.outputs(), b.nodes(), hints) for b in node.blocks()]
+    return out
+
+
+def _constant(value: Any) -> Any:
+    kind = value.type().kind()
+    return None if kind in ("NoneType", "FunctionType") else value.toIValue()
+
+
+_SCRIPTED = re.compile(r'^\s*File "([^"\n]+)", line (\d+)')
+_TRACED = re.compile(r"^([^\n(]+)\((\d+)\): ")
+
+
+def source_line(text: str) -> str:
+    """ "file.py:31" of the innermost frame; "" where the graph does not tell."""
+    found = _SCRIPTED.match(text) or _TRACED.match(text)
+    if not found:
+        return ""
+    return f"{found[1].replace(chr(92), '/').rsplit('/', 1)[-1]}:{found[2]}"
+
+
+# ---- names
+
+_VERSION = re.compile(r"\.\d+$")
+_MADE_UP = re.compile(r"_?\d*|argument_?\d*|_+\w?\d*")
+
+
+def _base(name: str) -> str:
+    return _VERSION.sub("", name)
+
+
+def hint(name: str, others: set[str]) -> str:
+    """The source's own name for a value, or "": less the version (`q.1`) and the digits by which a
+    name
+    was kept apart from an equal one (`x10` is `x1` with 0 appended)."""
+    base = _base(name)
+    if _MADE_UP.fullmatch(base):
+        return ""
+    base = _without_uniquifier(base, others)
+    return "" if _MADE_UP.fullmatch(base) or not base.isidentifier() else base
+
+
+def _without_uniquifier(name: str, others: set[str]) -> str:
+    """Digits are appended in order from 0, each to a name that is already taken."""
+    for cut in range(len(name) - 1, 0, -1):
+        digits = name[cut:]
+        if not digits.isdigit():
+            return name
+        if (digits[0] == "0" and len(digits) > 1) or name[:cut] not in others:
+            continue
+        if digits == "0" or f"{name[:cut]}{int(digits) - 1}" in others:
+            return _without_uniquifier(name[:cut], others)
+    return name

@@ -1,0 +1,390 @@
+"""What each node kind of TorchScript does during a walk: `prim::` nodes, and `aten::` ones on host
+values.
+
+Whatever is no row here is an ATen call on tensors, and goes to the domain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TranspileError
+from ..ir.dims import Expr, product
+from . import host
+from .plan import Instruction
+from .schema import SCALAR_TYPE_NUMBERS
+from .walk import Frame, Module, Walk
+
+Row = Callable[[Walk, Frame, Instruction, list[Any]], list[Any]]
+
+
+def execute(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    """The results of one node."""
+    row = PRIMS.get(op.kind)
+    if row is not None:
+        return row(walk, frame, op, values)
+    if op.kind.startswith("prim::") and op.kind not in ("prim::unchecked_unwrap_optional",):
+        raise TranspileError(f"{op.kind} is not supported", where=_where(frame, op))
+    if op.kind == "^" or not op.schema_text:
+        raise TranspileError(f"{op.kind}: a call of Python code", where=_where(frame, op))
+    if not any(_holds_tensor(walk, v) for v in values) and op.schema.namespace == "aten":
+        done, result = on_host(op, values)
+        if done:
+            return [result]
+    result = walk.domain.call(op.schema, values)
+    return list(result) if len(op.outputs) > 1 else [result]
+
+
+def _where(frame: Frame, op: Instruction) -> str:
+    return f"{frame.scope.path or frame.scope.cls}" + (f" at {op.at}" if op.at else "")
+
+
+def _holds_tensor(walk: Walk, value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_holds_tensor(walk, v) for v in value)
+    return walk.domain.is_tensor(value) or walk.domain.is_unknown(value)
+
+
+# ---- host values
+
+
+def on_host(op: Instruction, values: list[Any]) -> tuple[bool, Any]:
+    """An ATen op on numbers, sizes, strings and lists: (whether it has a rule, the result)."""
+    name = op.name
+    if name in _LISTS:
+        return True, _LISTS[name](*values)
+    if name in host.NUMBERS and values and all(_plain(v) for v in values):
+        return True, _number(name, op, values)
+    return False, None
+
+
+def _plain(value: Any) -> bool:
+    return (
+        value is None
+        or isinstance(value, str | host.Condition)
+        or host.is_number(value)
+        or (isinstance(value, list | tuple) and all(_plain(v) for v in value))
+    )
+
+
+def _number(name: str, op: Instruction, values: list[Any]) -> Any:
+    names = [p.name for p in op.schema.parameters]
+    keep = [v for n, v in zip(names, values) if n not in ("alpha", "rounding_mode")]
+    mode = {n: v for n, v in zip(names, values) if n == "rounding_mode"}
+    if name in ("eq", "ne") and not all(host.is_number(v) for v in keep):
+        return (keep[0] == keep[1]) == (name == "eq")
+    if name == "add" and isinstance(keep[0], str | list | tuple):
+        return keep[0] + keep[1]
+    if name == "mul" and isinstance(keep[0], list):
+        return keep[0] * keep[1]
+    if name == "round":
+        keep = keep[:1]
+    return host.NUMBERS[name](*keep, **mode)
+
+
+def _item(container: Any, key: Any) -> Any:
+    try:
+        return container[key]
+    except (IndexError, KeyError) as error:
+        raise TranspileError(f"{key!r} is not in the list or dict that the model reads") from error
+
+
+def _set_item(container: Any, key: Any, value: Any) -> Any:
+    container[key] = value
+    return container
+
+
+def _append(container: list[Any], value: Any) -> list[Any]:
+    container.append(value)
+    return container
+
+
+def _slice_list(items: Any, start: Any = None, stop: Any = None, step: Any = 1) -> Any:
+    return items[start:stop:step]
+
+
+def _range_length(low: Any, high: Any, step: Any) -> Any:
+    return (
+        max(0, -((low - high) // step))
+        if all(isinstance(v, int) for v in (low, high, step))
+        else high - low
+    )
+
+
+# Rules that hold whatever the list holds, tensors too.
+_LISTS: dict[str, Callable[..., Any]] = {
+    "len": len, "__getitem__": _item, "_set_item": _set_item, "append": _append,
+    "__contains__": lambda items, key: key in items, "keys": lambda d: list(d), "values": lambda d: list(d.values()),
+    "items": lambda d: list(d.items()), "list": list, "copy": lambda c: c.copy(), "extend": lambda a, b: a.extend(b),
+    "__not__": host.negate,
+    "format": lambda text, *values: text.format(*values), "str": str, "warn": lambda *_: None, "slice": _slice_list,
+    "__range_length": _range_length, "__derive_index": lambda i, start, step: start + i * step,
+    "pop": lambda items, i=-1: items.pop(i), "insert": lambda items, i, v: items.insert(i, v),
+    "reverse": lambda items: items.reverse(), "lower": str.lower, "upper": str.upper,
+    "startswith": lambda s, p, *r: s.startswith(p), "get": lambda d, k, default=None: d.get(k, default),
+    "Int": host.to_int, "Float": host.to_float, "Bool": lambda v: v if isinstance(v, host.Condition) else bool(v),
+    "IntImplicit": host.to_int, "FloatImplicit": host.to_float, "ScalarImplicit": lambda v: v,
+    "is_scripting": lambda: True, "prod": lambda items: product(items), "dict": dict,
+    "isinf": math.isinf, "isnan": math.isnan,
+}  # fmt: skip
+
+
+# ---- lists that hold tensors
+
+
+def _list_op(name: str) -> Row:
+    def row(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+        first = values[0] if values else None
+        tensor = walk.domain.is_tensor(first)
+        if walk.domain.is_unknown(first):
+            return [first]
+        if tensor:
+            return (
+                [_TENSOR_LISTS[name](walk, *values)]
+                if name in _TENSOR_LISTS
+                else _fall(walk, op, values)
+            )
+        result = _LISTS[name](*values)
+        return [result] if op.outputs else []
+
+    return row
+
+
+def _fall(walk: Walk, op: Instruction, values: list[Any]) -> list[Any]:
+    return [walk.domain.call(op.schema, values)]
+
+
+_TENSOR_LISTS: dict[str, Callable[..., Any]] = {
+    "len": lambda walk, t: walk.domain.shape(t)[0],
+}
+
+
+# ---- prims
+
+
+def _constant(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return [host_constant(walk, op.constant, op.hints[0], frame)]
+
+
+def host_constant(walk: Walk, value: Any, hint: str, frame: Frame) -> Any:
+    """A constant or attribute of the archive as a source value."""
+    if hasattr(value, "untyped_storage"):
+        return walk.domain.constant(value, hint, frame.scope)
+    if isinstance(value, list | tuple):
+        return type(value)(host_constant(walk, v, hint, frame) for v in value)
+    if isinstance(value, dict):
+        return {k: host_constant(walk, v, hint, frame) for k, v in value.items()}
+    return "cpu" if type(value).__name__ == "device" else value
+
+
+def _get_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    owner = values[0]
+    if not isinstance(owner, Module):
+        raise TranspileError(
+            f"the attribute {op.attribute} of a scripted object", where=_where(frame, op)
+        )
+    value = owner.raw.getattr(op.attribute)
+    path = f"{owner.path}.{op.attribute}" if owner.path else op.attribute
+    if hasattr(value, "_get_method"):
+        return [Module(path, value)]
+    if hasattr(value, "untyped_storage"):
+        return [walk.domain.attribute(value, path)]
+    return [host_constant(walk, value, op.hints[0], frame)]
+
+
+def _set_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    raise TranspileError(
+        f"mutated buffer: forward assigns {values[0].path}.{op.attribute}; models that keep state are not supported yet",
+        where=_where(frame, op),
+        hint="pass the state as an input and return the new one",
+    )
+
+
+def _call_method(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return _several(op, walk.call_method(frame, values[0], op.attribute, values[1:]))
+
+
+def _call_function(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return _several(op, walk.call_function(frame, op.attribute, values[1:]))
+
+
+def _several(op: Instruction, result: Any) -> list[Any]:
+    return list(result) if len(op.outputs) > 1 else [result]
+
+
+def _unpack(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    if walk.domain.is_unknown(values[0]):
+        return [values[0]] * len(op.outputs)
+    if len(values[0]) != len(op.outputs):
+        raise TranspileError(
+            f"{len(op.outputs)} values are unpacked from a list of {len(values[0])}",
+            where=_where(frame, op),
+        )
+    return list(values[0])
+
+
+def _if(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    truth = walk.domain.truth(values[0], f"a branch at {_where(frame, op)}")
+    if truth is None:
+        results = [walk.block(block, frame, []) for block in op.blocks]
+        return results[0]
+    return walk.block(op.blocks[0 if truth else 1], frame, [])
+
+
+_ENDLESS = 9223372036854775807
+_MOST_TURNS = 100_000
+
+
+def _loop(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    count, running, *carried = values
+    what = f"a loop at {_where(frame, op)}"
+    if not isinstance(count, int):
+        raise TranspileError(
+            f"how often a loop runs depends on {'data' if walk.domain.is_tensor(count) else f'the size {count}'}",
+            where=_where(frame, op),
+            hint="give the dim a size (--input NAME=1,3,...:DTYPE), or write the loop without Python",
+        )
+    turn = 0
+    while turn < count and walk.domain.truth(running, what):
+        running, *carried = walk.block(op.blocks[0], frame, [turn, *carried])
+        turn += 1
+        if turn > _MOST_TURNS:
+            raise TranspileError(f"{what} runs more than {_MOST_TURNS} times")
+    return carried
+
+
+def _raise(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    raise TranspileError(f"the model raises for these inputs: {values[0]}", where=_where(frame, op))
+
+
+def _number_to_tensor(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return [walk.domain.from_number(values[0])]
+
+
+def _to_number(convert: Callable[[Any], Any]) -> Row:
+    def row(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+        value = values[0]
+        if walk.domain.is_unknown(value):
+            return [value]
+        return [convert(value if isinstance(value, str) else walk.domain.number(value))]
+
+    return row
+
+
+def _to_bool(value: Any) -> Any:
+    if isinstance(value, host.Condition):
+        return value
+    return host.compare("!=", value, 0) if isinstance(value, Expr | host.Ratio) else bool(value)
+
+
+def _weak(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return [walk.domain.weak(values[0])]
+
+
+def _size(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    if walk.domain.is_unknown(values[0]):
+        return [values[0]]
+    shape = walk.domain.shape(values[0])
+    return [shape[values[1]] if len(values) == 2 else list(shape)]
+
+
+def _of_tensor(function: Callable[[Walk, Any], Any]) -> Row:
+    def row(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+        if walk.domain.is_unknown(values[0]):
+            return [values[0]]
+        return [function(walk, values[0])]
+
+    return row
+
+
+def _dtype_number(walk: Walk, tensor: Any) -> int:
+    return SCALAR_TYPE_NUMBERS[walk.domain.dtype(tensor)]
+
+
+def _constant_row(value: Any) -> Row:
+    return lambda walk, frame, op, values: [value] if op.outputs else []
+
+
+def _first(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return values[:1]
+
+
+def _extreme(name: str) -> Row:
+    return lambda walk, frame, op, values: [host.NUMBERS[name](*values)]
+
+
+def _dict(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return [dict(zip(values[::2], values[1::2]))]
+
+
+def _slice_tuple(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    return [values[0][slice(*values[1:])]]
+
+
+PRIMS: dict[str, Row] = {
+    "prim::Constant": _constant,
+    "prim::GetAttr": _get_attr,
+    "prim::SetAttr": _set_attr,
+    "prim::CallMethod": _call_method,
+    "prim::CallFunction": _call_function,
+    "prim::ListConstruct": lambda walk, frame, op, values: [list(values)],
+    "prim::TupleConstruct": lambda walk, frame, op, values: [tuple(values)],
+    "prim::DictConstruct": _dict,
+    "prim::ListUnpack": _unpack,
+    "prim::TupleUnpack": _unpack,
+    "prim::TupleIndex": lambda walk, frame, op, values: [values[0][values[1]]],
+    "prim::TupleSlice": _slice_tuple,
+    "prim::If": _if,
+    "prim::Loop": _loop,
+    "prim::RaiseException": _raise,
+    "prim::Uninitialized": _constant_row(None),
+    "prim::NumToTensor": _number_to_tensor,
+    "prim::unchecked_cast": _first,
+    "prim::unchecked_unwrap_optional": _first,
+    "aten::_unwrap_optional": _first,
+    "prim::data": _first,
+    "prim::dtype": _of_tensor(_dtype_number),
+    "prim::device": _constant_row("cpu"),
+    "prim::layout": _constant_row(None),
+    "prim::is_cuda": _constant_row(False),
+    "prim::is_mps": _constant_row(False),
+    "prim::is_sparse": _constant_row(False),
+    "prim::is_quantized": _constant_row(False),
+    "prim::is_nested": _constant_row(False),
+    "prim::requires_grad": _constant_row(False),
+    "prim::Print": _constant_row(None),
+    "prim::min": _extreme("min"),
+    "prim::max": _extreme("max"),
+    "prim::abs": _extreme("abs"),
+    "aten::Int": _to_number(lambda v: int(v) if isinstance(v, str) else host.to_int(v)),
+    "aten::IntImplicit": _to_number(host.to_int),
+    "aten::Float": _to_number(lambda v: float(v) if isinstance(v, str) else host.to_float(v)),
+    "aten::FloatImplicit": _to_number(host.to_float),
+    "aten::Bool": _to_number(_to_bool),
+    "aten::ScalarImplicit": _weak,
+    "aten::item": _weak,
+    "aten::size": _size,
+    "aten::dim": _of_tensor(lambda walk, t: len(walk.domain.shape(t))),
+    "aten::numel": _of_tensor(lambda walk, t: product(walk.domain.shape(t))),
+    "aten::is_floating_point": _of_tensor(lambda walk, t: walk.domain.dtype(t).is_float),
+    "aten::is_complex": _of_tensor(lambda walk, t: walk.domain.dtype(t).is_complex),
+    "aten::is_contiguous": _constant_row(True),
+    "aten::__is__": lambda walk, frame, op, values: [values[0] is values[1]],
+    "aten::__isnot__": lambda walk, frame, op, values: [values[0] is not values[1]],
+    "aten::requires_grad_": _first,
+    "aten::set_grad_enabled": _constant_row(None),
+    "aten::is_grad_enabled": _constant_row(False),
+    "aten::is_autocast_enabled": _constant_row(False),
+    "aten::warn": _constant_row(None),
+    "aten::_assert_tensor_metadata": _constant_row(None),
+    **{
+        f"aten::{name}": _list_op(name)
+        for name in (
+            "len", "__getitem__", "_set_item", "append", "__contains__", "keys", "values", "items", "list", "extend",
+            "__not__", "format", "str", "__range_length", "__derive_index", "pop", "insert",
+            "reverse", "get", "dict",
+        )
+    },
+}  # fmt: skip

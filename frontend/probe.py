@@ -1,0 +1,293 @@
+"""Which dims of the inputs are free: equations found while walking, then runs of the source at other sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import TranspileError
+from ..ir import Graph, Unequal
+from ..ir.dims import Expr, evaluate, symbols
+from ..ir.graph import leaves
+from .equations import Dim, Sizes, Unsolvable, renamed
+from .random_inputs import random_inputs
+from .source import DimEvidence
+
+Build = Callable[[Mapping[str, Dim]], Graph]
+Run = Callable[[Sequence[np.ndarray]], Any]
+
+_SEED = 20
+_MOST_WALKS = 200
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dim of one input, under the symbol that stands for it at first."""
+
+    input: str
+    axis: int
+    symbol: str
+    rank: int
+    floating: bool
+
+
+# ---- equations
+
+
+def settle(build: Build, sizes: Sizes) -> Graph:
+    """Walk until every equation between sizes is solved; TranspileError where one cannot be."""
+    for _ in range(_MOST_WALKS):
+        try:
+            return build({name: sizes.of(name) for name in sizes.captured})
+        except Unequal as equation:
+            where = getattr(equation, "__notes__", [""])[0]
+            try:
+                sizes.solve(equation.left, equation.right, where)
+            except Unsolvable as error:
+                raise TranspileError(f"sizes do not fit: {error}", where=where) from None
+        except TranspileError:
+            if not _fix_what_must_be(build, sizes):
+                raise
+    raise TranspileError(
+        "the sizes of the inputs do not settle", hint="give every dim a size with --input"
+    )
+
+
+def _fix_what_must_be(build: Build, sizes: Sizes) -> bool:
+    """Some ops need fixed sizes. Fix all dims, then free them again one by one while the walk succeeds."""
+    names = free_symbols(sizes)
+    if not names or not _walks(build, sizes, names):
+        return False
+    fixed = list(names)
+    for name in names:
+        if _walks(build, sizes, rest := [n for n in fixed if n != name]):
+            fixed = rest
+    for name in fixed:
+        sizes.fix(name, sizes.captured[name], "an op needs this size fixed")
+    return bool(fixed)
+
+
+def _walks(build: Build, sizes: Sizes, fixed: Iterable[str]) -> bool:
+    trial = Sizes(
+        sizes.captured, {**sizes.known, **{n: sizes.captured[n] for n in fixed}}, {}, sizes.limits
+    )
+    for _ in range(_MOST_WALKS):
+        try:
+            build({name: trial.of(name) for name in trial.captured})
+            return True
+        except Unequal as equation:
+            try:
+                trial.solve(equation.left, equation.right, "")
+            except Unsolvable:
+                return False
+        except TranspileError:
+            return False
+    return False
+
+
+def free_symbols(sizes: Sizes) -> list[str]:
+    return [name for name in sizes.captured if name not in sizes.known]
+
+
+# ---- runs
+
+
+@dataclass
+class Probe:
+    """Runs the source at sizes of the free symbols, and remembers what was run."""
+
+    graph: Graph
+    run: Run
+    sizes: Sizes
+    ran: dict[str, set[int]] = field(default_factory=dict)
+    message: str = ""
+
+    def works(self, trial: Mapping[str, int]) -> bool:
+        """Whether the source runs at these sizes and returns what the graph predicts."""
+        sizes = {**self._captured(), **trial}
+        try:
+            inputs = random_inputs(self.graph, sizes, np.random.default_rng(_SEED))
+            self.message = self._mismatch(self.run(inputs), sizes)
+        except Exception as error:
+            self.message = _first_line(error)
+        if not self.message:
+            for name, size in sizes.items():
+                self.ran.setdefault(name, set()).add(size)
+        return not self.message
+
+    def _captured(self) -> dict[str, int]:
+        return {name: self.sizes.captured[name] for name in free_symbols(self.sizes)}
+
+    def _mismatch(self, result: Any, sizes: Mapping[str, int]) -> str:
+        """How the result's shapes differ from the graph's, or ""."""
+        expected = [v.tensor.shape for v in self.graph.outputs]
+        found = [a for a in leaves(result) if isinstance(a, np.ndarray)]
+        if len(expected) != len(found):
+            return f"{len(found)} tensors are returned, the graph has {len(expected)}"
+        for shape, array in zip(expected, found):
+            if len(shape) != array.ndim:
+                return f"a result of rank {array.ndim}, the graph has {len(shape)}"
+            for dim, size in zip(shape, array.shape):
+                if _known(dim, sizes) not in (None, size):
+                    return f"a result has the size {size} where {dim} was computed"
+        return ""
+
+
+def _known(dim: Dim, sizes: Mapping[str, int]) -> int | None:
+    return evaluate(dim, sizes) if all(s.name in sizes for s in symbols(dim)) else None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [
+        line for line in lines if line.startswith(("RuntimeError:", "IndexError:", "ValueError:"))
+    ]
+    text = (told or lines[-1:] or [type(error).__name__])[-1]
+    return text.removeprefix("RuntimeError: ")[:160]
+
+
+def probe(build: Build, sizes: Sizes, run: Run) -> tuple[Graph, dict[str, set[int]]]:
+    """Free only what runs at other sizes. Returns the graph and the sizes at which each symbol was run."""
+    graph = settle(build, sizes)
+    while True:
+        trial = Probe(graph, run, sizes)
+        if not trial.works({}):
+            raise TranspileError(
+                f"the source does not run on random inputs of the captured sizes: {trial.message}",
+                hint="state the inputs: --input NAME=DIMS:DTYPE",
+            )
+        if not _restrict(trial):
+            return graph, trial.ran
+        graph = settle(build, sizes)
+
+
+def _restrict(trial: Probe) -> bool:
+    """Fix or bound the symbols at which runs fail; whether any was."""
+    changed = False
+    for plan in _ROUNDS:
+        names = free_symbols(trial.sizes)
+        wanted = {
+            n: _within(plan(trial.sizes.captured[n], i), trial.sizes.limits.get(n))
+            for i, n in enumerate(names)
+        }
+        if trial.works(wanted):
+            continue
+        for name, size, message in _culprits(trial, wanted):
+            changed |= _learn_from_failure(trial, name, size, message)
+    return changed
+
+
+# What to run at, given the captured size and the number of the symbol: all symbols at once, at
+# different sizes.
+_ROUNDS: tuple[Callable[[int, int], int], ...] = (
+    lambda size, i: size + 1 + 2 * i,
+    lambda size, i: 2 * size,
+    lambda size, i: (3, 2, 5, 4, 7, 6)[i % 6],
+    lambda size, i: 17 + i,
+    lambda size, i: 1,
+)
+
+
+def _within(size: int, limits: tuple[int, int | None] | None) -> int:
+    low, high = limits or (1, None)
+    return max(low, size if high is None else min(size, high))
+
+
+def _culprits(trial: Probe, wanted: Mapping[str, int]) -> list[tuple[str, int, str]]:
+    """The symbols that make the run fail: added one after the other to a run that works."""
+    good: dict[str, int] = {}
+    found = []
+    for name, size in wanted.items():
+        if trial.works({**good, name: size}):
+            good[name] = size
+        else:
+            found.append((name, size, trial.message))
+    return found
+
+
+def _learn_from_failure(trial: Probe, name: str, size: int, message: str) -> bool:
+    """A bound where all sizes on the way work, else the captured size."""
+    captured = trial.sizes.captured[name]
+    step = 1 if size > captured else -1
+    why = f"fails at {size}: {message}"
+    if size == captured or not trial.works({name: captured + step}):
+        other = captured - step
+        if other < 1 or not trial.works({name: other}):
+            trial.sizes.fix(name, captured, why)
+            return True
+        limit = captured
+    else:
+        limit = _last_good(trial, name, captured + step, size)
+    low, high = trial.sizes.limits.get(name, (1, None))
+    trial.sizes.limits[name] = (low, limit) if step > 0 else (limit, high)
+    trial.sizes.evidence[name] = f"{'at most' if step > 0 else 'at least'} {limit}: {why}"
+    return True
+
+
+def _last_good(trial: Probe, name: str, good: int, bad: int) -> int:
+    """The size nearest to `bad` that works, if those between behave alike."""
+    while abs(bad - good) > 1:
+        middle = (good + bad) // 2
+        if trial.works({name: middle}):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+# ---- names and evidence
+
+
+def readable_names(axes: Sequence[Axis], sizes: Sizes, given: Mapping[str, str]) -> dict[str, str]:
+    """A name for each symbol that stays free: B for a leading axis, then L, T, S ...; H and W for images."""
+    names: dict[str, str] = {}
+    for axis in axes:
+        if axis.symbol in sizes.known or axis.symbol in names:
+            continue
+        wanted = [given[axis.symbol]] if axis.symbol in given else _candidates(axis)
+        taken = set(names.values()) | set(given.values())
+        names[axis.symbol] = next(
+            n for n in wanted if n not in taken or n == given.get(axis.symbol)
+        )
+    return names
+
+
+def _candidates(axis: Axis) -> Iterable[str]:
+    if axis.axis == 0 and axis.rank > 1:
+        yield "B"
+    if axis.rank == 4 and axis.floating and axis.axis >= 2:
+        yield "HW"[axis.axis - 2]
+    if axis.rank == 4 and axis.floating and axis.axis == 1:
+        yield "C"
+    yield from ("L", "T", "S", "N", "M", "K", "P", "Q", "R")
+    number = 1
+    while True:
+        yield f"D{number}"
+        number += 1
+
+
+def evidence(
+    axes: Sequence[Axis], sizes: Sizes, names: Mapping[str, str], ran: Mapping[str, set[int]]
+) -> list[DimEvidence]:
+    """What became of every dim of every input."""
+    final = renamed(sizes, names)
+    return [_evidence_of(axis, final[axis.symbol], sizes, ran) for axis in axes]
+
+
+def _evidence_of(axis: Axis, dim: Dim, sizes: Sizes, ran: Mapping[str, set[int]]) -> DimEvidence:
+    size, why = sizes.captured[axis.symbol], sizes.evidence.get(axis.symbol, "")
+    if isinstance(dim, int):
+        return DimEvidence(axis.input, axis.axis, "static", size, None, why)
+    if axis.symbol in sizes.known:
+        return DimEvidence(axis.input, axis.axis, "tied", size, str(dim), why)
+    runs = f"ran at {', '.join(map(str, sorted(ran.get(axis.symbol, ()))))}"
+    return DimEvidence(
+        axis.input, axis.axis, "free", size, str(dim), f"{runs}; {why}" if why else runs
+    )
+
+
+def is_symbolic(dim: Dim) -> bool:
+    return isinstance(dim, Expr)

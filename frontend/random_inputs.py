@@ -1,0 +1,141 @@
+"""Random inputs that a graph accepts: token ids within the vocabulary, masks that mask no row entirely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ir import Graph, Node, Param, Value
+from ..ir.dims import evaluate
+from ..ir.types import Tensor
+
+
+@dataclass
+class Use:
+    """What is known of an integer or boolean input: the least table that it indexes, whether it acts as a mask."""
+
+    rows: int | None = None
+    indexes: bool = False
+    mask: bool = False
+
+    def indexed(self, rows: int) -> None:
+        self.indexes = True
+        self.rows = rows if self.rows is None else min(self.rows, rows)
+
+
+# Ops whose result holds the operand's own values: an index stays an index.
+_CARRIES = frozenset(
+    ["cast", "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select", "concatenate", "stack",
+     "split", "pad", "flip", "tile", "roll", "clip", "maximum", "minimum", "where", "contiguous"]
+)  # fmt: skip
+# Ops by which a mask shows itself.
+_MASKING = frozenset(
+    ["bitwise_and", "bitwise_or", "invert", "cumsum", "where", "multiply", "subtract", "equal", "not_equal", "greater",
+     "less", "greater_equal", "less_equal", "sum", "attention", "logical_not"]
+)  # fmt: skip
+# Operand numbers: the table and the indices into it; and the attribute that names the axis (axis 0
+# without one).
+_LOOKUPS = {
+    "embedding": (0, 1),
+    "take": (0, 1),
+    "gather": (0, 1),
+    "take_along_axis": (0, 1),
+    "take_rows": (0, 1),
+}
+
+
+def random_inputs(
+    graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator
+) -> list[np.ndarray]:
+    """One array for each of the graph's inputs, at the given sizes of its symbols."""
+    uses = uses_of_inputs(graph, sizes)
+    return [_array(value.tensor, uses.get(value, Use()), sizes, rng) for value in graph.inputs]
+
+
+def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
+    """How every integer and boolean input is used, followed through casts, views and shifts by a constant."""
+    uses = {
+        v: Use() for v in graph.inputs if not (v.tensor.dtype.is_float or v.tensor.dtype.is_complex)
+    }
+    carried: dict[Value, list[tuple[Value, int]]] = {v: [(v, 0)] for v in uses}
+    for node in graph.nodes:
+        _note_uses(node, carried, uses, sizes)
+        origins = _carry(node, carried)
+        if origins:
+            for result in node.results:
+                carried[result] = origins
+    return uses
+
+
+def _note_uses(
+    node: Node,
+    carried: Mapping[Value, list[tuple[Value, int]]],
+    uses: dict[Value, Use],
+    sizes: Mapping[str, int],
+) -> None:
+    lookup = _LOOKUPS.get(node.op)
+    for i, operand in enumerate(node.operands):
+        if not isinstance(operand, Value):
+            continue
+        for origin, offset in carried.get(operand, ()):
+            if lookup and i == lookup[1]:
+                uses[origin].indexed(max(1, _rows(node, lookup[0], sizes) - offset))
+            elif node.op in _MASKING or (
+                node.op == "cast" and not node.out.tensor.dtype.is_integer
+            ):
+                uses[origin].mask = True
+
+
+def _rows(node: Node, table: int, sizes: Mapping[str, int]) -> int:
+    axis = node.attrs.get("axis") or 0
+    return evaluate(node.type(table).shape[axis], sizes)
+
+
+def _carry(node: Node, carried: Mapping[Value, list[tuple[Value, int]]]) -> list[tuple[Value, int]]:
+    """Which inputs the results hold values of, and by how much they were shifted."""
+    shift = 0
+    if node.op in ("add", "subtract"):
+        constants = [o for o in node.operands if isinstance(o, int)]
+        if len(constants) != 1:
+            return []
+        shift = constants[0] if node.op == "add" else -constants[0]
+    elif node.op not in _CARRIES:
+        return []
+    operands = (
+        node.values[1:]
+        if node.op == "where" and node.values[:1] == node.operands[:1]
+        else node.values
+    )
+    return [
+        (origin, offset + shift)
+        for v in operands
+        if not isinstance(v, Param)
+        for origin, offset in carried.get(v, ())
+    ]
+
+
+def _array(
+    type: Tensor, use: Use, sizes: Mapping[str, int], rng: np.random.Generator
+) -> np.ndarray:
+    shape = tuple(evaluate(d, sizes) for d in type.shape)
+    dtype = type.dtype
+    if dtype.is_complex:
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype.numpy)
+    if dtype.is_float:
+        return np.asarray(rng.standard_normal(shape)).astype(dtype.numpy)
+    if use.indexes:
+        return np.asarray(rng.integers(0, use.rows, shape)).astype(dtype.numpy)
+    if use.mask or dtype.value == "bool":
+        return np.asarray(_prefix_mask(shape, rng)).astype(dtype.numpy)
+    return np.asarray(rng.integers(0, 3, shape)).astype(dtype.numpy)
+
+
+def _prefix_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Ones up to a random length of the last axis; the first position is never masked."""
+    if not shape:
+        return np.ones(shape)
+    lengths = rng.integers(max(1, shape[-1] // 2), shape[-1] + 1, (*shape[:-1], 1))
+    return np.arange(shape[-1]) < lengths

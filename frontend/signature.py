@@ -1,0 +1,164 @@
+"""The inputs of a source model: names, nesting, element types and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadRequest
+from ..ir import DType
+from ..ir.graph import leaves
+from .equations import Sizes
+from .inputs import InputSpec
+from .probe import Axis
+from .traced_inputs import Example
+
+# Sizes to try named dims at, where nothing was captured: small, different, and even where many
+# models need it.
+_TRIAL_SIZES = (2, 8, 12, 6, 10, 4, 14, 16)
+
+
+@dataclass
+class Leaf:
+    """One tensor among the inputs. Every dim has a symbol."""
+
+    label: str
+    hint: str
+    dtype: DType
+    shape: tuple[int, ...]
+    symbols: tuple[str, ...]
+
+    @property
+    def spec(self) -> InputSpec:
+        return InputSpec(self.label, self.shape, self.dtype)
+
+    def sample(self) -> np.ndarray:
+        """An array of this type that most models accept: zeros for integers, ones for booleans."""
+        if self.dtype is DType.bool:
+            return np.ones(self.shape, bool)
+        if self.dtype.is_integer:
+            return np.zeros(self.shape, self.dtype.numpy)
+        return np.asarray(np.random.default_rng(0).standard_normal(self.shape)).astype(
+            self.dtype.numpy
+        )
+
+
+@dataclass
+class Signature:
+    """Arguments in the source's order. `trees` nests leaves; `given` names symbols that the user named."""
+
+    names: list[str]
+    trees: list[Any]
+    given: dict[str, str] = field(default_factory=dict)
+    fixed: dict[str, int] = field(default_factory=dict)
+
+    def leaves(self) -> list[Leaf]:
+        return [leaf for leaf in leaves(self.trees) if isinstance(leaf, Leaf)]
+
+    def nest(self, flat: Sequence[Any]) -> list[Any]:
+        """The arguments, with the leaves replaced in order."""
+        rest = iter(flat)
+        return [_replace(tree, rest) for tree in self.trees]
+
+    def axes(self) -> list[Axis]:
+        return [
+            Axis(leaf.label, i, symbol, len(leaf.shape), leaf.dtype.is_float)
+            for leaf in self.leaves()
+            for i, symbol in enumerate(leaf.symbols)
+        ]
+
+    def sizes(self) -> Sizes:
+        sizes = Sizes({s: n for leaf in self.leaves() for s, n in zip(leaf.symbols, leaf.shape)})
+        for symbol, size in self.fixed.items():
+            sizes.fix(symbol, size, "given as a number")
+        return sizes
+
+
+def _replace(tree: Any, rest: Any) -> Any:
+    if isinstance(tree, Leaf):
+        return next(rest)
+    if isinstance(tree, dict):
+        return {k: _replace(v, rest) for k, v in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_replace(v, rest) for v in tree)
+    return tree
+
+
+def from_examples(names: list[str], examples: list[Any]) -> Signature:
+    """From a traced archive's example inputs: every dim is a symbol of its own."""
+    counter = iter(range(1_000_000))
+
+    def build(label: str, hint: str, example: Any) -> Any:
+        if isinstance(example, Example):
+            symbols = tuple(f"s{next(counter)}" for _ in example.shape)
+            return Leaf(label, hint, example.dtype, example.shape, symbols)
+        if isinstance(example, dict):
+            return {k: build(f"{label}.{k}", _word(k, hint), v) for k, v in example.items()}
+        if isinstance(example, list | tuple):
+            return type(example)(build(f"{label}.{i}", hint, v) for i, v in enumerate(example))
+        return example
+
+    return Signature(names, [build(n, n, e) for n, e in zip(names, examples)])
+
+
+def _word(key: Any, otherwise: str) -> str:
+    return key if isinstance(key, str) and key.isidentifier() else otherwise
+
+
+def from_specs(names: list[str], types: Sequence[Any], specs: list[InputSpec]) -> Signature:
+    """From what the user states; BadRequest where names do not match the source's."""
+    by_name = {spec.name: spec for spec in specs}
+    found = Signature(list(names), [])
+    trial: dict[str, int] = {}
+    for name, type in zip(names, types):
+        found.trees.append(_tree(name, name, type, by_name, found, trial))
+    if by_name:
+        raise BadRequest(
+            f"the model has no input {', '.join(map(repr, by_name))}",
+            hint=f"its inputs are {', '.join(names)}",
+        )
+    return found
+
+
+def _tree(
+    label: str,
+    hint: str,
+    type: Any,
+    specs: dict[str, InputSpec],
+    found: Signature,
+    trial: dict[str, int],
+) -> Any:
+    """The leaf or nesting that the specs give one argument; None for an optional one that is left out."""
+    if label in specs:
+        return _leaf(label, hint, specs.pop(label), found, trial)
+    inside = [s for s in specs if s.startswith(f"{label}.")]
+    kind = type.kind() if type is not None else ""
+    if inside and kind == "DictType":
+        keys = dict.fromkeys(s.removeprefix(f"{label}.").split(".")[0] for s in inside)
+        return {k: _tree(f"{label}.{k}", _word(k, hint), None, specs, found, trial) for k in keys}
+    if inside and kind in ("TupleType", "ListType"):
+        count = len({s.removeprefix(f"{label}.").split(".")[0] for s in inside})
+        items = [_tree(f"{label}.{i}", hint, None, specs, found, trial) for i in range(count)]
+        return tuple(items) if kind == "TupleType" else items
+    if kind in ("OptionalType", "NoneType"):
+        return None
+    raise BadRequest(f"the input {label!r} is not described", hint=f"--input {label}=DIMS:DTYPE")
+
+
+def _leaf(label: str, hint: str, spec: InputSpec, found: Signature, trial: dict[str, int]) -> Leaf:
+    symbols, shape = [], []
+    for axis, dim in enumerate(spec.dims):
+        if isinstance(dim, int):
+            symbol = f"{label}.{axis}"
+            found.fixed[symbol] = dim
+            size = dim
+        else:
+            symbol = dim
+            found.given[symbol] = dim
+            size = trial.setdefault(dim, _TRIAL_SIZES[len(trial) % len(_TRIAL_SIZES)])
+        symbols.append(symbol)
+        shape.append(size)
+    return Leaf(label, hint, spec.dtype, tuple(shape), tuple(symbols))

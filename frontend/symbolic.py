@@ -1,0 +1,149 @@
+"""The symbolic domain: a walk in it builds the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import TranspileError
+from ..ir import DType, Graph, Param, Scope, Tensor
+from ..ir.dims import Expr
+from ..ir.recipe import Constant, Read
+from . import host
+from .alias import Handle, owner
+from .arrays import digest, to_numpy
+from .host import Scalar
+from .lowering import UNKNOWN, Lowering, as_scalar
+from .schema import Schema, dtype_from_torch
+
+DATA_DEPENDENT = (
+    "keep the decision in tensors (torch.where), or give the input as a fixed value when capturing"
+)
+
+
+class ParameterNames:
+    """Names of a module's tensors; those that share memory go by the first of their names."""
+
+    def __init__(self, state: Mapping[str, Any], parameters: set[str]):
+        self.state, self.parameters = dict(state), parameters
+        self._first: dict[Any, str] = {}
+        self.aliases: dict[str, str] = {}
+        for name, tensor in self.state.items():
+            first = self._first.setdefault(_memory(tensor), name) if tensor.numel() else name
+            if first != name:
+                self.aliases[name] = first
+
+    def name(self, tensor: Any, path: str) -> str:
+        if tensor.numel() and path not in self.state:
+            return self._first.get(_memory(tensor), path)
+        return self.aliases.get(path, path)
+
+
+def _memory(tensor: Any) -> Any:
+    place = tensor.untyped_storage().data_ptr(), tensor.storage_offset()
+    return *place, tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype
+
+
+class Symbolic:
+    """Tensors are `Handle`s on IR values; sizes are dims."""
+
+    def __init__(self, graph: Graph, names: ParameterNames):
+        self.graph, self.names = graph, names
+        self.lowering = Lowering(graph)
+        self.tensors: dict[str, Any] = {}
+        self.baked: dict[str, Any] = {}
+        self._handles: dict[str, Handle] = {}
+
+    def is_tensor(self, value: Any) -> bool:
+        return isinstance(value, Handle | Scalar)
+
+    def is_unknown(self, value: Any) -> bool:
+        return value is UNKNOWN
+
+    def call(self, schema: Schema, args: Sequence[Any]) -> Any:
+        return self.lowering.call(schema, args)
+
+    def shape(self, tensor: Any) -> list[Any]:
+        return list(tensor.type.shape) if isinstance(tensor, Handle) else []
+
+    def dtype(self, tensor: Any) -> DType:
+        return tensor.type.dtype if isinstance(tensor, Handle) else tensor.dtype
+
+    def number(self, value: Any) -> Any:
+        if isinstance(value, Scalar):
+            return value.value
+        if isinstance(value, Handle):
+            b = self.lowering.b
+            raise TranspileError(
+                "a number is read from a tensor, so that shapes or branches depend on data",
+                where=(b.scope.path or self.graph.name)
+                + (f" at {b.source.at}" if b.source else ""),
+                hint=DATA_DEPENDENT,
+            )
+        return value
+
+    def weak(self, value: Any) -> Any:
+        return value if isinstance(value, Handle) else self.number(value)
+
+    def from_number(self, value: Any) -> Any:
+        return value if value is UNKNOWN else as_scalar(value)
+
+    def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
+        if tensor.dim() == 0 and not tensor.is_complex():
+            return Scalar(tensor.item(), dtype_from_torch(tensor.dtype))
+        array = to_numpy(tensor)
+        recipe = Constant(array, digest(array))
+        path = self._free_name(scope.path, name or "constant", recipe)
+        return self._parameter(path, tensor, recipe, buffer=True)
+
+    def _free_name(self, path: str, name: str, recipe: Constant) -> str:
+        """`path.name`, with a number behind where another tensor is called so."""
+        base = f"{path}.{name}" if path else name
+        candidate, number = base, 2
+        while not self._is_free(candidate, recipe):
+            candidate, number = f"{base}_{number}", number + 1
+        return candidate
+
+    def _is_free(self, name: str, recipe: Constant) -> bool:
+        taken = self.graph.params.get(name)
+        return name not in self.names.state and (taken is None or taken.recipe == recipe)
+
+    def attribute(self, tensor: Any, path: str) -> Any:
+        name = self.names.name(tensor, path)
+        if tensor.dim() == 0 and not tensor.is_floating_point() and not tensor.is_complex():
+            self.baked[name] = tensor.item()
+            return Scalar(tensor.item(), dtype_from_torch(tensor.dtype))
+        if name in self.names.parameters and name in self._handles:
+            return self._handles[name]
+        return self._parameter(name, tensor, Read(name), buffer=name not in self.names.parameters)
+
+    def _parameter(self, name: str, tensor: Any, recipe: Any, buffer: bool) -> Handle:
+        if name not in self._handles:
+            type = Tensor(dtype_from_torch(tensor.dtype), tuple(tensor.shape))
+            value: Param = self.graph.param(name, type, recipe, buffer)
+            self.tensors[name] = tensor
+            self._handles[name] = owner(value, dense=tensor.is_contiguous(), source=name)
+        return self._handles[name]
+
+    def truth(self, value: Any, what: str) -> bool | None:
+        if value is UNKNOWN:
+            return None
+        number = self.number(value)
+        if isinstance(number, host.Condition):
+            raise TranspileError(
+                f"{what} depends on the sizes of the inputs: {number}",
+                hint="give the dim a size: --input NAME=1,3,...:DTYPE",
+            )
+        return True if isinstance(number, Expr | host.Ratio) else bool(number)
+
+    def result(self, value: Any) -> Any:
+        """A source value as the graph's result holds it."""
+        if isinstance(value, Scalar):
+            value = self.lowering.tensor(value)
+        if isinstance(value, Handle):
+            return self.lowering.read(value)
+        if isinstance(value, list | tuple):
+            return type(value)(self.result(v) for v in value)
+        if isinstance(value, dict):
+            return {k: self.result(v) for k, v in value.items()}
+        return value

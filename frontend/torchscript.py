@@ -1,0 +1,201 @@
+"""Captures TorchScript archives: walks the saved module's own graphs, and runs the module on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadRequest
+from ..ir import Graph, Program, Scope, Tensor, Value
+from ..ir.graph import leaves, map_structure
+from .alias import Handle, owner
+from .archive import Archive, open_archive
+from .arrays import LazyArrays, to_numpy, to_torch
+from .concrete import Concrete
+from .equations import Dim, renamed
+from .inputs import InputSpec
+from .plan import Block, Instruction
+from .probe import evidence, probe, readable_names
+from .random_inputs import random_inputs
+from .signature import Leaf, Signature, from_examples, from_specs
+from .source import Captured
+from .symbolic import ParameterNames, Symbolic
+from .walk import Frame, Module, Plans, Walk, source_of
+
+
+def capture_torchscript(path: str | Path, inputs: Sequence[InputSpec] | None = None) -> Captured:
+    """The archive as IR, with evidence for the dims of its inputs.
+
+    Raises BadRequest for a file or an input specification that does not fit, TranspileError for a
+    model that cannot be captured.
+    """
+    source = _Source(open_archive(path))
+    signature = source.signature(list(inputs) if inputs else None)
+    sizes = signature.sizes()
+    graph, ran = probe(
+        lambda dims: source.walk(signature, dims).graph,
+        sizes,
+        lambda arrays: source.run(signature, arrays),
+    )
+    names = readable_names(signature.axes(), sizes, signature.given)
+    walked = source.walk(signature, renamed(sizes, names))
+    captured_sizes = {new: sizes.captured[old] for old, new in names.items()}
+    examples = random_inputs(walked.graph, captured_sizes, np.random.default_rng(0))
+    return Captured(
+        program=Program({"forward": walked.graph}),
+        format="torchscript",
+        tensors=LazyArrays({**source.names.state, **walked.tensors}),
+        run=lambda arrays: source.run(signature, arrays),
+        module_outputs=lambda arrays: source.module_outputs(signature, arrays),
+        example_inputs=examples,
+        dims=evidence(signature.axes(), sizes, names, ran),
+        details={"aliases": source.names.aliases, "baked_buffers": walked.baked},
+    )
+
+
+@dataclass
+class _Walked:
+    graph: Graph
+    tensors: Mapping[str, Any]
+    baked: Mapping[str, Any]
+
+
+class _Source:
+    """An open archive: its plans are read once, its tensors named once."""
+
+    def __init__(self, archive: Archive):
+        self.archive = archive
+        self.root = Module("", archive.raw)
+        self.plans = Plans(archive.functions)
+        state = dict(archive.module.named_parameters(remove_duplicate=False))
+        parameters = set(state)
+        self.names = ParameterNames(_in_state_order(archive.module, state), parameters)
+
+    # ---- inputs
+
+    def signature(self, specs: list[InputSpec] | None) -> Signature:
+        """Names, types and sizes of the inputs, from what the user states or the archive stores."""
+        plan = self.plans.method(self.root, "forward")
+        names = [plan.hints.get(n, "") or n.split(".")[0] for n in plan.inputs[1:]]
+        types = plan.input_types[1:]
+        if specs is not None:
+            return from_specs(names, types, specs)
+        examples = self.archive.examples
+        if examples is None or len(examples) != len(names):
+            raise BadRequest(
+                "the archive does not say what its inputs are",
+                hint="state them: " + " ".join(f"--input {n}=DIMS:DTYPE" for n in names),
+            )
+        return self._in_order(names, examples)
+
+    def _in_order(self, names: list[str], examples: list[Any]) -> Signature:
+        """Keyword inputs stand in the caller's order: another order is taken where it alone runs."""
+        if self._runs(names, examples) or len(examples) > 5:
+            return from_examples(names, examples)
+        orders = {tuple(map(repr, p)): list(p) for p in permutations(examples)}
+        working = [order for order in orders.values() if self._runs(names, order)]
+        if len(working) > 1:
+            raise BadRequest(
+                "the archive stores its example inputs in an order that does not fit, and several others do",
+                hint="state them: " + " or ".join(_flags(names, order) for order in working[:3]),
+            )
+        return from_examples(names, working[0] if working else examples)
+
+    def _runs(self, names: list[str], examples: list[Any]) -> bool:
+        signature = from_examples(names, examples)
+        try:
+            self.run(signature, [leaf.sample() for leaf in signature.leaves()])
+        except Exception:
+            return False
+        return True
+
+    # ---- runs
+
+    def run(self, signature: Signature, arrays: Sequence[np.ndarray]) -> Any:
+        import torch
+
+        args = signature.nest([to_torch(a) for a in arrays])
+        with torch.no_grad(), torch.jit.optimized_execution(False):
+            return map_structure(_array, self.archive.module(*args))
+
+    def module_outputs(
+        self, signature: Signature, arrays: Sequence[np.ndarray]
+    ) -> dict[tuple[str, int], list[np.ndarray]]:
+        import torch
+
+        outputs: dict[tuple[str, int], list[np.ndarray]] = {}
+
+        def leave(scope: Scope, result: Any) -> None:
+            tensors = [v for v in leaves(result) if isinstance(v, torch.Tensor)]
+            outputs[scope.path, scope.call] = [to_numpy(t).copy() for t in tensors]
+
+        walk = Walk(Concrete(), self.plans, lambda *_: None, leave, lambda *_: None)
+        with torch.no_grad():
+            walk.run(
+                self.root,
+                Scope("", self.root.cls),
+                "forward",
+                signature.nest([to_torch(a) for a in arrays]),
+            )
+        return outputs
+
+    # ---- the walk
+
+    def walk(self, signature: Signature, dims: Mapping[str, Dim]) -> _Walked:
+        """The graph at these dims; raises Unequal for an equation, TranspileError for what cannot be lowered."""
+        graph = Graph(self.root.cls)
+        domain = Symbolic(graph, self.names)
+        builder = domain.lowering.b
+
+        def position(frame: Frame, op: Instruction) -> None:
+            builder.scope, builder.source = frame.scope, source_of(op)
+            builder.hint = op.hints[0] if op.hints else ""
+
+        walk = Walk(domain, self.plans, _name_arguments(domain), lambda *_: None, position)
+        handles = [_input(leaf, dims) for leaf in signature.leaves()]
+        args = signature.nest(handles)
+        read = domain.lowering.read
+        graph.arguments = [(name, read(arg)) for name, arg in zip(signature.names, args)]
+        result = walk.run(self.root, graph.root, "forward", args)
+        domain.lowering.finish()
+        graph.result = domain.result(result)
+        return _Walked(graph, domain.tensors, domain.baked)
+
+
+def _in_state_order(module: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters and buffers in the order of the state dict, with all names of tied ones."""
+    return {
+        name: parameters.get(name, tensor)
+        for name, tensor in module.state_dict(keep_vars=True).items()
+    }
+
+
+def _flags(names: Sequence[str], examples: Sequence[Any]) -> str:
+    return " ".join(
+        f"--input {leaf.spec}" for leaf in from_examples(list(names), list(examples)).leaves()
+    )
+
+
+def _array(value: Any) -> Any:
+    return to_numpy(value).copy() if hasattr(value, "untyped_storage") else value
+
+
+def _input(leaf: Leaf, dims: Mapping[str, Dim]) -> Handle:
+    type = Tensor(leaf.dtype, tuple(dims[s] for s in leaf.symbols))
+    return owner(Value(type, leaf.hint), dense=True)
+
+
+def _name_arguments(domain: Symbolic) -> Callable[[Scope, Block, list[Any]], None]:
+    """Tells a scope the callee's own names of what it is called with."""
+
+    def enter(scope: Scope, plan: Block, args: list[Any]) -> None:
+        for name, arg in zip(plan.inputs[1:], args):
+            if isinstance(arg, Handle) and plan.hints.get(name):
+                scope.names.setdefault(domain.lowering.read(arg), plan.hints[name])
+
+    return enter
