@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from ..ir import Graph, Value
+from ..ir import Graph, Param, Value
 from ..ir.text import identifier
 from .widths import Widths, key
 
@@ -138,6 +138,7 @@ def _split_source(value: Value) -> Value | None:
 
 def inner_widths(graph: Graph, widths: Widths) -> list[Any]:
     """Widths that one linear widens (or narrows) to and another brings back."""
+    outer = _outer_widths(graph, widths)
     there: dict[Any, set[Any]] = {}
     back: dict[Any, set[Any]] = {}
     order: dict[Any, None] = {}
@@ -147,7 +148,17 @@ def inner_widths(graph: Graph, widths: Widths) -> list[Any]:
             there.setdefault(out, set()).add(wide)
             back.setdefault(wide, set()).add(out)
             order[out] = None
-    return [w for w in order if w in back and there[w] & back[w] - {w}]
+    return [w for w in order if w in back and w not in outer and there[w] & back[w] - {w}]
+
+
+def _outer_widths(graph: Graph, widths: Widths) -> set[Any]:
+    """Widths that enter or leave the model, are normalised, or flow past a layer in a residual sum."""
+    values = [*graph.inputs, *graph.outputs]
+    for node in graph.nodes:
+        sums = node.op == "add" and len(node.values) == 2 and node.type(0) == node.type(1)
+        if sums and not any(isinstance(v, Param) for v in node.values) or node.op in ("layer_norm", "rms_norm"):
+            values.append(node.out)
+    return {widths.find(key(v, -1)) for v in values if v.tensor.rank}
 
 
 def _splits_last(node: Any) -> bool:
@@ -235,8 +246,8 @@ class Fields:
             if len(set(parts)) == len(parts):
                 break
         else:
-            parts = ["_".join(p) for p in paths]
-        out = []
+            return [self._free(self._plain(g[0]) if i else name) for i, g in enumerate(groups)]
+        out: list[str] = []
         for part in parts:
             part = part if not part.isdigit() else f"part_{part}"
             prefixed = f"{safe(part)}_{name}" if part and not name.startswith(part) else name

@@ -15,6 +15,7 @@ from .emitted import Emitted
 from .init import Repeat, Template
 from .names import Fields, class_names, inner_widths, local_names, safe, width_roles
 from .structure import Group, Structure, recover
+from .widths import key
 
 DIM_NAMES = {"B", "L"}
 
@@ -144,6 +145,14 @@ class _ClassPrinter:
                 name = code.removeprefix("args.") if " " not in code else safe(f"{slot.role}_size")
                 return self._attribute(name.removeprefix("rms_norm_").removeprefix("layer_norm_") if name.endswith("eps") else name, code)
 
+    def static(self, value: Value, axis: int) -> str:
+        """A static size of an input: the field that is the same width, else the number."""
+        root = self.structure.widths.find(key(value, axis))
+        if root not in self.fields.names and not self.fields.product(root):
+            return str(value.tensor.shape[axis])
+        code = self.field(root)
+        return self._attribute(code.removeprefix("args.") if " " not in code else "input_size", code)
+
     def _attribute(self, name: str, code: str) -> str:
         while self.attributes.get(name, code) != code or name in self.taken:
             name = f"{name}_"
@@ -220,7 +229,7 @@ def _print_call(group: Group, body: Body, printer: _ClassPrinter, root: Graph | 
     out = [f"    def __call__({head}) -> {_result_annotation(body, root)}:"]
     value_names = {v: names[body.input_locals[i]] for i, v in enumerate(body.inputs) if i < len(body.input_locals)}
     opening = _shape_lines(body, used_dims, dim_names, value_names)
-    opening += _border(root, body, value_names, dim_names) if root is not None else []
+    opening += _border(root, body, value_names, dim_names, printer) if root is not None else []
     out += [f"        {line}" for line in opening]
     out += [""] if opening and len(body.lines) > 2 else []
     out += [f"        {'    ' * depth}{TOKEN.sub(resolve, code)}" for depth, code in body.lines]
@@ -289,7 +298,9 @@ def _checked(graph: Graph) -> bool:
     return any(s.high is not None or s.low > 1 for s in graph.symbols())
 
 
-def _border(graph: Graph, body: Body, names: dict[Value, str], dim_names: list[str]) -> list[str]:
+def _border(
+    graph: Graph, body: Body, names: dict[Value, str], dim_names: list[str], printer: _ClassPrinter
+) -> list[str]:
     """Checks of ties, static sizes and bounds at the model's border."""
     if not _checked(graph):
         return []
@@ -307,7 +318,10 @@ def _border(graph: Graph, body: Body, names: dict[Value, str], dim_names: list[s
             if fresh:
                 bound.add(str(dim))
         if needs:
-            shape = ", ".join(str(d.substitute(x, mapping)) for x in value.tensor.shape)
+            shape = ", ".join(
+                printer.static(value, axis) if isinstance(x, int) else str(d.substitute(x, mapping))
+                for axis, x in enumerate(value.tensor.shape)
+            )
             shape += "," if value.tensor.rank == 1 else ""
             lines.append(f"check_shape({names[value]!r}, {names[value]}, ({shape}))")
     for sym in graph.symbols():
