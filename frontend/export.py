@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,22 @@ import numpy as np
 
 from ..errors import BadRequest, TranspileError
 from ..ir import Graph, Program, Tensor, Unequal, Value
-from ..ir.dims import Expr
+from ..ir.dims import Expr, symbols
 from .alias import Handle, owner
-from .arrays import Arrays, to_numpy
-from .export_dims import hint_of, solve, to_dim
+from .arrays import LazyArrays, to_numpy
+from .equations import Sizes, Unsolvable, renamed
+from .export_dims import captured_size, symbols_of, to_dim
 from .export_graph import Walk
 from .export_load import load_exported
-from .export_run import Runner
+from .export_run import EagerRunner, GraphRunner, Runner
 from .export_spec import call_arguments, map_tree, unflatten
 from .host import Scalar
 from .inputs import InputSpec
 from .schema import dtype_from_torch
 from .source import Captured, DimEvidence
 
-_ROUNDS = 64
+_ROUNDS = 100
+FORMAT = "export"
 
 
 def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None) -> Captured:
@@ -34,15 +37,31 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
 
 def capture_program(program: Any, inputs: Sequence[InputSpec] | None = None) -> Captured:
     """An `ExportedProgram`."""
-    return _Capture(program, inputs or []).captured()
+    source = Exported(program)
+    return source.captured(inputs or [], GraphRunner(source))
 
 
-@dataclass
-class _Leaf:
-    """One flat user input of the program."""
+def capture_module(
+    module: Any, example_inputs: Any, inputs: Sequence[InputSpec] | None = None
+) -> Captured:
+    """An `nn.Module` (or `GraphModule`) in eval mode with example inputs, or with inputs described."""
+    from .export_module import call_of, export_module, inputs_of
+
+    if example_inputs is None and not inputs:
+        raise BadRequest(
+            f"the {type(module).__name__} comes without example inputs",
+            hint="example_inputs=..., or --input NAME=DIMS[:DTYPE] for every input of forward",
+        )
+    call = inputs_of(inputs or [], module) if example_inputs is None else call_of(example_inputs)
+    source = Exported(export_module(module, call))
+    return source.captured(inputs or [], EagerRunner(source, module, call))
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One flat user input: a fake tensor, or the value that the export fixed."""
 
     holder: str
-    name: str
     value: Any
 
     @property
@@ -50,65 +69,65 @@ class _Leaf:
         return hasattr(self.value, "dtype") and hasattr(self.value, "shape")
 
 
-class _Capture:
-    """What one capture needs to know about the program."""
+class Exported:
+    """An exported program and what is known of its tensors and inputs."""
 
-    def __init__(self, program: Any, specs: Sequence[InputSpec]):
+    def __init__(self, program: Any):
         _refuse_mutation(program)
-        self.program, self.specs = program, specs
-        self.tensors = {**program.state_dict, **program.constants}
-        self.tensors = {k: v for k, v in self.tensors.items() if hasattr(v, "dtype")}
+        self.program, self.module = program, program.graph_module
+        self.held = [s for s in program.graph_signature.input_specs]
+        tensors = {**program.state_dict, **program.constants}
+        self.tensors = {k: v for k, v in tensors.items() if hasattr(v, "untyped_storage")}
         self.aliases = aliases(self.tensors)
         self.same = same_modules(self.tensors, self.aliases)
         self.buffers = frozenset(
-            s.target
-            for s in program.graph_signature.input_specs
-            if s.kind.name == "BUFFER" and not s.persistent
+            s.target for s in self.held if s.kind.name == "BUFFER" and not s.persistent
         )
-        self.leaves = self._leaves()
 
-    # ---- inputs
+    @cached_property
+    def leaves(self) -> list[Leaf]:
+        values = {n.name: n.meta.get("val") for n in self.module.graph.nodes if n.op == "placeholder"}
+        return [
+            Leaf(s.arg.name, s.arg.value if _is_constant(s.arg) else values[s.arg.name])
+            for s in self.held
+            if s.kind.name == "USER_INPUT"
+        ]
 
-    def _leaves(self) -> list[_Leaf]:
-        values = {n.name: n.meta.get("val") for n in self.program.graph.nodes if n.op == "placeholder"}
-        found = []
-        for spec in self.program.graph_signature.input_specs:
-            if spec.kind.name == "USER_INPUT":
-                name = spec.arg.name
-                constant = type(spec.arg).__name__ == "ConstantArgument"
-                found.append(_Leaf(name, name, spec.arg.value if constant else values[name]))
-        return found
+    @property
+    def fakes(self) -> list[Any]:
+        return [leaf.value for leaf in self.leaves if leaf.is_tensor]
 
-    def arguments(self, leaves: list[Any]) -> list[tuple[str, Any]]:
-        entry = self.program.module_call_graph[0].signature
-        return call_arguments(self.program.call_spec, entry.forward_arg_names, leaves)
+    def arguments(self, flat: list[Any]) -> list[tuple[str, Any]]:
+        """The named arguments with these values for the flat inputs."""
+        names = self.program.module_call_graph[0].signature.forward_arg_names
+        return call_arguments(self.program.call_spec, names, flat)
+
+    def nest(self, flat: Sequence[Any]) -> Any:
+        """Flat outputs in the structure that the model returns."""
+        return unflatten(self.program.call_spec.out_spec, iter(flat))
+
+    def arrays(self, flat: Sequence[Any]) -> Any:
+        return self.nest([to_numpy(v) if hasattr(v, "untyped_storage") else v for v in flat])
 
     # ---- the walk
 
-    def walk(self, sizes: Mapping[str, int | Expr]) -> tuple[Graph, list[Value]]:
+    def walk(self, dim: Callable[[str], int | Expr]) -> Graph:
         """The graph with these dims for torch's symbols; Unequal where they contradict each other."""
-        module = self.program.graph_module
-        walk = Walk(module, self.tensors, self.buffers, self.same, type(module).__name__)
-        values: dict[str, Any] = {}
-        for spec in self.program.graph_signature.input_specs:
-            values[spec.arg.name] = self._held(walk, spec)
-        inputs: list[Value] = []
+        walk = Walk(self.module, self.tensors, self.buffers, self.same)
+        values = {s.arg.name: self._tensor(walk, s) for s in self.held}
+        inputs: list[Value | None] = []
         for leaf in self.leaves:
-            if leaf.is_tensor:
-                shape = tuple(to_dim(d, sizes) for d in leaf.value.shape)
-                type_ = Tensor(dtype_from_torch(leaf.value.dtype), shape)
-                inputs.append(walk.input(leaf.name, type_))
+            values[leaf.holder] = leaf.value
+            inputs.append(_input(leaf, dim) if leaf.is_tensor else None)
+            if isinstance(inputs[-1], Value):
                 values[leaf.holder] = owner(inputs[-1], dense=True)
-            else:
-                values[leaf.holder] = leaf.value
-        outputs = walk.run(module, values)
+        outputs = walk.run(self.module, values)
         walk.lowering.finish()
-        graph = walk.graph
-        graph.arguments = self._signature(inputs)
-        graph.result = self.nest([_returned(walk, o) for o in outputs])
-        return graph, inputs
+        walk.graph.arguments = [(n, t) for n, t in self.arguments(inputs) if _holds_value(t)]
+        walk.graph.result = self.nest([_returned(walk, o) for o in outputs])
+        return walk.graph
 
-    def _held(self, walk: Walk, spec: Any) -> Any:
+    def _tensor(self, walk: Walk, spec: Any) -> Any:
         match spec.kind.name:
             case "PARAMETER" | "BUFFER":
                 return walk.param(self.aliases.get(spec.target, spec.target))
@@ -116,84 +135,106 @@ class _Capture:
                 return walk.constant(spec.target, self.tensors[spec.target])
         return None
 
-    def _signature(self, inputs: list[Value]) -> list[tuple[str, Any]]:
-        values = iter(inputs)
-        flat = [next(values) if leaf.is_tensor else None for leaf in self.leaves]
-        return [(n, tree) for n, tree in self.arguments(flat) if _holds(tree)]
-
-    def nest(self, flat: list[Any]) -> Any:
-        return unflatten(self.program.call_spec.out_spec, iter(flat))
-
-    def solved(self) -> tuple[Graph, list[Value], list[str]]:
-        """Walks until no equation is left; gives the equations that were solved, too."""
-        sizes, notes = self.sizes(), []
+    def solve(self, specs: Sequence[InputSpec]) -> tuple[Graph, Sizes]:
+        """Walks until no equation between sizes is left."""
+        sizes = symbols_of(self.fakes, self.program.range_constraints)
+        wanted = self._stated(specs, sizes)
         for _ in range(_ROUNDS):
             try:
-                return (*self.walk(sizes), notes)
+                self.walk(sizes.of)
+                break
             except Unequal as equation:
-                answer = solve(equation.left, equation.right)
                 place = "; ".join(getattr(equation, "__notes__", []))
-                if not answer:
-                    raise TranspileError(
-                        f"sizes {equation.left} and {equation.right} must be equal, for which no rule is known",
-                        where=place,
-                        hint="fix a dim with --input NAME=DIMS",
-                    ) from None
-                notes.append(f"{equation.left} == {equation.right}: {place}")
-                sizes = {k: substitute_dim(v, answer) for k, v in sizes.items()}
-        raise TranspileError("the equations between the input sizes have no end")
+                try:
+                    sizes.solve(equation.left, equation.right, place)
+                except Unsolvable as error:
+                    raise TranspileError(f"sizes do not fit: {error}", where=place) from None
+        else:
+            raise TranspileError("the equations between the input sizes have no end")
+        dims = renamed(sizes, readable(sizes, self.fakes, wanted))
+        return self.walk(dims.__getitem__), sizes
 
-    def sizes(self) -> dict[str, int | Expr]:
-        """A dim for every symbol of torch in the inputs."""
-        return name_symbols([l.value for l in self.leaves if l.is_tensor], self.program.range_constraints)
+    def _stated(self, specs: Sequence[InputSpec], sizes: Sizes) -> dict[str, str]:
+        """Fixes what `--input` fixes; gives its names for symbols."""
+        flat = iter(self.fakes)
+        named = self.arguments([next(flat) if leaf.is_tensor else None for leaf in self.leaves])
+        tensors = {name: tree for name, tree in named if hasattr(tree, "shape")}
+        names: dict[str, str] = {}
+        for spec in specs:
+            if spec.name not in tensors:
+                raise BadRequest(f"the model has no input {spec.name!r}", hint=f"one of {', '.join(tensors)}")
+            _state(spec, tensors[spec.name], sizes, names)
+        return names
 
     # ---- running
 
-    def operands(self, tensors: list[Any]) -> list[Any]:
+    def operands(self, tensors: Sequence[Any]) -> list[Any]:
         """Values for all placeholders in the order of the graph."""
         given = iter(tensors)
-        flat = {l.holder: next(given) if l.is_tensor else l.value for l in self.leaves}
+        flat = {leaf.holder: next(given) if leaf.is_tensor else leaf.value for leaf in self.leaves}
         return [
-            flat[spec.arg.name] if spec.kind.name == "USER_INPUT" else self.tensors.get(spec.target)
-            for spec in self.program.graph_signature.input_specs
+            flat[s.arg.name] if s.kind.name == "USER_INPUT" else self.tensors.get(s.target)
+            for s in self.held
         ]
 
-    def examples(self) -> list[np.ndarray]:
+    def examples(self) -> list[np.ndarray] | None:
+        """The example inputs, where the program holds them."""
         from torch.utils._pytree import tree_leaves
 
-        if self.program.example_inputs is not None:
-            flat = tree_leaves(self.program.example_inputs)
-            if len(flat) == len(self.leaves):
-                return [to_numpy(v) for v, l in zip(flat, self.leaves) if l.is_tensor]
-        return [random_like(l.value) for l in self.leaves if l.is_tensor]
+        if self.program.example_inputs is None:
+            return None
+        flat = tree_leaves(self.program.example_inputs)
+        pairs = zip(flat, self.leaves)
+        return [to_numpy(v) for v, leaf in pairs if leaf.is_tensor] if len(flat) == len(self.leaves) else None
 
-    def captured(self) -> Captured:
-        graph, inputs, notes = self.solved()
-        runner = Runner(
-            self.program.graph_module, self.operands, lambda flat: map_tree(_array, self.nest(flat))
-        )
+    def captured(self, specs: Sequence[InputSpec], runner: Runner) -> Captured:
+        from .random_inputs import random_inputs
+
+        graph, sizes = self.solve(specs)
+        examples = self.examples()
+        if examples is None:
+            at_capture = _sizes_at_capture(graph, self.fakes)
+            examples = random_inputs(graph, at_capture, np.random.default_rng(0))
         return Captured(
             Program({"forward": graph}),
-            "export",
-            Arrays(self.tensors),
-            runner,
-            lambda arrays: runner.module_outputs(arrays, self.same),
-            self.examples(),
-            evidence(inputs, [l.value for l in self.leaves if l.is_tensor], notes),
-            {n: v for n, v in self.arguments([None if l.is_tensor else l.value for l in self.leaves]) if False},
-            {"aliases": self.aliases, "equations": notes},
+            FORMAT,
+            LazyArrays(self.tensors),
+            runner.run,
+            runner.module_outputs,
+            examples,
+            evidence(graph, self.fakes, sizes),
+            self.baked(),
+            {"aliases": self.aliases},
         )
 
-
-def _holds(tree: Any) -> bool:
-    if isinstance(tree, Value):
-        return True
-    children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
-    return any(_holds(c) for c in children)
+    def baked(self) -> dict[str, Any]:
+        """Arguments that the export fixed: None, bools, numbers."""
+        values = [_TENSOR if leaf.is_tensor else leaf.value for leaf in self.leaves]
+        return {n: tree for n, tree in self.arguments(values) if not _holds(tree, _TENSOR)}
 
 
-def _array(value: Any) -> Any:
-    return to_numpy(value) if hasattr(value, "detach") else value
+_TENSOR = object()
+
+
+def _is_constant(argument: Any) -> bool:
+    return type(argument).__name__ == "ConstantArgument"
+
+
+def _input(leaf: Leaf, dim: Callable[[str], int | Expr]) -> Value:
+    shape = tuple(to_dim(d, dim) for d in leaf.value.shape)
+    return Value(Tensor(dtype_from_torch(leaf.value.dtype), shape), leaf.holder)
+
+
+def _holds_value(tree: Any) -> bool:
+    found: list[Any] = []
+    map_tree(found.append, tree)
+    return any(isinstance(v, Value) for v in found)
+
+
+def _holds(tree: Any, mark: Any) -> bool:
+    found: list[Any] = []
+    map_tree(found.append, tree)
+    return any(v is mark for v in found)
 
 
 def _returned(walk: Walk, value: Any) -> Any:
@@ -203,19 +244,33 @@ def _returned(walk: Walk, value: Any) -> Any:
     return walk.lowering.read(value) if isinstance(value, Handle) else value
 
 
-def substitute_dim(dim: int | Expr, sizes: Mapping[str, int | Expr]) -> int | Expr:
-    from ..ir.dims import substitute
-
-    return substitute(dim, sizes)
-
-
 def _refuse_mutation(program: Any) -> None:
     for spec in program.graph_signature.output_specs:
-        if "MUTATION" in spec.kind.name and "INPUT" not in spec.kind.name:
+        if spec.kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION"):
             raise TranspileError(
                 f"mutated buffer: the model writes to {spec.target}; models that keep state are not supported yet",
                 hint="pass the state as an input and return the new one",
             )
+
+
+def _state(spec: InputSpec, tensor: Any, sizes: Sizes, names: dict[str, str]) -> None:
+    """One `--input` against what the program says of that input."""
+    text = f"--input {spec}"
+    if dtype_from_torch(tensor.dtype) is not spec.dtype or len(tensor.shape) != len(spec.dims):
+        actual = f"{dtype_from_torch(tensor.dtype)} of rank {len(tensor.shape)}"
+        raise BadRequest(f"{spec.name} is {actual} in the export", where=text)
+    for given, size in zip(spec.dims, tensor.shape, strict=True):
+        if isinstance(size, int):
+            if isinstance(given, int) and given != size:
+                raise BadRequest(f"the export fixed a dim of {spec.name} to {size}", where=text)
+            continue
+        if isinstance(given, int):
+            sizes.fix(str(size.node.expr), given, f"stated by {text}")
+        elif size.node.expr.is_Symbol:
+            names[str(size.node.expr)] = given
+
+
+# ---- tensors and modules that have several names
 
 
 def aliases(tensors: Mapping[str, Any]) -> dict[str, str]:
@@ -223,18 +278,14 @@ def aliases(tensors: Mapping[str, Any]) -> dict[str, str]:
     first: dict[Any, str] = {}
     out: dict[str, str] = {}
     for name, t in tensors.items():
-        if t.numel() == 0:
-            continue
-        key = (t.untyped_storage().data_ptr(), t.storage_offset(), tuple(t.shape), t.stride(), t.dtype)
-        if key in first:
-            out[name] = first[key]
-        else:
-            first[key] = name
+        place = (t.untyped_storage().data_ptr(), t.storage_offset(), tuple(t.shape), t.stride(), t.dtype)
+        if t.numel() and first.setdefault(place, name) != name:
+            out[name] = first[place]
     return out
 
 
 def same_modules(tensors: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, str]:
-    """Module paths whose every tensor is another name of one of an earlier module: path -> that path."""
+    """Modules whose every tensor is another name of an earlier module's: path -> that module's path."""
     out: dict[str, str] = {}
     for name, other in aliases.items():
         left, right = name.split("."), other.split(".")
@@ -242,59 +293,50 @@ def same_modules(tensors: Mapping[str, Any], aliases: Mapping[str, str]) -> dict
             left, right = left[:-1], right[:-1]
             a, b = ".".join(left), ".".join(right)
             inside = [n for n in tensors if n.startswith(f"{a}.")]
-            if a and b and all(aliases.get(n) == b + n[len(a) :] for n in inside):
+            if a and b and a != b and all(aliases.get(n) == b + n[len(a) :] for n in inside):
                 out[a] = b
     return out
 
 
-def name_symbols(values: Sequence[Any], ranges: Mapping[Any, Any]) -> dict[str, int | Expr]:
-    """Readable symbols for torch's: B for a free first axis, L for the next length, then T, S ..."""
-    from ..ir.dims import symbol
+# ---- dims
 
-    names: dict[str, int | Expr] = {}
-    lengths = iter([*"LTSNMHW", *(f"D{i}" for i in range(1, 1000))])
-    batches = iter(["B"])
-    limits = {str(k): v for k, v in ranges.items()}
-    for value in values:
-        for axis, size in enumerate(value.shape):
+
+def readable(sizes: Sizes, fakes: Sequence[Any], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Names for the free symbols: those stated, B for a first axis, L for the next length, then T, S ..."""
+    names = dict(wanted)
+    taken = set(names.values())
+    lengths = (n for n in [*"LTSNMHW", *(f"D{i}" for i in range(1, 1000))] if n not in taken)
+    batches = (n for n in "B" if n not in taken)
+    for fake in fakes:
+        for axis, size in enumerate(fake.shape):
             if isinstance(size, int):
                 continue
-            for sym in sorted(map(str, size.node.expr.free_symbols)):
-                if sym not in names:
-                    name = next(batches, None) if axis == 0 else None
-                    names[sym] = symbol(name or next(lengths), *_limits(limits.get(sym)))
+            for name in sorted(s.name for s in symbols(to_dim(size, sizes.of)) if s.name in sizes.captured):
+                if name not in names:
+                    names[name] = (next(batches, "") if axis == 0 else "") or next(lengths)
     return names
 
 
-def _limits(found: Any) -> tuple[int, int | None]:
-    """Bounds of a symbol; 2 as the least is torch's own caution, not the model's."""
-    if found is None:
-        return 1, None
-    low = int(found.lower) if found.lower.is_Integer and int(found.lower) > 2 else 1
-    high = int(found.upper) if found.upper.is_Integer and int(found.upper) < 2**31 else None
-    return low, high
+def _sizes_at_capture(graph: Graph, fakes: Sequence[Any]) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for value, fake in zip(graph.inputs, fakes, strict=True):
+        for dim, size in zip(value.tensor.shape, fake.shape, strict=True):
+            if isinstance(dim, Expr):
+                out.setdefault(str(dim), captured_size(size))
+    return out
 
 
-def random_like(value: Any) -> np.ndarray:
-    """A random array of the captured size; integers are 0 or 1."""
-    shape = [hint_of(d) for d in value.shape]
-    rng = np.random.default_rng(0)
-    dtype = dtype_from_torch(value.dtype)
-    if dtype.is_float:
-        return rng.standard_normal(shape).astype(dtype.numpy)
-    return rng.integers(0, 2, shape).astype(dtype.numpy)
-
-
-def evidence(inputs: Sequence[Value], fakes: Sequence[Any], notes: Sequence[str]) -> list[DimEvidence]:
+def evidence(graph: Graph, fakes: Sequence[Any], sizes: Sizes) -> list[DimEvidence]:
+    """What the export and the equations say of every dim of every input."""
     seen: set[str] = set()
     out = []
-    for value, fake in zip(inputs, fakes, strict=True):
+    for value, fake in zip(graph.inputs, fakes, strict=True):
         for axis, (dim, size) in enumerate(zip(value.tensor.shape, fake.shape, strict=True)):
-            if isinstance(dim, int):
-                kind, why = "static", "fixed by the export" if isinstance(size, int) else "; ".join(notes)
-            else:
-                kind, why = ("tied" if str(dim) in seen else "free"), "symbolic in the export"
-                seen.add(str(dim))
-            symbol = None if isinstance(dim, int) else str(dim)
-            out.append(DimEvidence(value.hint, axis, kind, hint_of(size), symbol, why))
+            why = "fixed by the export" if isinstance(size, int) else "symbolic in the export"
+            if not isinstance(size, int):
+                why = sizes.evidence.get(str(size.node.expr), why)
+            text = None if isinstance(dim, int) else str(dim)
+            kind = "static" if text is None else "tied" if text in seen else "free"
+            seen |= {text} if text else set()
+            out.append(DimEvidence(value.hint, axis, kind, captured_size(size), text, why))
     return out

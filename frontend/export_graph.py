@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ..errors import TranspileError
-from ..ir import DType, Graph, InferError, Tensor, Unequal, Value
-from ..ir.dims import Expr, product
+from ..ir import Graph, Tensor
+from ..ir.dims import product
 from ..ir.recipe import Constant, Read
-from . import host
+from . import export_rnn, host
 from .alias import Handle, owner
-from .arrays import to_numpy
+from .arrays import digest, to_numpy
 from .export_trace import Scopes, hints, root_class, source_of
 from .host import Scalar
 from .lowering import UNKNOWN, Lowering
@@ -37,15 +33,6 @@ _CHECKS = (
 )  # fmt: skip
 
 
-@dataclass
-class Bound:
-    """What the placeholders of a graph stand for, by node name: tensors, numbers, None."""
-
-    params: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, Any] = field(default_factory=dict)
-    inputs: dict[str, Any] = field(default_factory=dict)
-
-
 class Walk:
     """One walk over a graph module with dims for its inputs."""
 
@@ -55,19 +42,14 @@ class Walk:
         tensors: Mapping[str, Any],
         buffers: frozenset[str],
         same: Mapping[str, str],
-        name: str,
     ):
         stacks = [n.meta.get("nn_module_stack") for n in module.graph.nodes]
-        self.graph = Graph(root_class(stacks) or name)
+        self.graph = Graph(root_class(stacks) or "Model")
         self.module, self.tensors, self.buffers = module, tensors, buffers
         self.lowering = Lowering(self.graph)
         self.scopes = Scopes(self.graph, same)
-        self.rnn: Mapping[str, Callable[..., Any]] = {}
 
     # ---- what placeholders stand for
-
-    def input(self, name: str, type: Tensor) -> Value:
-        return Value(type, name)
 
     def param(self, name: str) -> Handle:
         """A tensor that the source's checkpoint holds."""
@@ -82,10 +64,9 @@ class Walk:
         if tensor.dim() == 0 and not dtype.is_complex:
             return Scalar(tensor.item(), dtype)
         data = to_numpy(tensor)
-        digest = hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()
         type = Tensor(dtype, tuple(tensor.shape))
-        value = self.graph.param(name, type, Constant(data, digest), buffer=True)
-        return owner(value, tensor.is_contiguous(), source="")
+        value = self.graph.param(name, type, Constant(data, digest(data)), buffer=True)
+        return owner(value, tensor.is_contiguous())
 
     # ---- nodes
 
@@ -121,12 +102,11 @@ class Walk:
         b = self.lowering.b
         b.scope = self.scopes.enter(node.meta.get("nn_module_stack"))
         b.source = source_of(node.meta.get("stack_trace"))
-        b.hint = names[0] if len(names) == 1 else ""
         args = self._args(node.args, env)
         kwargs = {k: self._args(v, env) for k, v in node.kwargs.items()}
         result = self._call(node, args, kwargs)
         self._check(node, result)
-        _name_parts(result, names)
+        _name(result, names)
         return result
 
     def _args(self, value: Any, env: Mapping[Any, Any]) -> Any:
@@ -156,10 +136,9 @@ class Walk:
             return self._inline(str(target), args)
         if not hasattr(target, "_schema"):
             return self._on_sizes(name, args)
-        schema = from_torch(target._schema)
-        if schema.name in self.rnn:
-            return self.rnn[schema.name](self, args)
-        return self._aten(schema, args, kwargs)
+        opaque = namespace == export_rnn.NAMESPACE
+        found = export_rnn.aten_schema(name.partition(".")[0]) if opaque else target._schema
+        return self._aten(from_torch(found), args, kwargs)
 
     def _aten(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         match schema.name:
@@ -220,13 +199,13 @@ class Walk:
             )
 
 
-def _name_parts(result: Any, names: tuple[str, ...]) -> None:
-    """Names for the several results of one op: `q, k = x.chunk(2)`."""
-    if not isinstance(result, list | tuple) or len(names) != len(result):
-        return
-    for part, name in zip(result, names, strict=True):
-        if isinstance(part, Handle) and not part.place.value.hint:
-            part.place.value.hint = name
+def _name(result: Any, names: tuple[str, ...]) -> None:
+    """The variables that an op's results are assigned to: `h = ...`, `q, k = x.chunk(2)`."""
+    parts = result if isinstance(result, list | tuple) else [result]
+    if len(names) == len(parts):
+        for part, name in zip(parts, names, strict=True):
+            if isinstance(part, Handle) and not part.place.value.hint:
+                part.place.value.hint = name
 
 
 _SIZE_NAMES = {
@@ -247,5 +226,3 @@ _SIZES: dict[str, Callable[..., Any]] = {
 def _undecided(condition: Any) -> Any:
     raise host.NotHost(f"a choice by {condition}")
 
-
-__all__ = ["Bound", "DType", "Expr", "InferError", "Unequal", "Walk"]

@@ -1,9 +1,9 @@
-"""Runs an exported program, node by node, without its guards."""
+"""Runs the source of an export: the exported graph node by node, or the module itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,8 +14,64 @@ from .export_trace import Scopes
 Outputs = dict[tuple[str, int], list[np.ndarray]]
 
 
-def interpreter(module: Any, watch: Callable[[Any, Any], None] | None = None) -> Any:
-    """An interpreter of the graph on the CPU. Assertions are left out: sizes are checked elsewhere."""
+class Source(Protocol):
+    """What a runner needs of the exported program."""
+
+    module: Any
+    same: dict[str, str]
+
+    def operands(self, tensors: Sequence[Any]) -> list[Any]: ...
+
+    def arguments(self, flat: list[Any]) -> list[tuple[str, Any]]: ...
+
+    def arrays(self, flat: Sequence[Any]) -> Any: ...
+
+
+class Runner(Protocol):
+    def run(self, inputs: Sequence[np.ndarray]) -> Any:
+        """The model's result, nested, as arrays."""
+
+    def module_outputs(self, inputs: Sequence[np.ndarray]) -> Outputs:
+        """For every module call the arrays that it returned."""
+
+
+class GraphRunner:
+    """Runs the exported graph on the CPU. Assertions are left out: sizes are checked elsewhere."""
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    def run(self, inputs: Sequence[np.ndarray]) -> Any:
+        return self.source.arrays(self._run(inputs))
+
+    def module_outputs(self, inputs: Sequence[np.ndarray]) -> Outputs:
+        """For every module call the tensors that it computed and others read."""
+        scopes = Scopes(Graph("root"), self.source.same)
+        nodes = self.source.module.graph.nodes
+        where = {
+            n: scopes.enter(n.meta.get("nn_module_stack")).chain()
+            for n in nodes
+            if n.op not in ("placeholder", "get_attr", "output")
+        }
+        leaving = {n: _left(n, where) for n in where}
+        found: Outputs = {}
+
+        def watch(node: Any, result: Any) -> None:
+            for scope in leaving.get(node, ()):
+                found.setdefault((scope.path, scope.call), []).extend(_arrays(result))
+
+        self._run(inputs, watch)
+        return found
+
+    def _run(self, inputs: Sequence[np.ndarray], watch: Any = None) -> list[Any]:
+        import torch
+
+        operands = self.source.operands([to_torch(a) for a in inputs])
+        with torch.no_grad():
+            return list(_interpreter(self.source.module, watch).run(*operands))
+
+
+def _interpreter(module: Any, watch: Callable[[Any, Any], None] | None) -> Any:
     import torch
 
     class Interpreter(torch.fx.Interpreter):
@@ -40,49 +96,60 @@ def _on_cpu(value: Any) -> Any:
     return torch.device("cpu") if isinstance(value, torch.device) else value
 
 
-class Runner:
-    """Runs the graph module of a program. `operands` gives all placeholder values for flat inputs."""
-
-    def __init__(self, module: Any, operands: Callable[[list[Any]], list[Any]], nest: Callable[[list[Any]], Any]):
-        self.module, self.operands, self.nest = module, operands, nest
-
-    def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
-        """The program's result, nested, as arrays."""
-        return self.nest(self._run(inputs))
-
-    def module_outputs(self, inputs: Sequence[np.ndarray], same: Mapping[str, str]) -> Outputs:
-        """For every module call the tensors that it computes and others read."""
-        scopes = Scopes(Graph("root"), same)
-        nodes = [n for n in self.module.graph.nodes if n.op not in ("placeholder", "get_attr")]
-        where = {n: scopes.enter(n.meta.get("nn_module_stack")).chain() for n in nodes if n.op != "output"}
-        leaving = {n: _left(n, where) for n in where}
-        found: Outputs = {}
-
-        def watch(node: Any, result: Any) -> None:
-            for scope in leaving.get(node, ()):
-                found.setdefault((scope.path, scope.call), []).extend(_arrays(result))
-
-        self._run(inputs, watch)
-        return found
-
-    def _run(self, inputs: Sequence[np.ndarray], watch: Any = None) -> list[Any]:
-        import torch
-
-        with torch.no_grad():
-            tensors = [to_torch(a) for a in inputs]
-            return list(interpreter(self.module, watch).run(*self.operands(tensors)))
-
-
 def _left(node: Any, where: Mapping[Any, Any]) -> list[Any]:
     """The scopes of the node that one of its users is outside of."""
-    return [
-        scope
-        for scope in where[node][1:]
-        if any(scope not in where.get(user, ()) for user in node.users)
-    ]
+    inner = where[node][1:]
+    return [s for s in inner if any(s not in where.get(user, ()) for user in node.users)]
 
 
 def _arrays(result: Any) -> list[np.ndarray]:
-    import torch
+    """Copies of the tensors in a nested result: later writes must not change what was seen."""
+    from torch.utils._pytree import tree_leaves
 
-    return [to_numpy(result.clone())] if isinstance(result, torch.Tensor) else []
+    return [to_numpy(t.clone()) for t in tree_leaves(result) if hasattr(t, "untyped_storage")]
+
+
+class EagerRunner:
+    """Runs the module that was exported."""
+
+    def __init__(self, source: Source, module: Any, call: tuple[tuple[Any, ...], dict[str, Any]]):
+        self.source, self.module, self.call = source, module, call
+
+    def run(self, inputs: Sequence[np.ndarray]) -> Any:
+        from torch.utils._pytree import tree_leaves
+
+        return self.source.arrays(tree_leaves(self._run(inputs)))
+
+    def module_outputs(self, inputs: Sequence[np.ndarray]) -> Outputs:
+        found: Outputs = {}
+        counts: dict[str, int] = {}
+        handles = [
+            module.register_forward_hook(_recorder(name, found, counts))
+            for name, module in self.module.named_modules()
+            if name
+        ]
+        try:
+            self._run(inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found
+
+    def _run(self, inputs: Sequence[np.ndarray]) -> Any:
+        import torch
+        from torch.utils._pytree import tree_flatten, tree_unflatten
+
+        given = iter([to_torch(a) for a in inputs])
+        leaves, spec = tree_flatten(self.call)
+        flat = [next(given) if hasattr(leaf, "untyped_storage") else leaf for leaf in leaves]
+        args, kwargs = tree_unflatten(flat, spec)
+        with torch.no_grad():
+            return self.module(*args, **kwargs)
+
+
+def _recorder(name: str, found: Outputs, counts: dict[str, int]) -> Callable[..., None]:
+    def hook(module: Any, args: Any, result: Any) -> None:
+        number = counts[name] = counts.get(name, -1) + 1
+        found[name, number] = _arrays(result)
+
+    return hook
