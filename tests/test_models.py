@@ -66,6 +66,7 @@ def test_trace_survives_saving_and_other_sizes(name, tmp_path):
         assert_same(run(loaded, inputs), run(case.module, inputs))
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes:UserWarning")
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in NOT_EXPORTED])
 def test_export_follows(name):
     case = MODELS[name]()
