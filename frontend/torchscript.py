@@ -28,7 +28,7 @@ from .symbolic import ParameterNames, Symbolic
 from .walk import Frame, Module, Plans, Walk, source_of
 
 
-def capture_torchscript(path: str | Path, inputs: Sequence[InputSpec] | None = None) -> Captured:
+def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None) -> Captured:
     """The archive as IR, with evidence for the dims of its inputs.
 
     Raises BadRequest for a file or an input specification that does not fit, TranspileError for a

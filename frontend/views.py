@@ -14,6 +14,9 @@ from ..ir.ops_shape import slice_range
 WriteBack = Callable[[Builder, Value, Value, Mapping[str, Any], int], Value]
 
 
+_OPEN = 2**62  # torch writes the end of an open slice as the largest integer
+
+
 def _axis(args: Mapping[str, Any], name: str, rank: int) -> int:
     axis = args[name]
     return axis % rank if rank else 0
@@ -72,8 +75,9 @@ def _part(
 
 
 def _sliced(b: Builder, base: Value, new: Value, args: Mapping[str, Any], index: int) -> Value:
-    axis = _axis(args, "dim", base.tensor.rank)
-    return _part(b, base, new, axis, args["start"], args["end"], args["step"])
+    axis, end = _axis(args, "dim", base.tensor.rank), args["end"]
+    end = None if isinstance(end, int) and end >= _OPEN else end
+    return _part(b, base, new, axis, args["start"], end, args["step"])
 
 
 def _selected(b: Builder, base: Value, new: Value, args: Mapping[str, Any], index: int) -> Value:
