@@ -95,7 +95,7 @@ class Tensor:
         return Tensor(self.dtype, tuple(shape))
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+        return f"{self.dtype}[{', '.join(map(str, self.shape)) or '()'}]"
 
 
 @dataclass(frozen=True, slots=True)
