@@ -215,8 +215,8 @@ def drop_broadcasts(graph: Graph) -> bool:
                 user.operands = _swapped(user, node)
             uses.setdefault(node.values[0], []).extend(uses.pop(node.out))
             dropped.add(node)
-    graph.nodes = [n for n in graph.nodes if n not in dropped]
     if dropped:
+        graph.nodes = [n for n in graph.nodes if n not in dropped]
         graph.replace({n.out: n.operands[0] for n in dropped})
     return bool(dropped)
 

@@ -8,18 +8,23 @@ from ..ir.graph import Param
 
 def dce(graph: Graph) -> bool:
     """Drop nodes that no output needs, and parameters that no node reads."""
+    before = len(graph.nodes), len(graph.params)
+    live = sweep(graph)
+    graph.params = {name: p for name, p in graph.params.items() if p in live}
+    return (len(graph.nodes), len(graph.params)) != before
+
+
+def sweep(graph: Graph) -> set[Value]:
+    """Drop nodes that no output needs; the values that are left in use."""
     live: set[Value] = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
         if any(r in live for r in node.results):
             live.update(node.values)
             kept.append(node)
-    params = {name: p for name, p in graph.params.items() if p in live}
-    changed = len(kept) < len(graph.nodes) or len(params) < len(graph.params)
     graph.nodes = kept[::-1]
-    graph.params = params
     _forget_names(graph, live)
-    return changed
+    return live
 
 
 def _forget_names(graph: Graph, live: set[Value]) -> None:

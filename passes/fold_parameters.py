@@ -8,6 +8,7 @@ from typing import Any
 from ..ir import Graph, Node, Param, Value
 from ..ir.recipe import Cast, Constant, Permute, Recipe, Reshape, Slice
 from ..ir.types import Tensor
+from .dce import sweep
 
 
 def _reshape(of: Recipe, node: Node) -> Recipe:
@@ -62,6 +63,7 @@ def fold_parameters(graph: Graph) -> bool:
     if replaced:
         graph.nodes = [n for n in graph.nodes if n not in gone]
         graph.replace(replaced)
+        sweep(graph)
     return bool(replaced)
 
 

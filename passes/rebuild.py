@@ -14,6 +14,7 @@ from typing import Any
 
 from ..ir import TABLE, Graph, Node, Scope, Value
 from ..ir.graph import Operand, Param
+from .dce import sweep
 
 Replacement = Any  # None, one operand, or a list of operands
 Step = Callable[["Rebuild", Node], Replacement]
@@ -63,7 +64,7 @@ def make_node(
 
 
 def walk(graph: Graph, step: Step) -> bool:
-    """Run the step on every node and put the results into the graph; whether anything changed."""
+    """Run the step on every node and put the results into the graph, less what is dead then; whether anything changed."""
     out = Rebuild(graph)
     changed = False
     for node in graph.nodes:
@@ -78,6 +79,7 @@ def walk(graph: Graph, step: Step) -> bool:
     if changed:
         graph.nodes = out.nodes
         graph.replace(out.replaced)
+        sweep(graph)
     return changed
 
 

@@ -119,7 +119,11 @@ def rewrite(graph: Graph, rows: Sequence[Rewrite], log: Log | None = None) -> bo
                     reason = _outside_use(match, uses, outputs) or row.guard(match)
                     log.append(Entry(row.name, _where(node), reason))
                     if reason is None:
-                        return _build(out, row, match)
+                        value = _build(out, row, match)
+                        uses[value] = uses.get(node.out, [])
+                        if node.out in outputs:
+                            outputs.add(value)
+                        return value
         return None
 
     return walk(graph, step)
@@ -138,7 +142,7 @@ def _outside_use(match: Match, uses: dict[Value, list[tuple[Node, int]]], output
     return None
 
 
-def _build(out: Rebuild, row: Rewrite, match: Match) -> Operand:
+def _build(out: Rebuild, row: Rewrite, match: Match) -> Value:
     """The replacement, in the innermost scope that holds the whole match."""
     root = match.root
     like = Node(root.op, root.operands, root.attrs, [r.type for r in root.results], root.scope, root.source, root.out.hint)

@@ -1,0 +1,181 @@
+"""Shape code as people write it: one view for a chain of views, one slice for a chain of slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..ir import Graph, Node, Value
+from ..ir.dims import Atom, Expr, Sym
+from ..ir.ops_shape import slice_range
+from .cleanup import Rule, first_rule
+from .rebuild import Rebuild, producer, walk
+
+Dim = int | Expr
+_VIEWS = ("reshape", "expand_dims", "squeeze")
+
+
+def view(out: Rebuild, x: Value, shape: Sequence[Dim], like: Node, free: int | None = None) -> Value:
+    """`x` in that shape, by the plainest op: none, new axes, dropped axes, or a reshape."""
+    shape, before = tuple(shape), x.tensor.shape
+    if shape == before:
+        return x
+    axes = inserted_axes(before, shape)
+    if axes:
+        return out.emit("expand_dims", x, like=like, axes=axes)
+    axes = inserted_axes(shape, before)
+    if axes:
+        return out.emit("squeeze", x, like=like, axes=axes)
+    return out.emit("reshape", x, like=like, shape=shape, free=free)
+
+
+def inserted_axes(short: Sequence[Dim], long: Sequence[Dim]) -> tuple[int, ...] | None:
+    """The places where `long` has a 1 more than `short`, if that is the only difference."""
+    axes, i = [], 0
+    for place, dim in enumerate(long):
+        if i < len(short) and short[i] == dim:
+            i += 1
+        elif dim == 1:
+            axes.append(place)
+        else:
+            return None
+    return tuple(axes) if i == len(short) else None
+
+
+def _views(out: Rebuild, node: Node) -> Any:
+    """A view of a view is one view."""
+    x = node.operands[0]
+    while inner := producer(x, *_VIEWS, scope=node.scope):
+        x = inner.operands[0]
+    if not isinstance(x, Value):
+        return None
+    free = node["free"] if node.op == "reshape" else None
+    if x is node.operands[0] and (node.op != "reshape" or not _only_ones(x, node)):
+        return None
+    return view(out, x, node.out.tensor.shape, node, free)
+
+
+def _only_ones(x: Value, node: Node) -> bool:
+    before, after = x.tensor.shape, node.out.tensor.shape
+    return inserted_axes(before, after) is not None or inserted_axes(after, before) is not None
+
+
+def _squeeze_slice(out: Rebuild, node: Node) -> Any:
+    """A slice of length 1 whose axis is dropped is an index."""
+    inner = producer(node.operands[0], "slice", scope=node.scope)
+    if inner is None or node["axes"] != (inner["axis"],):
+        return None
+    return out.emit("select", inner.operands[0], like=node, axis=inner["axis"], index=inner["start"])
+
+
+def _plain(*dims: Dim) -> bool:
+    """No minimum, maximum or division in the dims: they read well."""
+    return all(
+        isinstance(d, int) or all(isinstance(a, Sym) for monomial, _ in d.terms for a, _ in monomial) for d in dims
+    )
+
+
+def _slices(out: Rebuild, node: Node) -> Any:
+    """A slice of a slice is one slice; a bound at the end of the axis is left out."""
+    inner = producer(node.operands[0], "slice", scope=node.scope)
+    size = node.type(0).shape[node["axis"]]
+    if inner and inner["axis"] == node["axis"] and inner["step"] == node["step"] == 1:
+        whole = inner.type(0).shape[inner["axis"]]
+        first, _, _ = slice_range(whole, inner["start"], inner["stop"], 1)
+        begin, end, _ = slice_range(size, node["start"], node["stop"], 1)
+        start, stop = first + begin, first + end
+        if _plain(start, stop):
+            bound = None if stop == whole else stop
+            return out.emit("slice", inner.operands[0], like=node, axis=node["axis"], start=start, stop=bound)
+    if node["stop"] is not None and node["stop"] == size:
+        attrs = {**node.attrs, "stop": None}
+        return out.emit("slice", node.operands[0], like=node, **attrs)
+    return None
+
+
+def _select_slice(out: Rebuild, node: Node) -> Any:
+    """An index into a slice is an index; an index of a new axis is the array itself."""
+    x, axis, index = node.operands[0], node["axis"], node["index"]
+    new = producer(x, "expand_dims", scope=node.scope)
+    if new and new["axes"] == (axis,):
+        return new.operands[0]
+    inner = producer(x, "slice", scope=node.scope)
+    if inner is None or inner["axis"] != axis or inner["step"] != 1 or not isinstance(index, int):
+        return None
+    whole = inner.type(0).shape[axis]
+    first, end, _ = slice_range(whole, inner["start"], inner["stop"], 1)
+    if index < 0 and end == whole:
+        place: Dim = index
+    else:
+        place = first + index if index >= 0 else end + index
+    return out.emit("select", inner.operands[0], like=node, axis=axis, index=place) if _plain(place) else None
+
+
+def _shifted_arange(out: Rebuild, node: Node) -> Any:
+    """`arange(a, b) + k` is `arange(a + k, b + k)`."""
+    for number, x in (node.operands, node.operands[::-1]):
+        inner = producer(x, "arange", scope=node.scope)
+        whole = isinstance(number, int | Expr) and not isinstance(number, bool)
+        if not inner or not whole or not inner["dtype"].is_integer or not out.used_once(inner.out):
+            continue
+        start, stop = inner["start"] + number, inner["stop"] + number
+        if not isinstance(start, float) and not isinstance(stop, float):
+            return out.emit("arange", like=node, **{**inner.attrs, "start": start, "stop": stop})
+    return None
+
+
+def _flat_concatenate(out: Rebuild, node: Node) -> Any:
+    """A concatenation inside a concatenation along the same axis."""
+
+    def parts(x: Any) -> list[Any]:
+        inner = producer(x, "concatenate", scope=node.scope)
+        return list(inner.operands) if inner and inner["axis"] == node["axis"] and out.used_once(x) else [x]
+
+    flat = [p for x in node.operands for p in parts(x)]
+    return out.emit("concatenate", *flat, like=node, axis=node["axis"]) if len(flat) > len(node.operands) else None
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "reshape": (_views,),
+    "expand_dims": (_views,),
+    "squeeze": (_squeeze_slice, _views),
+    "slice": (_slices,),
+    "select": (_select_slice,),
+    "add": (_shifted_arange,),
+    "concatenate": (_flat_concatenate,),
+}
+
+
+def simplify_shapes(graph: Graph) -> bool:
+    """Merge chains of views and slices; views that only add or drop axes of size 1 say so."""
+    return walk(graph, first_rule(RULES))
+
+
+# ---- the axis that is written -1
+
+
+def infer_axes(graph: Graph) -> bool:
+    """Choose the axis of each reshape that is left to be inferred, so that the code reads well."""
+    changed = False
+    for node in graph.nodes:
+        if node.op == "reshape" and node["free"] is None:
+            node.attrs["free"] = _free_axis(node.out.tensor.shape)
+            changed = changed or node["free"] is not None
+    return changed
+
+
+def _free_axis(shape: Sequence[Dim]) -> int | None:
+    """The one composite dim; else the one constant, where all others are plain symbols."""
+    composite = [i for i, d in enumerate(shape) if isinstance(d, Expr) and not is_symbol(d)]
+    if composite:
+        return composite[0] if len(composite) == 1 else None
+    constant = [i for i, d in enumerate(shape) if isinstance(d, int)]
+    return constant[0] if len(constant) == 1 else None
+
+
+def is_symbol(dim: Dim) -> bool:
+    """Whether the dim is one plain symbol."""
+    if isinstance(dim, int) or len(dim.terms) != 1:
+        return False
+    monomial, coefficient = dim.terms[0]
+    return coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and not isinstance(monomial[0][0], Atom)

@@ -1,0 +1,194 @@
+"""Layout: transposes move down through ops that can work on permuted axes, until they meet and cancel.
+
+Ops between transposes form regions. Each region is tried as a whole and changes only if it needs fewer
+transposes afterwards, so that code whose transposes do not cancel stays as its author wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..ir import Graph, Node, Param, Scope, Value
+from ..ir.graph import Operand, map_structure
+from .layout import View, compose, identity, moves_only_ones, rule_of
+from .rebuild import make_node
+from .simplify_shapes import inserted_axes
+
+_STRATEGIES = ("lazy", "eager")
+
+
+class Sinker:
+    """One walk that keeps transposes pending in the chosen regions. Only `commit` changes the graph."""
+
+    def __init__(self, graph: Graph, regions: Mapping[Node, int], strategy: Mapping[int, str], commit: bool):
+        self.graph, self.regions, self.strategy, self.commit = graph, regions, strategy, commit
+        self.nodes: list[Node] = []
+        self.views: dict[Value, View] = {}
+        self.made: dict[Value, dict[Scope, Value]] = {}
+        self.cost: dict[int, float] = {}
+        self.region_of: dict[Value, int] = {}
+        self.eager = False
+        self._region = -1
+
+    def run(self) -> dict[int, float]:
+        """The transposes that each region needs."""
+        for node in self.graph.nodes:
+            region = self.regions.get(node)
+            strategy = self.strategy.get(region, "leave") if region is not None else "leave"
+            self._region, self.eager = (-1 if region is None else region), strategy == "eager"
+            if strategy == "leave" or not self._sink(node):
+                self._keep(node)
+        result = map_structure(self._output, self.graph.result)
+        if self.commit:
+            self.graph.nodes, self.graph.result = self.nodes, result
+            self._rename()
+        return self.cost
+
+    def _sink(self, node: Node) -> bool:
+        if node.op == "transpose":
+            view = self.view(node.operands[0])
+            self._record(node, [View(view.base, compose(view.axes, node["axes"]))])
+            return True
+        if not any(isinstance(o, Value) and o in self.views for o in node.operands):
+            return False
+        rule = rule_of(node)
+        before, cost = len(self.nodes), self.cost.get(self._region, 0.0)
+        views = rule(self, node) if rule else None
+        if views is None:
+            del self.nodes[before:]
+            self.cost[self._region] = cost
+            return False
+        self._record(node, views)
+        return True
+
+    def _record(self, node: Node, views: list[View]) -> None:
+        for old, view in zip(node.results, views, strict=True):
+            self.views[old] = view
+            self.region_of[old] = self._region
+
+    def _keep(self, node: Node) -> None:
+        operands = [self._plain(o, node) for o in node.operands]
+        self.nodes.append(node)
+        if self.commit:
+            node.operands = operands
+
+    def _plain(self, operand: Operand, like: Node) -> Operand:
+        """The operand as the source laid it out, transposed in the reader's scope if nothing around has done so."""
+        if not isinstance(operand, Value) or operand not in self.views:
+            return operand
+        view = self.views[operand]
+        if view.axes == identity(len(view.axes)):
+            return view.base
+        known = self.made.setdefault(operand, {})
+        for scope in reversed(like.scope.chain()):
+            if scope in known:
+                return known[scope]
+        self._region = self.region_of[operand]
+        known[like.scope] = self.permuted(view.base, view.axes, like, operand.hint)
+        return known[like.scope]
+
+    def _output(self, leaf: Any) -> Any:
+        if not isinstance(leaf, Value) or leaf not in self.views:
+            return leaf
+        root = Node("transpose", [], {}, [leaf.type], self.graph.root)
+        root.source = leaf.node.source if leaf.node else None
+        return self._plain(leaf, root)
+
+    # ---- what rules use
+
+    def view(self, operand: Operand) -> View:
+        assert isinstance(operand, Value)
+        return self.views.get(operand) or View(operand, identity(operand.tensor.rank))
+
+    def emit(self, op: str, *operands: Operand, like: Node, **attrs: Any) -> Any:
+        node = make_node(op, operands, attrs, like)
+        for new, old in zip(node.results, like.results):
+            new.hint = old.hint
+        self.nodes.append(node)
+        return tuple(node.results) if node.row.several else node.out
+
+    def permuted(self, x: Value, axes: tuple[int, ...], like: Node, hint: str = "") -> Value:
+        """`transpose(x, axes)`, as a reshape where only axes of size 1 move."""
+        if axes == identity(len(axes)):
+            return x
+        if moves_only_ones(x.tensor.shape, axes):
+            return self.reshaped(x, tuple(x.tensor.shape[a] for a in axes), like)
+        self._pay(0.0 if isinstance(x, Param) else 1.0)
+        return self._new("transpose", x, like, hint, axes=axes)
+
+    def reshaped(self, x: Value, shape: tuple[Any, ...], like: Node, free: int | None = None) -> Value:
+        if shape == x.tensor.shape:
+            return x
+        self._pay(0.0 if isinstance(x, Param) else 0.01)
+        grown, dropped = inserted_axes(x.tensor.shape, shape), inserted_axes(shape, x.tensor.shape)
+        if grown:
+            return self._new("expand_dims", x, like, "", axes=grown)
+        if dropped:
+            return self._new("squeeze", x, like, "", axes=dropped)
+        return self._new("reshape", x, like, "", shape=shape, free=free)
+
+    def _new(self, op: str, x: Value, like: Node, hint: str, **attrs: Any) -> Value:
+        node = make_node(op, [x], attrs, like, hint=hint)
+        self.nodes.append(node)
+        return node.out
+
+    def _pay(self, amount: float) -> None:
+        self.cost[self._region] = self.cost.get(self._region, 0.0) + amount
+
+    def _rename(self) -> None:
+        """Arguments of a scope keep their names in their new layout."""
+        for scope in self.graph.scopes():
+            names: dict[Value, str] = {}
+            for value, name in scope.names.items():
+                for new in self._stand_ins(value):
+                    names.setdefault(new, name)
+            scope.names = names
+
+    def _stand_ins(self, value: Value) -> list[Value]:
+        if value not in self.views:
+            return [value]
+        return [self.views[value].base, *self.made.get(value, {}).values()]
+
+
+def sink_transposes(graph: Graph) -> bool:
+    """Move transposes down where fewer remain: a channels-first CNN keeps those at its border."""
+    regions = _regions(graph)
+    before: dict[int, float] = {}
+    for node, region in regions.items():
+        if node.op == "transpose" and not moves_only_ones(node.type(0).shape, node["axes"]):
+            before[region] = before.get(region, 0.0) + 1
+    best: dict[int, tuple[float, str]] = {r: (cost, "leave") for r, cost in before.items()}
+    if all(cost < 2 for cost in before.values()):
+        return False
+    for name in _STRATEGIES:
+        costs = Sinker(graph, regions, dict.fromkeys(before, name), commit=False).run()
+        for region in before:
+            if costs.get(region, 0.0) <= best[region][0] - 0.5:
+                best[region] = (costs.get(region, 0.0), name)
+    chosen = {region: name for region, (_, name) in best.items() if name != "leave"}
+    if chosen:
+        Sinker(graph, regions, chosen, commit=True).run()
+    return bool(chosen)
+
+
+def _regions(graph: Graph) -> dict[Node, int]:
+    """Nodes that a pending transpose can reach, numbered by connected region."""
+    parent: dict[Node, Node] = {}
+
+    def find(node: Node) -> Node:
+        while parent[node] is not node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for node in graph.nodes:
+        starts = node.op == "transpose" and not isinstance(node.operands[0], Param)
+        feeding = [v.node for v in node.values if v.node in parent]
+        if starts or (feeding and rule_of(node) is not None):
+            parent[node] = node
+            for other in feeding:
+                assert other is not None
+                parent[find(other)] = find(node)
+    numbers: dict[Node, int] = {}
+    return {node: numbers.setdefault(find(node), len(numbers)) for node in parent}
