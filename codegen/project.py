@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadRequest
-from ..ir import Graph, Value
-from ..ir.text import constants_of
+from ..ir import Value
 from . import tensorfile
 from .emitted import Emitted
 from .template import render
@@ -193,13 +192,12 @@ def files_of(folder: Path) -> list[str]:
     return sorted({p.name for p in folder.iterdir()} | {"manifest.json"})
 
 
-def write_ir(folder: Path, graph: Graph, dumps: Sequence[tuple[int, str, str]]) -> None:
-    """ir/NN-pass.ir, and the data of the graph's constants beside them."""
+def write_ir(folder: Path, dumps: Sequence[tuple[int, str, str]], constants: Mapping[str, np.ndarray]) -> None:
+    """ir/NN-pass.ir, and the data of the constants that they name."""
     target = folder / "ir"
     target.mkdir()
     for number, name, text in dumps:
         write_text(target / f"{number:02}-{name}.ir", text)
-    constants = constants_of(graph)
     if constants:
         entries = tensorfile.entries({k: narrow(v) for k, v in constants.items()})
         tensorfile.write_tensors(target / "constants.safetensors", entries, {"generator": GENERATOR})

@@ -35,13 +35,17 @@ class Unrunnable:
 def size_sets(graph: Graph, captured: Mapping[str, int], sizes: Sequence[int] = SIZES) -> list[dict[str, int]]:
     """Sizes to run at: the captured ones, then a few in which every symbol takes each of `sizes` that its bounds allow.
 
-    Symbols are rotated against each other, so that sizes which only look equal come apart.
+    Symbols are rotated against each other and differ where they can, so that sizes which only look equal come apart.
     """
     symbols = graph.symbols()
     choices = {s.name: _choices(s, captured.get(s.name), sizes) for s in symbols}
     sets = [{s.name: captured[s.name] for s in symbols}] if all(s.name in captured for s in symbols) else []
     for turn in range(max((len(c) for c in choices.values()), default=0)):
-        sets.append({name: c[(turn + i) % len(c)] for i, (name, c) in enumerate(choices.items())})
+        chosen: dict[str, int] = {}
+        for i, (name, c) in enumerate(choices.items()):
+            rotated = [c[(turn + i + k) % len(c)] for k in range(len(c))]
+            chosen[name] = next((s for s in rotated if s not in chosen.values()), rotated[0])
+        sets.append(chosen)
     return [s for i, s in enumerate(sets) if s not in sets[:i]]
 
 

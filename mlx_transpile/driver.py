@@ -78,6 +78,7 @@ class _Work:
     runs: list[Run]
     dumps: list[tuple[int, str, str]]
     progress: Progress
+    constants: dict[str, Any] = field(default_factory=dict)  # that the dumps name
 
 
 def transpile(
@@ -191,20 +192,26 @@ def _input_specs(inputs: Sequence[Any] | None) -> list[Any] | None:
 
 def _run_passes(work: _Work) -> None:
     """Run the passes; keep the IR before the first, and after each that changed something."""
-    from .ir.text import print_graph
+    from .ir.text import constants_of, print_graph
     from .passes import pipeline
 
-    options = work.options
+    options, graph = work.options, work.captured.program.forward
+
+    def keep(number: int, name: str, text: str) -> None:
+        work.dumps.append((number, name, text))
+        work.constants |= constants_of(graph)
+
     work.progress("optimizing", 0, 0)
-    if options.dump_ir or options.print_after:
-        work.dumps.append((0, "captured", print_graph(work.captured.program.forward)))
+    wanted = options.dump_ir or options.print_after is not None
+    if wanted:
+        keep(0, "captured", print_graph(graph))
     try:
         work.runs = pipeline.run(
             work.captured.program,
             options.level,
             disable=options.disable_pass,
             stop_after=options.stop_after,
-            dump=lambda number, pass_, text: work.dumps.append((number, pass_.name, text)),
+            dump=(lambda number, pass_, text: keep(number, pass_.name, text)) if wanted else None,
             verify_each=options.verify_each,
         )
     except pipeline.PassError as error:
@@ -275,7 +282,7 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
     cases = _reference_cases(work)
     project.write_reference(folder, captured.program.forward.arguments, cases, (tolerance.atol, tolerance.rtol))
     if options.dump_ir:
-        project.write_ir(folder, captured.program.forward, work.dumps)
+        project.write_ir(folder, work.dumps, work.constants)
 
 
 def _tolerance(work: _Work) -> Any:

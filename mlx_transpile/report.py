@@ -77,8 +77,7 @@ def as_markdown(report: Report) -> str:
         verdict = "agrees with" if report.ok else "DIFFERS from"
         lines += [f"The emitted model {verdict} its source.", "", _rule(report), ""]
         lines += _outputs(report.cases)
-        for case in report.cases:
-            lines += _modules(case)
+        lines += _modules(report.cases)
     if report.benchmark:
         lines += _benchmark(report.benchmark)
     return "\n".join(lines).rstrip() + "\n"
@@ -102,24 +101,33 @@ def _outputs(cases: list[CaseReport]) -> list[str]:
     return [*lines, ""]
 
 
-def _modules(case: CaseReport) -> list[str]:
-    compared = [m for m in case.modules if m.difference]
-    if not case.modules:
+def _modules(cases: list[CaseReport]) -> list[str]:
+    """Each module call with its worst measures over all sizes; report.json has them for each."""
+    calls: dict[tuple[str, int], list[ModuleCheck]] = {}
+    for case in cases:
+        for check in case.modules:
+            calls.setdefault((check.path, check.call), []).append(check)
+    if not calls:
         return []
-    first = case.first_divergence
-    lines = [
-        f"## Modules at {sizes_text(case.sizes)}",
-        "",
-        f"First that diverges: {cell(_where(first))}." if first else "None diverges.",
-        f"Compared: {len(compared)} calls; skipped: {len(case.modules) - len(compared)}.",
-        "",
-        "| module | max abs | max rel | cosine | |",
-        "|---|---|---|---|---|",
-    ]
-    for m in case.modules:
-        state = ("ok" if m.difference.ok else "FAILED") if m.difference else f"skipped: {m.skipped}"
-        lines.append(f"| {cell(_where(m))} | {_numbers(m.difference)} | {state} |")
-    return [*lines, ""]
+    lines = ["## Modules", ""]
+    for case in cases:
+        if case.modules:
+            first = case.first_divergence
+            lines.append(f"- {sizes_text(case.sizes)}: {f'first diverges {cell(_where(first))}' if first else 'none diverges'}")
+    lines += ["", "Worst of all sizes, in the order in which the source's calls end:", ""]
+    lines += ["| module | max abs | max rel | cosine | |", "|---|---|---|---|---|"]
+    return [*lines, *(_module_row(checks) for checks in calls.values()), ""]
+
+
+def _module_row(checks: list[ModuleCheck]) -> str:
+    found = [c.difference for c in checks if c.difference]
+    if not found:
+        return f"| {cell(_where(checks[0]))} | {_numbers(None)} | skipped: {checks[0].skipped} |"
+    worst = Difference(
+        max(d.max_abs for d in found), max(d.max_rel for d in found), min(d.cosine for d in found), all(d.ok for d in found)
+    )
+    skipped = f", skipped {len(checks) - len(found)} times" if len(found) < len(checks) else ""
+    return f"| {cell(_where(checks[0]))} | {_numbers(worst)} | {'ok' if worst.ok else 'FAILED'}{skipped} |"
 
 
 def _benchmark(found: dict[str, Any]) -> list[str]:
