@@ -18,6 +18,7 @@ from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attenti
 from .raise_rms_norm import raise_rms_norm
 from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
+from .split_slices import split_slices
 
 
 _ROUNDS = 4
@@ -51,6 +52,7 @@ PASSES = [
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
+    Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed root mean square norm becomes rms_norm", logs=True),
     Pass("raise_attention", raise_attention, 1, "composed softmax attention becomes attention", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "a factor of the queries becomes the scale", logs=True),

@@ -1,0 +1,54 @@
+"""Slices that cut one axis into consecutive parts become one split."""
+
+from __future__ import annotations
+
+from ..ir import Graph, Node, Value
+from ..ir.dims import Expr
+from ..ir.ops_shape import slice_range
+
+
+def split_slices(graph: Graph) -> bool:
+    """`x[..., :h]` and `x[..., h:]` are `split(x)`: the sizes are read from x, and no constant is left.
+
+    The slices must cover the axis without a gap and stand in one scope; each part is used as it was.
+    """
+    groups: dict[tuple[Value, int, object], list[Node]] = {}
+    for node in graph.nodes:
+        if node.op == "slice" and node["step"] == 1:
+            groups.setdefault((node.values[0], node["axis"], node.scope), []).append(node)
+    found = {key: parts for key, nodes in groups.items() if (parts := _tiling(nodes))}
+    for (value, axis, _), parts in found.items():
+        _replace(graph, value, axis, parts)
+    return bool(found)
+
+
+def _bounds(node: Node) -> tuple[int | Expr, int | Expr]:
+    first, end, _ = slice_range(node.type(0).shape[node["axis"]], node["start"], node["stop"], 1)
+    return first, end
+
+
+def _tiling(nodes: list[Node]) -> list[Node] | None:
+    """The slices in the order in which they tile the axis; None when they do not."""
+    by_start = {_bounds(n)[0]: n for n in nodes}
+    size = nodes[0].type(0).shape[nodes[0]["axis"]]
+    at: int | Expr = 0
+    parts: list[Node] = []
+    while at in by_start and len(parts) < len(nodes):
+        parts.append(by_start[at])
+        at = _bounds(parts[-1])[1]
+    return parts if len(parts) > 1 and at == size and len(parts) == len(nodes) else None
+
+
+def _replace(graph: Graph, value: Value, axis: int, parts: list[Node]) -> None:
+    first = min(parts, key=graph.nodes.index)
+    sizes = tuple(p.out.tensor.shape[axis] for p in parts)
+    node = Node(
+        "split", [value], {"sizes": sizes, "axis": axis}, [p.out.type for p in parts], first.scope, first.source
+    )
+    for result, part in zip(node.results, parts, strict=True):
+        result.hint = part.out.hint
+    node.by = (*first.by, "split_slices")
+    graph.nodes[graph.nodes.index(first)] = node
+    gone = set(parts)
+    graph.nodes = [n for n in graph.nodes if n not in gone]
+    graph.replace({p.out: r for p, r in zip(parts, node.results, strict=True)})
