@@ -275,6 +275,32 @@ def provably_le(a: int | Expr, b: int | Expr) -> bool:
 
 def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     """Bounds of the value, by interval arithmetic; None is unknown."""
+    low, high = _interval(dim)
+    if low is None or high is None:
+        low_, high_ = _remainder_bounds(dim)
+        return low if low is not None else low_, high if high is not None else high_
+    return low, high
+
+
+def _remainder_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
+    """Where a multiple of `c` times `a//c` occurs: it is `a` less a remainder of at most `c - 1`."""
+    for monomial, coefficient in _terms(dim):
+        if len(monomial) != 1 or monomial[0][1] != 1 or not isinstance(atom := monomial[0][0], Atom):
+            continue
+        divisor = atom.args[1]
+        if atom.kind != "floordiv" or not isinstance(divisor, int) or divisor < 1 or coefficient % divisor:
+            continue
+        factor = coefficient // divisor
+        low, high = bounds(dim - _make({monomial: coefficient}) + factor * atom.args[0])
+        most = factor * (divisor - 1)
+        return (
+            None if low is None else low - max(most, 0),
+            None if high is None else high - min(most, 0),
+        )
+    return None, None
+
+
+def _interval(dim: int | Expr) -> tuple[int | None, int | None]:
     low: int | None = 0
     high: int | None = 0
     for monomial, coefficient in _terms(dim):
