@@ -12,6 +12,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from math import gcd
 
 Dim = "int | Expr"
 
@@ -283,16 +284,19 @@ def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
 
 
 def _remainder_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
-    """Where a multiple of `c` times `a//c` occurs: it is `a` less a remainder of at most `c - 1`."""
+    """Where a multiple of `c` times `a//c` occurs: `c * (a//c)` is `a` less a remainder below `c`."""
     for monomial, coefficient in _terms(dim):
         if len(monomial) != 1 or monomial[0][1] != 1 or not isinstance(atom := monomial[0][0], Atom):
             continue
         divisor = atom.args[1]
-        if atom.kind != "floordiv" or not isinstance(divisor, int) or divisor < 1 or coefficient % divisor:
+        if atom.kind != "floordiv" or not isinstance(divisor, int) or divisor < 1:
             continue
-        factor = coefficient // divisor
-        low, high = bounds(dim - _make({monomial: coefficient}) + factor * atom.args[0])
-        most = factor * (divisor - 1)
+        shared = gcd(coefficient, divisor)  # a//8 is (a//2)//4
+        if shared == 1:
+            continue
+        factor, inner = coefficient // shared, floordiv(atom.args[0], divisor // shared)
+        low, high = bounds(dim - _make({monomial: coefficient}) + factor * inner)
+        most = factor * (shared - 1)
         return (
             None if low is None else low - max(most, 0),
             None if high is None else high - min(most, 0),
