@@ -182,6 +182,11 @@ class Lowering:
             value = bound[p.name]
             if isinstance(value, list | tuple) or (isinstance(value, Scalar) and not weak):
                 value = self._materialised(p.type, value)
+            if _is_size(p.type) and any(isinstance(v, Handle) for v in _flat([value])):
+                raise TranspileError(
+                    f"the argument {p.name} of {name} is read from a tensor, so that shapes depend on data",
+                    hint=DATA_DEPENDENT,
+                )
             value = self.read(value)
             if p.keyword:
                 kwargs[p.name] = value
@@ -362,6 +367,9 @@ class _NoRow(TranspileError):
     """The table has no row for the op."""
 
 
+DATA_DEPENDENT = (
+    "keep the decision in tensors (torch.where), or make the number an input that is fixed at capture"
+)
 FIX_DIM = "give the dim a size: --input NAME=1,3,...:DTYPE"
 _SAME_SCALAR = frozenset(
     """
@@ -387,6 +395,10 @@ def _stored(value: Any, dtype: DType) -> Any:
     if dtype is DType.bool:
         return bool(value)
     return int(value) if dtype.is_integer else float(value) if dtype.is_float else value
+
+
+def _is_size(kind: str) -> bool:
+    return "Tensor" not in kind and "int" in kind.lower()
 
 
 def _is_tensor(kind: str) -> bool:

@@ -258,10 +258,8 @@ def readable_names(axes: Sequence[Axis], sizes: Sizes, given: Mapping[str, str])
 def _candidates(axis: Axis) -> Iterable[str]:
     if axis.axis == 0 and axis.rank > 1:
         yield "B"
-    if axis.rank == 4 and axis.floating and axis.axis >= 2:
-        yield "HW"[axis.axis - 2]
-    if axis.rank == 4 and axis.floating and axis.axis == 1:
-        yield "C"
+    if axis.rank == 4 and axis.floating:
+        yield from ("H", "W")
     yield from ("L", "T", "S", "N", "M", "K", "P", "Q", "R")
     number = 1
     while True:

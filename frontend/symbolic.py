@@ -13,13 +13,8 @@ from . import host
 from .alias import Handle, owner
 from .arrays import digest, to_numpy
 from .host import Scalar
-from .lowering import UNKNOWN, Lowering, as_scalar
+from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering, as_scalar
 from .schema import Schema, dtype_from_torch
-
-DATA_DEPENDENT = (
-    "keep the decision in tensors (torch.where), or give the input as a fixed value when capturing"
-)
-
 
 class ParameterNames:
     """Names of a module's tensors; those that share memory go by the first of their names."""
