@@ -16,10 +16,18 @@ def split_slices(graph: Graph) -> bool:
     for node in graph.nodes:
         if node.op == "slice" and node["step"] == 1:
             groups.setdefault((node.values[0], node["axis"], node.scope), []).append(node)
-    found = {key: parts for key, nodes in groups.items() if (parts := _tiling(nodes))}
-    for (value, axis, _), parts in found.items():
-        _replace(graph, value, axis, parts)
-    return bool(found)
+    splits: dict[Node, Node] = {}  # by the first slice of each group
+    gone: dict[Value, Value] = {}
+    for (value, axis, _), nodes in groups.items():
+        parts = _tiling(nodes)
+        if parts:
+            splits[nodes[0]] = split = _split(value, axis, parts, nodes[0])
+            gone.update(zip((p.out for p in parts), split.results, strict=True))
+    if splits:
+        kept = [n for n in graph.nodes if n in splits or not n.results or n.out not in gone]
+        graph.nodes = [splits.get(n, n) for n in kept]
+        graph.replace(gone)
+    return bool(splits)
 
 
 def _bounds(node: Node) -> tuple[int | Expr, int | Expr]:
@@ -39,16 +47,11 @@ def _tiling(nodes: list[Node]) -> list[Node] | None:
     return parts if len(parts) > 1 and at == size and len(parts) == len(nodes) else None
 
 
-def _replace(graph: Graph, value: Value, axis: int, parts: list[Node]) -> None:
-    first = min(parts, key=graph.nodes.index)
+def _split(value: Value, axis: int, parts: list[Node], first: Node) -> Node:
     sizes = tuple(p.out.tensor.shape[axis] for p in parts)
-    node = Node(
-        "split", [value], {"sizes": sizes, "axis": axis}, [p.out.type for p in parts], first.scope, first.source
-    )
+    types = [p.out.type for p in parts]
+    node = Node("split", [value], {"sizes": sizes, "axis": axis}, types, first.scope, first.source)
     for result, part in zip(node.results, parts, strict=True):
         result.hint = part.out.hint
     node.by = (*first.by, "split_slices")
-    graph.nodes[graph.nodes.index(first)] = node
-    gone = set(parts)
-    graph.nodes = [n for n in graph.nodes if n not in gone]
-    graph.replace({p.out: r for p, r in zip(parts, node.results, strict=True)})
+    return node
