@@ -215,7 +215,8 @@ def reshape(s: Sinker, node: Node) -> list[View] | None:
     places = [j for _, _, _, after in placed for j in after]
     shape = node.out.tensor.shape
     free = node["free"]
-    out = s.reshaped(base, tuple(shape[j] for j in places), node, None if free is None else places.index(free))
+    place = None if free is None else places.index(free)
+    out = s.reshaped(base, tuple(shape[j] for j in places), node, place, node.out.hint)
     return [View(out, inverse(tuple(places)))]
 
 

@@ -12,10 +12,13 @@ from typing import Any
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.graph import Operand, map_structure
 from .layout import View, compose, identity, moves_only_ones, rule_of
-from .rebuild import make_node
+from .rebuild import lend_name, make_node
 from .simplify_shapes import inserted_axes
 
 _STRATEGIES = ("lazy", "eager")
+
+# What a region pays: a transpose that moves data, one that is a view, a reshape; and the gain that makes a change worth it.
+TRANSPOSE, VIEW, RESHAPE, GAIN = 1.0, 0.25, 0.01, 0.2
 
 
 class Sinker:
@@ -49,6 +52,8 @@ class Sinker:
         if node.op == "transpose":
             view = self.view(node.operands[0])
             self._record(node, [View(view.base, compose(view.axes, node["axes"]))])
+            if self.commit:
+                lend_name(node.out, view.base)
             return True
         if not any(isinstance(o, Value) and o in self.views for o in node.operands):
             return False
@@ -113,20 +118,23 @@ class Sinker:
         if axes == identity(len(axes)):
             return x
         if moves_only_ones(x.tensor.shape, axes):
+            self._pay(0.0 if isinstance(x, Param) else VIEW)
             return self.reshaped(x, tuple(x.tensor.shape[a] for a in axes), like)
-        self._pay(0.0 if isinstance(x, Param) else 1.0)
+        self._pay(0.0 if isinstance(x, Param) else TRANSPOSE)
         return self._new("transpose", x, like, hint, axes=axes)
 
-    def reshaped(self, x: Value, shape: tuple[Any, ...], like: Node, free: int | None = None) -> Value:
+    def reshaped(
+        self, x: Value, shape: tuple[Any, ...], like: Node, free: int | None = None, hint: str = ""
+    ) -> Value:
         if shape == x.tensor.shape:
             return x
-        self._pay(0.0 if isinstance(x, Param) else 0.01)
+        self._pay(0.0 if isinstance(x, Param) else RESHAPE)
         grown, dropped = inserted_axes(x.tensor.shape, shape), inserted_axes(shape, x.tensor.shape)
         if grown:
-            return self._new("expand_dims", x, like, "", axes=grown)
+            return self._new("expand_dims", x, like, hint, axes=grown)
         if dropped:
-            return self._new("squeeze", x, like, "", axes=dropped)
-        return self._new("reshape", x, like, "", shape=shape, free=free)
+            return self._new("squeeze", x, like, hint, axes=dropped)
+        return self._new("reshape", x, like, hint, shape=shape, free=free)
 
     def _new(self, op: str, x: Value, like: Node, hint: str, **attrs: Any) -> Value:
         node = make_node(op, [x], attrs, like, hint=hint)
@@ -156,15 +164,14 @@ def sink_transposes(graph: Graph) -> bool:
     regions = _regions(graph)
     before: dict[int, float] = {}
     for node, region in regions.items():
-        if node.op == "transpose" and not moves_only_ones(node.type(0).shape, node["axes"]):
-            before[region] = before.get(region, 0.0) + 1
+        if node.op == "transpose":
+            view = moves_only_ones(node.type(0).shape, node["axes"])
+            before[region] = before.get(region, 0.0) + (VIEW if view else TRANSPOSE)
     best: dict[int, tuple[float, str]] = {r: (cost, "leave") for r, cost in before.items()}
-    if all(cost < 2 for cost in before.values()):
-        return False
-    for name in _STRATEGIES:
+    for name in _STRATEGIES if before else ():
         costs = Sinker(graph, regions, dict.fromkeys(before, name), commit=False).run()
         for region in before:
-            if costs.get(region, 0.0) <= best[region][0] - 0.5:
+            if costs.get(region, 0.0) <= best[region][0] - GAIN:
                 best[region] = (costs.get(region, 0.0), name)
     chosen = {region: name for region, (_, name) in best.items() if name != "leave"}
     if chosen:

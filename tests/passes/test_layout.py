@@ -1,0 +1,167 @@
+"""Layout: transposes of a channels-first network meet and cancel; others stay where their author put them."""
+
+from pass_tools import applied, becomes, unchanged
+
+HEAD = "def forward(x: f32[B, 3, 8, W]):\n"
+
+
+def conv(name: str, x: str, inputs: int, outputs: int, size: str = "8, W", cls: str = "Conv2d") -> str:
+    """A convolution of width 1 as frontends emit it (a linear layer over the last axis stands in for it)."""
+    return f"""
+    with module("{name}", "{cls}"):
+        {name}_t: f32[B, {size}, {inputs}] = transpose({x}, axes=(0, 2, 3, 1))
+        {name}_c: f32[B, {size}, {outputs}] = linear({name}_t, param("{name}.weight", f32[{outputs}, {inputs}]), None)
+        {name}: f32[B, {outputs}, {size}] = transpose({name}_c, axes=(0, 3, 1, 2))"""
+
+
+def test_transposes_between_layers_cancel():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    r: f32[B, 4, 8, W] = relu(a)""" + conv("b", "r", 4, 4) + """
+    s: f32[B, 4, 8, W] = add(b, r)
+    u: f32[B, 4, 8, W] = relu(s)""" + conv("c", "u", 4, 6) + "\n    return c"  # fmt: skip
+    becomes(
+        before,
+        """
+        def forward(x: f32[B, 3, 8, W]):
+            with module("a", "Conv2d"):
+                a_t: f32[B, 8, W, 3] = transpose(x, axes=(0, 2, 3, 1))
+                a_c: f32[B, 8, W, 4] = linear(a_t, param("a.weight", f32[4, 3]), None)
+            r: f32[B, 8, W, 4] = relu(a_c)
+            with module("b", "Conv2d"):
+                b_c: f32[B, 8, W, 4] = linear(r, param("b.weight", f32[4, 4]), None)
+            s: f32[B, 8, W, 4] = add(b_c, r)
+            u: f32[B, 8, W, 4] = relu(s)
+            with module("c", "Conv2d"):
+                c_c: f32[B, 8, W, 6] = linear(u, param("c.weight", f32[6, 4]), None)
+                c: f32[B, 6, 8, W] = transpose(c_c, axes=(0, 3, 1, 2))
+            return c
+        """,
+        "sink_transposes",
+    )
+
+
+def count(text: str, *passes: str) -> int:
+    return applied(text, *passes)[0].count("= transpose(")
+
+
+def test_squeeze_and_excitation():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    m: f32[B, 4, 1, 1] = mean(a, axes=(2, 3), keepdims=True)""" + conv("b", "m", 4, 2, "1, 1") + """
+    r: f32[B, 2, 1, 1] = relu(b)""" + conv("c", "r", 2, 4, "1, 1") + """
+    g: f32[B, 4, 1, 1] = sigmoid(c)
+    s: f32[B, 4, 8, W] = multiply(g, a)""" + conv("d", "s", 4, 2) + "\n    return d"  # fmt: skip
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 2
+    assert "mean(a_c, axes=(1, 2), keepdims=True)" in text and "reshape" not in text
+
+
+def test_flatten_after_pooling_is_a_squeeze():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    r: f32[B, 4, 8, W] = relu(a)""" + conv("b", "r", 4, 4) + """
+    m: f32[B, 4, 1, 1] = mean(b, axes=(2, 3), keepdims=True)
+    f: f32[B, 4] = reshape(m, shape=(B, 4))
+    y: f32[B, 2] = linear(f, param("w", f32[2, 4]), None)
+    return y"""
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 1
+    assert "f: f32[B, 4] = squeeze(m, axes=(1, 2))" in text
+
+
+def test_flatten_of_patches():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    f: f32[B, 4, 8*W] = reshape(a, shape=(B, 4, 8*W))
+    y: f32[B, 8*W, 4] = transpose(f, axes=(0, 2, 1))
+    return y"""
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 1
+    assert "f: f32[B, 8*W, 4] = reshape(a_c, shape=(B, 8*W, 4), free=1)" in text
+
+
+def test_concatenation_split_pad_slice_softmax():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    p, q = split(a, sizes=(1, 3), axis=1, types=[f32[B, 1, 8, W], f32[B, 3, 8, W]])
+    c: f32[B, 4, 8, W] = concatenate(q, p, axis=1)
+    d: f32[B, 4, 10, W] = pad(c, low=(0, 0, 1, 0), high=(0, 0, 1, 0))
+    e: f32[B, 4, 8, W] = slice(d, axis=2, start=1, stop=9)
+    s: f32[B, 4, 8, W] = softmax(e, axis=1)""" + conv("b", "s", 4, 2) + "\n    return b"  # fmt: skip
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 2
+    assert "softmax(e, axis=3)" in text and "concatenate(q, p, axis=3)" in text
+
+
+def test_parameters_follow():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    g: f32[B, 4, 8, W] = multiply(a, param("gamma", f32[4, 1, 1]))
+    h: f32[B, 4, 8, W] = add(g, param("beta", f32[1, 4, 8, 1]))""" + conv("b", "h", 4, 2) + "\n    return b"  # fmt: skip
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 2
+    assert "param('gamma', f32[4], recipe=reshape(read('gamma'), (4,)))" in text
+    assert "param('beta', f32[1, 8, 1, 4], recipe=permute(read('beta'), (0, 2, 3, 1)))" in text
+
+
+def test_channel_shuffle():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    s: f32[B, 2, 2, 8, W] = reshape(a, shape=(B, 2, 2, 8, W))
+    t: f32[B, 2, 2, 8, W] = transpose(s, axes=(0, 2, 1, 3, 4))
+    u: f32[B, 4, 8, W] = reshape(t, shape=(B, 4, 8, W))""" + conv("b", "u", 4, 2) + "\n    return b"  # fmt: skip
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 3
+    assert "transpose(s, axes=(0, 1, 2, 4, 3))" in text
+
+
+def test_heads_of_attention_stay():
+    unchanged(
+        """
+        def forward(x: f32[B, L, 32], cos: f32[1, 1, L, 8]):
+            q: f32[B, L, 4, 8] = reshape(x, shape=(B, L, 4, 8))
+            t: f32[B, 4, L, 8] = transpose(q, axes=(0, 2, 1, 3))
+            r: f32[B, 4, L, 8] = multiply(t, cos)
+            a: f32[B, 4, L, 8] = attention(r, r, r, None, scale=1.0)
+            o: f32[B, L, 4, 8] = transpose(a, axes=(0, 2, 1, 3))
+            y: f32[B, L, 32] = reshape(o, shape=(B, L, 32))
+            return y
+        """,
+        "sink_transposes",
+    )
+
+
+def test_one_transpose_that_meets_none_stays():
+    unchanged(
+        """
+        def forward(x: f32[B, L, 32], z: f32[B, 32, L]):
+            t: f32[B, 32, L] = transpose(x, axes=(0, 2, 1))
+            e: f32[B, 32, L] = exp(t)
+            y: f32[B, 32, L] = add(e, z)
+            return y
+        """,
+        "sink_transposes",
+    )
+
+
+def test_flatten_with_space_keeps_its_transpose():
+    before = HEAD + conv("a", "x", 3, 4) + """
+    r: f32[B, 4, 8, W] = relu(a)""" + conv("b", "r", 4, 4) + """
+    f: f32[B, 32*W] = reshape(b, shape=(B, 32*W))
+    return f"""
+    text, _ = applied(before)
+    assert text.count("= transpose(") == 2
+
+
+def test_transposes_at_the_border_of_a_layer_move_out():
+    becomes(
+        HEAD + conv("a", "x", 3, 4) + "\n    return a",
+        """
+        def forward(x: f32[B, 3, 8, W]):
+            a_t: f32[B, 8, W, 3] = transpose(x, axes=(0, 2, 3, 1))
+            with module("a", "Conv2d"):
+                a_c: f32[B, 8, W, 4] = linear(a_t, param("a.weight", f32[4, 3]), None)
+            a: f32[B, 4, 8, W] = transpose(a_c, axes=(0, 3, 1, 2))
+            return a
+        """,
+        "border_transposes",
+    )
+
+
+def test_transposes_of_a_module_with_more_in_it_stay():
+    before = HEAD + conv("a", "x", 3, 4).replace("param(", "param(") + "\n    return a"
+    unchanged(before.replace("        a: f32", "        e: f32[B, 8, W, 4] = exp(a_c)\n        a: f32").replace("transpose(a_c", "transpose(e"), "border_transposes")

@@ -1,0 +1,196 @@
+"""Norms and attention composed of small ops: raised where they are what they seem, refused with the reason."""
+
+from pass_tools import applied, becomes, refusals, unchanged
+
+RMS = """
+def forward(x: f32[B, L, 8]):
+    with module("norm", "LlamaRMSNorm"):
+        s: f32[B, L, 8] = power(x, 2, at="m.py:1")
+        m: f32[B, L, 1] = mean(s, axes=(2,), keepdims=True)
+        e: f32[B, L, 1] = add(m, 1e-06)
+        r: f32[B, L, 1] = rsqrt(e)
+        n: f32[B, L, 8] = multiply(x, r)
+        y: f32[B, L, 8] = multiply(param("norm.weight", f32[8]), n, at="m.py:2")
+    return y
+"""
+
+
+def test_rms_norm():
+    becomes(
+        RMS,
+        """
+        def forward(x: f32[B, L, 8]):
+            with module("norm", "LlamaRMSNorm"):
+                y: f32[B, L, 8] = rms_norm(x, param("norm.weight", f32[8]), eps=1e-06, by=["rms_norm_weight"], at="m.py:2")
+            return y
+        """,
+        "raise_rms_norm",
+    )
+
+
+def test_rms_norm_spelled_otherwise():
+    for line in (
+        "q: f32[B, L, 1] = sqrt(e)\n        n: f32[B, L, 8] = divide(x, q)",
+        "q: f32[B, L, 1] = sqrt(e)\n        r: f32[B, L, 1] = divide(1.0, q)\n        n: f32[B, L, 8] = multiply(x, r)",
+        "r: f32[B, L, 1] = power(e, -0.5)\n        n: f32[B, L, 8] = multiply(r, x)",
+    ):
+        before = RMS.replace("r: f32[B, L, 1] = rsqrt(e)\n        n: f32[B, L, 8] = multiply(x, r)", line)
+        before = before.replace("power(x, 2, ", "multiply(x, x, ")
+        assert "rms_norm(x, param(" in applied(before, "raise_rms_norm")[0]
+
+
+def test_rms_norm_in_half_precision_needs_no_casts():
+    becomes(
+        """
+        def forward(x: bf16[B, L, 8]):
+            w: f32[B, L, 8] = cast(x, dtype=f32)
+            s: f32[B, L, 8] = square(w)
+            m: f32[B, L, 1] = mean(s, axes=(2,), keepdims=True)
+            e: f32[B, L, 1] = add(m, 1e-06)
+            r: f32[B, L, 1] = rsqrt(e)
+            n: f32[B, L, 8] = multiply(w, r)
+            y: bf16[B, L, 8] = cast(n, dtype=bf16)
+            return y
+        """,
+        """
+        def forward(x: bf16[B, L, 8]):
+            y: bf16[B, L, 8] = rms_norm(x, None, eps=1e-06, by=["rms_norm_cast"])
+            return y
+        """,
+        "raise_rms_norm",
+    )
+
+
+def test_rms_norm_over_another_axis_is_refused():
+    text = RMS.replace("axes=(2,)", "axes=(1,)").replace("[B, L, 1]", "[B, 1, 8]")
+    assert refusals(text, "raise_rms_norm") == ["the mean is not over the last axis alone"]
+
+
+def test_mean_of_cubes_is_refused():
+    assert refusals(RMS.replace("power(x, 2,", "power(x, 3,"), "raise_rms_norm") == ["3 stands where 2 should"]
+
+
+def test_rms_norm_whose_variance_is_used_elsewhere_is_refused():
+    text = RMS.replace("return y", "return y, m")
+    assert refusals(text, "raise_rms_norm") == ["the result of mean is used elsewhere"]
+
+
+def test_a_factor_that_is_no_weight_stays():
+    text, runs = applied(RMS.replace('param("norm.weight", f32[8])', 'param("gain", f32[1])'), "raise_rms_norm")
+    assert "rms_norm(x, None" in text and "multiply(param('gain'" in text
+    assert [e.reason for r in runs for e in r.log if e.reason] == ["the factor is no vector over the last axis"]
+
+
+ATTENTION = """
+def forward(q: f32[B, 4, L, 8], k: f32[B, 4, S, 8], v: f32[B, 4, S, 6], mask: f32[B, 1, 1, S]):
+    t: f32[B, 4, 8, S] = transpose(k, axes=(0, 1, 3, 2))
+    p: f32[B, 4, L, S] = matmul(q, t)
+    s: f32[B, 4, L, S] = multiply(p, 0.5)
+    m: f32[B, 4, L, S] = add(s, mask)
+    w: f32[B, 4, L, S] = softmax(m, axis=3)
+    o: f32[B, 4, L, 6] = matmul(w, v)
+    return o
+"""
+RAISED = """
+def forward(q: f32[B, 4, L, 8], k: f32[B, 4, S, 8], v: f32[B, 4, S, 6], mask: f32[B, 1, 1, S]):
+    o: f32[B, 4, L, 6] = attention(q, k, v, mask, scale=0.5, by=["attention"])
+    return o
+"""
+
+
+def test_attention():
+    becomes(ATTENTION, RAISED, "raise_attention")
+
+
+def test_attention_scaled_by_division():
+    becomes(ATTENTION.replace("multiply(p, 0.5)", "divide(p, 2.0)"), RAISED, "raise_attention")
+
+
+def test_attention_with_scaled_queries():
+    text = ATTENTION.replace("s: f32[B, 4, L, S] = multiply(p, 0.5)\n    ", "").replace("add(s,", "add(p,")
+    text = text.replace("    p: f32", "    z: f32[B, 4, L, 8] = multiply(q, 0.5)\n    p: f32").replace("matmul(q,", "matmul(z,")
+    found, _ = applied(text, "raise_attention", "fold_attention_scale")
+    assert "attention(q, k, v, mask, scale=0.5" in found
+
+
+def test_attention_with_keys_transposed_at_once():
+    text = ATTENTION.replace("k: f32[B, 4, S, 8]", "k: f32[B, S, 4, 8]").replace("axes=(0, 1, 3, 2)", "axes=(0, 2, 3, 1)")
+    found, _ = applied(text, "raise_attention")
+    assert "transpose(k, axes=(0, 2, 1, 3))" in found and "attention(q, " in found
+
+
+def test_attention_with_filled_scores():
+    text = ATTENTION.replace("mask: f32", "mask: bool").replace("add(s, mask)", "where(mask, -3.4028234663852886e+38, s)")
+    found, _ = applied(text, "raise_attention")
+    assert "where(mask, full, 0.0" in found and "attention(q, k, v, mask__2, scale=0.5" in found
+
+
+def test_scores_filled_with_a_moderate_number_are_refused():
+    text = ATTENTION.replace("mask: f32", "mask: bool").replace("add(s, mask)", "where(mask, -100.0, s)")
+    assert refusals(text, "raise_attention") == ["masked scores are set to -100.0, which does not hide them"]
+
+
+def test_weights_that_are_returned_are_refused():
+    assert set(refusals(ATTENTION.replace("return o", "return o, w"), "raise_attention")) == {
+        "the result of softmax is used elsewhere"
+    }
+
+
+def test_softmax_over_queries_is_refused():
+    text = ATTENTION.replace("axis=3", "axis=2")
+    assert refusals(text, "raise_attention") == ["the softmax is not over the keys"]
+
+
+def test_product_of_rank_3_is_refused():
+    text = """
+    def forward(q: f32[B, L, 8], k: f32[B, S, 8], v: f32[B, S, 6]):
+        t: f32[B, 8, S] = transpose(k, axes=(0, 2, 1))
+        p: f32[B, L, S] = matmul(q, t)
+        w: f32[B, L, S] = softmax(p, axis=2)
+        o: f32[B, L, 6] = matmul(w, v)
+        return o
+    """
+    assert refusals(text, "raise_attention") == ["queries, keys and values are not all of rank 4"]
+
+
+REPEATED = """
+def forward(q: f32[B, 4, L, 8], k: f32[B, 2, S, 8], v: f32[B, 2, S, 8]):
+    with module("attn", "Attention"):
+        k1: f32[B, 2, 1, S, 8] = expand_dims(k, axes=(2,))
+        k2: f32[B, 2, 2, S, 8] = broadcast_to(k1, shape=(B, 2, 2, S, 8))
+        k3: f32[B, 4, S, 8] = reshape(k2, shape=(B, 4, S, 8))
+        v1: f32[B, 2, 1, S, 8] = expand_dims(v, axes=(2,))
+        v2: f32[B, 2, 2, S, 8] = broadcast_to(v1, shape=(B, 2, 2, S, 8))
+        v3: f32[B, 4, S, 8] = reshape(v2, shape=(B, 4, S, 8))
+        o: f32[B, 4, L, 8] = attention(q, k3, v3, None, scale=0.5)
+    return o
+"""
+
+
+def test_repeated_keys_and_values():
+    becomes(
+        REPEATED,
+        """
+        def forward(q: f32[B, 4, L, 8], k: f32[B, 2, S, 8], v: f32[B, 2, S, 8]):
+            with module("attn", "Attention"):
+                o: f32[B, 4, L, 8] = attention(q, k, v, None, scale=0.5, by=["drop_repeat_kv"])
+            return o
+        """,
+        "drop_repeat_kv",
+    )
+
+
+def test_repetition_of_the_length_is_refused():
+    text = REPEATED.replace("axes=(2,)", "axes=(3,)").replace("[B, 2, 1, S, 8]", "[B, 2, S, 1, 8]")
+    text = text.replace("(B, 2, 2, S, 8)", "(B, 2, S, 2, 8)").replace("[B, 2, 2, S, 8]", "[B, 2, S, 2, 8]")
+    assert refusals(text, "drop_repeat_kv") == ["the keys are not repeated along their heads"]
+
+
+def test_repeated_keys_that_are_returned_are_refused():
+    assert refusals(REPEATED.replace("return o", "return o, k3"), "drop_repeat_kv") == [
+        "the result of reshape is used elsewhere"
+    ]
+
+
+def test_attention_alone_stays():
+    unchanged(RAISED, "raise_attention", "fold_attention_scale", "drop_repeat_kv")
