@@ -74,6 +74,8 @@ def render_tree(tree: Any, p: Printer) -> Text:
         case t.Call(function, args, kwargs):
             name = p.helper(function.removeprefix("runtime.")) if function.startswith("runtime.") else function
             return Text(f"{name}({_arguments(args, kwargs, p)})")
+        case t.Name(function):
+            return Text(function)
         case t.Method(of, "T"):
             return Text(f"{render_tree(of, p).inside(ATOM)}.T")
         case t.Method(of, name, args, kwargs):

@@ -3,26 +3,50 @@
 A row is a function `(b, *args)` in the order and with the names of the op's schema; defaults are filled in before
 the call. Tensors arrive as IR values, or as Python numbers where the source holds a 0-d host scalar; sizes as ints or
 dims; `dtype` arguments as `DType` or None; device, layout, memory format and generator arguments are dropped.
-A row returns a value, or a tuple of values for several results. In-place forms and writes through views are made
-functional before a row is called (see lowering.py), so that rows are pure: `add_` calls the row of `add`.
+A row returns a value, or a tuple of values for several results (None for one that nothing forward reads). In-place
+forms and writes through views are made functional before a row is called (see lowering.py), so that rows are pure:
+`add_` calls the row of `add`.
 
 Keys are `name` (all overloads) or `name.overload`, without `aten::`; the longer one wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from . import (
+    aten_conv,
+    aten_create,
+    aten_elementwise,
+    aten_fft,
+    aten_host,
+    aten_index,
+    aten_matrix,
+    aten_norm,
+    aten_reduce,
+    aten_shape,
+)
+from .aten_common import Row
 
-from ..ir import Builder
 
-Row = Callable[..., Any]
+def _table(*areas: dict[str, Row]) -> dict[str, Row]:
+    """The rows of all areas; ValueError where two have one name."""
+    out: dict[str, Row] = {}
+    for area in areas:
+        twice = out.keys() & area.keys()
+        if twice:
+            raise ValueError(f"two rows for {', '.join(sorted(twice))}")
+        out |= area
+    return out
 
 
-def _linear(b: Builder, input: Any, weight: Any, bias: Any = None) -> Any:
-    return b.op("linear", input, weight, bias)
-
-
-ATEN: dict[str, Row] = {
-    "linear": _linear,
-}
+ATEN: dict[str, Row] = _table(
+    aten_elementwise.ROWS,
+    aten_shape.ROWS,
+    aten_create.ROWS,
+    aten_matrix.ROWS,
+    aten_norm.ROWS,
+    aten_conv.ROWS,
+    aten_reduce.ROWS,
+    aten_index.ROWS,
+    aten_fft.ROWS,
+    aten_host.ROWS,
+)

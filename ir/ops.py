@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from .op import Op, table
+from .ops_activation import ROWS as ACTIVATION
+from .ops_conv import ROWS as CONV
 from .ops_elementwise import ROWS as ELEMENTWISE
+from .ops_fft import ROWS as FFT
+from .ops_index import ROWS as INDEX
 from .ops_matrix import ROWS as MATRIX
+from .ops_norm import ROWS as NORM
+from .ops_reduce import ROWS as REDUCE
+from .ops_rnn import ROWS as RNN
 from .ops_shape import ROWS as SHAPE
 
-TABLE: dict[str, Op] = table(ELEMENTWISE, SHAPE, MATRIX)
+TABLE: dict[str, Op] = table(
+    ELEMENTWISE, ACTIVATION, SHAPE, INDEX, REDUCE, MATRIX, NORM, CONV, RNN, FFT
+)

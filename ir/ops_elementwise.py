@@ -31,7 +31,7 @@ def _gelu_tree(node: Any, x: Tree) -> Tree:
     return call("nn.gelu_approx" if node["approximate"] == "tanh" else "nn.gelu", x)
 
 
-def _weak(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+def weak(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """Scalars take the arrays' dtype (weak scalars), so that NumPy does not promote."""
 
     def run(*operands: Any, **attrs: Any) -> np.ndarray:
@@ -44,21 +44,21 @@ def _weak(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 def _binary(name: str, operator: str, function: Callable[..., Any], commutative: bool = False, doc: str = "") -> Op:
     """`a op b`, spelled as an operator."""
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), _weak(function),
+        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), weak(function),
         commutative=commutative, elementwise=True, doc=doc,
     )  # fmt: skip
 
 
 def _binary_call(name: str, mlx: str, function: Callable[..., Any], commutative: bool = False, doc: str = "") -> Op:
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: call(f"mx.{mlx}", a, b), _weak(function),
+        name, "a b", arithmetic, lambda n, a, b: call(f"mx.{mlx}", a, b), weak(function),
         commutative=commutative, elementwise=True, doc=doc,
     )  # fmt: skip
 
 
 def _compare(name: str, operator: str, function: Callable[..., Any]) -> Op:
     return Op(
-        name, "a b", predicate, lambda n, a, b: infix(operator, a, b), _weak(function),
+        name, "a b", predicate, lambda n, a, b: infix(operator, a, b), weak(function),
         commutative=name in ("equal", "not_equal"), elementwise=True, doc=f"`a {operator} b`, boolean.",
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def _unary(name: str, function: Callable[..., Any], mlx: str | None = None, doc:
 def _logical(name: str, operator: str, function: Callable[..., Any], bitwise: str) -> Op:
     """Logic on booleans and integers alike (`&`, `|`, `^`)."""
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), _weak(function),
+        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), weak(function),
         commutative=True, elementwise=True, doc=f"Bitwise {bitwise}; logical on booleans.",
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ def _infer_clip(x: Any, low: Any, high: Any) -> Tensor:
     return arithmetic(*(o for o in (x, low, high) if o is not None))
 
 
-def _float(x: Any) -> Tensor:
+def _float(x: Any, **attrs: Any) -> Tensor:
     """Functions of a real argument: integers must be cast first."""
     if not (tensor(x).dtype.is_float or x.dtype.is_complex):
         raise InferError(f"needs a floating point operand, got {x}")

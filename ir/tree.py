@@ -36,6 +36,13 @@ class TypeRef:
 
 
 @dataclass(frozen=True)
+class Name:
+    """A function of MLX as an argument (`nn.relu`)."""
+
+    function: str
+
+
+@dataclass(frozen=True)
 class Sequence:
     """A shape, a list of axes, a list of arrays."""
 
@@ -111,7 +118,7 @@ class Width:
 
 
 Tree = (
-    int | Expr | Literal | Operand | TypeRef | Sequence | Call | Method | Infix | Prefix | Index | Element | Width
+    int | Expr | Literal | Operand | TypeRef | Sequence | Call | Name | Method | Infix | Prefix | Index | Element | Width
 )
 
 

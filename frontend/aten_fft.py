@@ -1,0 +1,203 @@
+"""ATen rows: Fourier transforms and complex numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..ir import Builder, DType, Value
+from ..ir.dims import Expr, floordiv
+from .aten_common import Row, axis, expand_dims, floats, need, sliced, squeeze
+from .aten_elementwise import _mul
+from .aten_shape import _pad
+
+_NORMS = {None: "backward", "backward": "backward", "ortho": "ortho", "forward": "forward"}
+
+
+def _abs(b: Builder, self: Any) -> Any:
+    if not isinstance(self, Value):
+        return abs(self)
+    return b.op("modulus" if self.tensor.dtype.is_complex else "abs", self)
+
+
+def _angle(b: Builder, self: Value) -> Value:
+    if self.tensor.dtype.is_complex:
+        return b.op("angle", self)
+    x = floats(b, self)
+    return b.op("where", b.op("less", x, 0), 3.141592653589793, b.op("multiply", x, 0.0))
+
+
+def _real(b: Builder, self: Value) -> Value:
+    return b.op("real", self) if self.tensor.dtype.is_complex else self
+
+
+def _conj(b: Builder, self: Value) -> Value:
+    return b.op("conj", self) if self.tensor.dtype.is_complex else self
+
+
+def _polar(b: Builder, abs: Value, angle: Value) -> Value:
+    parts = [b.op("multiply", abs, b.op(f, angle)) for f in ("cos", "sin")]
+    return b.op("complex", *parts)
+
+
+# ---- transforms
+
+
+def _resized(b: Builder, x: Value, at: int, n: int | Expr | None) -> Value:
+    """Cut or padded with zeros to n along an axis, before a transform."""
+    size = x.tensor.shape[at]
+    if n is None or n == size:
+        return x
+    if isinstance(n, int) and isinstance(size, int) and n > size:
+        high = tuple(n - size if i == at else 0 for i in range(x.tensor.rank))
+        return b.op("pad", x, low=(0,) * x.tensor.rank, high=high, value=0)
+    return sliced(b, x, at, 0, n)
+
+
+def _axes(x: Value, s: Any, dim: Any) -> tuple[int, ...]:
+    if dim is None:
+        return tuple(range(x.tensor.rank - (len(s) if s else x.tensor.rank), x.tensor.rank))
+    return tuple(axis(x, d) for d in ([dim] if isinstance(dim, int) else dim))
+
+
+def _transform(op: str, default: Any) -> Row:
+    """torch.fft.fft, fft2, fftn and their real and inverse forms."""
+
+    def row(b: Builder, self: Value, s: Any = None, dim: Any = default, norm: str | None = None) -> Value:
+        x = self if self.tensor.dtype.is_complex else floats(b, self)
+        s = [s] if isinstance(s, int | Expr) else s
+        places = _axes(x, s, dim)
+        options: dict[str, Any] = {}
+        if op == "irfft":
+            x, options["size"] = _for_irfft(b, x, places, s)
+        elif s:
+            for at, n in zip(places, s, strict=True):
+                x = _resized(b, x, at, None if n == -1 else n)
+        return b.op(op, x, axes=places, norm=_NORMS[norm], **options)
+
+    return row
+
+
+def _for_irfft(b: Builder, x: Value, places: tuple[int, ...], s: Any) -> tuple[Value, Any]:
+    """The half spectrum at the size that an output of `s` needs, and that output's last size."""
+    if not s:
+        return x, 2 * (x.tensor.shape[places[-1]] - 1)
+    for at, n in zip(places[:-1], s[:-1], strict=True):
+        x = _resized(b, x, at, n)
+    return _resized(b, x, places[-1], floordiv(s[-1], 2) + 1), s[-1]
+
+
+def _fft_r2c(b: Builder, self: Value, dim: Sequence[int], normalization: int, onesided: bool) -> Value:
+    norm = ("backward", "ortho", "forward")[normalization]
+    return b.op("rfft" if onesided else "fft", self, axes=tuple(axis(self, d) for d in dim), norm=norm)
+
+
+def _fft_c2r(b: Builder, self: Value, dim: Sequence[int], normalization: int, last_dim_size: Any) -> Value:
+    norm = ("forward", "ortho", "backward")[normalization]
+    return b.op("irfft", self, axes=tuple(axis(self, d) for d in dim), norm=norm, size=last_dim_size)
+
+
+def _fft_c2c(b: Builder, self: Value, dim: Sequence[int], normalization: int, forward: bool) -> Value:
+    order = ("backward", "ortho", "forward")
+    norm = order[normalization] if forward else order[2 - normalization]
+    return b.op("fft" if forward else "ifft", self, axes=tuple(axis(self, d) for d in dim), norm=norm)
+
+
+def _fftshift(sign: int) -> Row:
+    def row(b: Builder, self: Value, dim: Any = None) -> Value:
+        places = _axes(self, None, dim)
+        shifts = tuple(floordiv(self.tensor.shape[a] + (0 if sign > 0 else 1), 2) for a in places)
+        return b.op("roll", self, shifts=shifts, axes=places)
+
+    return row
+
+
+def _fftfreq(b: Builder, n: int, d: float = 1.0, *, dtype: DType | None = None, **unused: Any) -> Value:
+    values = [(i if i < (n + 1) // 2 else i - n) / (n * d) for i in range(n)]
+    return b.op("literal", values=tuple(values), dtype=dtype or DType.f32)
+
+
+def _rfftfreq(b: Builder, n: int, d: float = 1.0, *, dtype: DType | None = None, **unused: Any) -> Value:
+    return b.op("literal", values=tuple(i / (n * d) for i in range(n // 2 + 1)), dtype=dtype or DType.f32)
+
+
+# ---- short-time transforms
+
+
+def _window(b: Builder, window: Value | None, n_fft: int, win_length: int, dtype: DType) -> Value:
+    """The window, centred in a frame of n_fft."""
+    if window is None:
+        window = b.op("full", shape=(win_length,), value=1.0, dtype=dtype)
+    left = (n_fft - win_length) // 2
+    if win_length == n_fft:
+        return window
+    return b.op("pad", window, low=(left,), high=(n_fft - win_length - left,), value=0.0)
+
+
+def _stft(
+    b: Builder, self: Value, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+    window: Value | None = None, normalized: bool = False, onesided: bool | None = None,
+    return_complex: bool | None = None, align_to_window: bool | None = None,
+) -> Value:  # fmt: skip
+    """Frames times the window, transformed: [batch, frequencies, frames]."""
+    need(not align_to_window, "stft with align_to_window")
+    hop, length = hop_length or n_fft // 4, win_length or n_fft
+    complex_input = self.tensor.dtype.is_complex
+    single = self.tensor.rank == 1
+    x = expand_dims(b, self, 0) if single else self
+    frames = b.op("windows", x, axis=1, size=n_fft, step=hop)
+    if window is not None or length != n_fft:
+        frames = _mul(b, frames, _window(b, window, n_fft, length, DType.f32))
+    half = not complex_input if onesided is None else onesided
+    out = b.op("rfft" if half else "fft", frames, axes=(2,), norm="ortho" if normalized else "backward")
+    out = b.op("transpose", out, axes=(0, 2, 1))
+    out = squeeze(b, out, 0) if single else out
+    return out if return_complex or return_complex is None and complex_input else b.op("as_real", out)
+
+
+def _stft_center(
+    b: Builder, self: Value, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+    window: Value | None = None, center: bool = True, pad_mode: str = "reflect", normalized: bool = False,
+    onesided: bool | None = None, return_complex: bool | None = None, align_to_window: bool | None = None,
+) -> Value:  # fmt: skip
+    x = _pad(b, self, [n_fft // 2, n_fft // 2], pad_mode) if center else self
+    return _stft(b, x, n_fft, hop_length, win_length, window, normalized, onesided, return_complex)
+
+
+def _istft(
+    b: Builder, self: Value, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+    window: Value | None = None, center: bool = True, normalized: bool = False, onesided: bool | None = None,
+    length: Any = None, return_complex: bool = False,
+) -> Value:  # fmt: skip
+    """Overlapping frames added, divided by the overlapped squares of the window. Griffin and Lim, 1984."""
+    need(not return_complex and onesided is not False, "istft of a two-sided spectrum")
+    hop, span = hop_length or n_fft // 4, win_length or n_fft
+    single = self.tensor.rank == 2
+    x = expand_dims(b, self, 0) if single else self
+    frames = b.op("irfft", b.op("transpose", x, axes=(0, 2, 1)), axes=(2,), norm="ortho" if normalized else "backward", size=n_fft)
+    shape = _window(b, window, n_fft, span, frames.tensor.dtype)
+    signal = b.op("overlap_add", b.op("multiply", frames, shape), step=hop)
+    count = frames.tensor.shape[1]
+    squares = b.op("broadcast_to", b.op("square", shape), shape=(1, count, n_fft))
+    envelope = b.op("overlap_add", squares, step=hop)
+    start = n_fft // 2 if center else 0
+    total = signal.tensor.shape[1]
+    end = start + length if length is not None else total - start
+    signal, envelope = (sliced(b, v, 1, start, end) for v in (signal, envelope))
+    out = b.op("divide", signal, envelope)
+    return squeeze(b, out, 0) if single else out
+
+
+ROWS: dict[str, Row] = {
+    "abs": _abs, "absolute": _abs, "angle": _angle, "real": _real, "imag": lambda b, self: b.op("imag", self),
+    "conj": _conj, "_conj": _conj, "conj_physical": _conj, "_conj_copy": _conj,
+    "view_as_complex": lambda b, self: b.op("as_complex", self), "view_as_complex_copy": lambda b, self: b.op("as_complex", self),
+    "view_as_real": lambda b, self: b.op("as_real", self), "view_as_real_copy": lambda b, self: b.op("as_real", self),
+    "complex": lambda b, real, imag: b.op("complex", real, imag), "polar": _polar,
+    **{f"fft_{name}": _transform(name, -1) for name in ("fft", "ifft", "rfft", "irfft")},
+    **{f"fft_{name}2": _transform(name, (-2, -1)) for name in ("fft", "ifft", "rfft", "irfft")},
+    **{f"fft_{name}n": _transform(name, None) for name in ("fft", "ifft", "rfft", "irfft")},
+    "_fft_r2c": _fft_r2c, "_fft_c2r": _fft_c2r, "_fft_c2c": _fft_c2c,
+    "fft_fftshift": _fftshift(1), "fft_ifftshift": _fftshift(-1), "fft_fftfreq": _fftfreq, "fft_rfftfreq": _rfftfreq,
+    "stft": _stft, "stft.center": _stft_center, "istft": _istft,
+}  # fmt: skip

@@ -1,0 +1,202 @@
+"""Fourier transforms, complex numbers, and small constants of code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .op import Attr, InferError, Op, broadcast, equal, tensor
+from .ops_shape import last
+from .tree import Tree, arrays, call, lift
+from .types import DType, Tensor
+
+_REAL = {DType.c64: DType.f32, DType.c128: DType.f64}
+_COMPLEX = {real: value for value, real in _REAL.items()}
+
+
+def _complex_of(x: Any) -> DType:
+    if tensor(x).dtype.is_complex:
+        return x.dtype
+    if x.dtype not in _COMPLEX:
+        raise InferError(f"a transform of {x.dtype}: cast to f32 first")
+    return _COMPLEX[x.dtype]
+
+
+def real_of(dtype: DType) -> DType:
+    return _REAL.get(dtype, dtype)
+
+
+def _infer_fft(x: Any, axes: tuple[int, ...], norm: str) -> Tensor:
+    return tensor(x).with_dtype(_complex_of(x))
+
+
+def _infer_rfft(x: Any, axes: tuple[int, ...], norm: str) -> Tensor:
+    out = _infer_fft(x, axes, norm)
+    return out.with_shape(*(d // 2 + 1 if i == axes[-1] else d for i, d in enumerate(out.shape)))
+
+
+def _infer_irfft(x: Any, axes: tuple[int, ...], norm: str, size: Any) -> Tensor:
+    if not tensor(x).dtype.is_complex:
+        raise InferError(f"irfft needs a complex operand, got {x}")
+    shape = (size if i == axes[-1] else d for i, d in enumerate(x.shape))
+    return Tensor(_REAL[x.dtype], tuple(shape))
+
+
+def _fft_tree(name: str) -> Callable[..., Tree]:
+    """The 1-d form for one axis, which is the last by default."""
+
+    def emit(node: Any, x: Tree) -> Tree:
+        axes, rank = node["axes"], node.type(0).rank
+        norm = {} if node["norm"] == "backward" else {"norm": node["norm"]}
+        if len(axes) == 1:
+            size = {"n": node["size"]} if name == "irfft" else {}
+            axis = {} if axes[0] == rank - 1 else {"axis": last(axes[0], rank)}
+            return call(f"mx.fft.{name}", x, **size, **axis, **norm)
+        shape = node.type(0).shape
+        size = {"s": (*(shape[a] for a in axes[:-1]), node["size"])} if name == "irfft" else {}
+        return call(f"mx.fft.{name}n", x, **size, axes=axes, **norm)
+
+    return emit
+
+
+def _fft(name: str, infer: Callable[..., Tensor], doc: str, **attrs: Attr) -> Op:
+    def reference(x: np.ndarray, axes: tuple[int, ...], norm: str, size: int | None = None) -> np.ndarray:
+        function = getattr(np.fft, f"{name}n")
+        shape = {} if size is None else {"s": [*(x.shape[a] for a in axes[:-1]), size]}
+        out = function(x, axes=axes, norm=norm, **shape)
+        narrow = x.dtype in (np.dtype(np.float32), np.dtype(np.complex64))
+        return out.astype(({"c": np.complex64, "f": np.float32} if narrow else {"c": np.complex128, "f": np.float64})[out.dtype.kind])
+
+    return Op(name, "x", infer, _fft_tree(name), reference, {"axes": Attr("axes"), "norm": Attr("str", "backward"), **attrs}, doc=doc)
+
+
+def _infer_complex(real: Any, imaginary: Any) -> Tensor:
+    if tensor(real).dtype not in _COMPLEX or real.dtype is not tensor(imaginary).dtype:
+        raise InferError(f"complex needs two real operands of one type, got {real} and {imaginary}")
+    return Tensor(_COMPLEX[real.dtype], broadcast(real.shape, imaginary.shape))
+
+
+def _complex(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    return (real + 1j * imaginary).astype(np.complex64 if real.dtype == np.float32 else np.complex128)
+
+
+def _infer_part(x: Any) -> Tensor:
+    return tensor(x).with_dtype(real_of(x.dtype))
+
+
+def _infer_as_complex(x: Any) -> Tensor:
+    equal(tensor(x).shape[-1], 2)
+    return Tensor(_complex_of(x), x.shape[:-1])
+
+
+def _as_complex(x: np.ndarray) -> np.ndarray:
+    return _complex(x[..., 0], x[..., 1])
+
+
+# ---- constants
+
+
+def _linspace_tree(node: Any) -> Tree:
+    kind = {} if node["dtype"] is DType.f32 else {"dtype": node["dtype"]}
+    return call("mx.linspace", node["start"], node["stop"], node["count"], **kind)
+
+
+def _linspace(start: float, stop: float, count: int, dtype: DType) -> np.ndarray:
+    values = np.linspace(start, stop, count)
+    return (np.trunc(values) if dtype.is_integer else values).astype(dtype.numpy)
+
+
+def _eye_tree(node: Any) -> Tree:
+    kind = {} if node["dtype"] is DType.f32 else {"dtype": node["dtype"]}
+    sizes = [node["rows"]] if node["rows"] == node["columns"] else [node["rows"], node["columns"]]
+    return call("mx.eye", *sizes, **kind)
+
+
+def _literal_tree(node: Any) -> Tree:
+    natural = node["dtype"] is DType.f32 and any(isinstance(v, float) for v in node["values"])
+    kind = {} if natural else {"dtype": node["dtype"]}
+    return call("mx.array", arrays(map(lift, node["values"])), **kind)
+
+
+# ---- products by subscripts
+
+
+def _infer_einsum(*operands: Any, subscripts: str) -> Tensor:
+    inputs, output = subscripts.split("->")
+    sizes: dict[str, Any] = {}
+    for letters, x in zip(inputs.split(","), operands, strict=True):
+        if len(letters) != tensor(x).rank:
+            raise InferError(f"einsum {subscripts}: {letters} names the axes of {x}")
+        for letter, size in zip(letters, x.shape, strict=True):
+            known = sizes.get(letter, 1)
+            sizes[letter] = size if known == 1 else known if size == 1 else equal(known, size)
+    return operands[0].with_shape(*(sizes[c] for c in output))
+
+
+def _infer_overlap_add(x: Any, step: int) -> Tensor:
+    batch, count, size = tensor(x).shape
+    return x.with_shape(batch, (count - 1) * step + size)
+
+
+def _overlap_add(x: np.ndarray, step: int) -> np.ndarray:
+    batch, count, size = x.shape
+    out = np.zeros((batch, (count - 1) * step + size), x.dtype)
+    for i in range(count):
+        out[:, i * step : i * step + size] += x[:, i]
+    return out
+
+
+ROWS = [
+    _fft("fft", _infer_fft, "Discrete Fourier transform over the axes."),
+    _fft("ifft", _infer_fft, "Inverse of fft."),
+    _fft("rfft", _infer_rfft, "Transform of a real array; the last of the axes keeps its non-negative frequencies."),
+    _fft("irfft", _infer_irfft, "Inverse of rfft; `size` is the length of the last of the axes.", size=Attr("dim")),
+    Op(
+        "complex", "real imaginary", _infer_complex, lambda n, a, b: call("runtime.complex_from", a, b), _complex,
+        doc="real + 1j * imaginary.",
+    ),
+    Op("real", "x", _infer_part, lambda n, x: call("mx.real", x), lambda x: np.real(x).copy()),
+    Op("imag", "x", _infer_part, lambda n, x: call("mx.imag", x), lambda x: np.imag(x).copy()),
+    Op("conj", "x", lambda x: tensor(x), lambda n, x: call("mx.conj", x), np.conj),
+    Op(
+        "angle", "x", _infer_part, lambda n, x: call("runtime.angle", x), lambda x: np.angle(x).astype(np.real(x).dtype),
+        doc="The argument of complex numbers.",
+    ),
+    Op(
+        "modulus", "x", _infer_part, lambda n, x: call("mx.abs", x),
+        lambda x: np.abs(x), doc="Absolute value of complex numbers.",
+    ),
+    Op(
+        "as_complex", "x", _infer_as_complex, lambda n, x: call("runtime.view_as_complex", x), _as_complex,
+        doc="[..., 2] as complex numbers.",
+    ),
+    Op(
+        "as_real", "x", lambda x: Tensor(real_of(tensor(x).dtype), (*x.shape, 2)), lambda n, x: call("runtime.view_as_real", x),
+        lambda x: np.stack([x.real, x.imag], -1), doc="Complex numbers as [..., 2].",
+    ),
+    Op(
+        "overlap_add", "x", _infer_overlap_add, lambda n, x: call("runtime.overlap_add", x, n["step"]), _overlap_add,
+        {"step": Attr("int")}, doc="Frames [batch, count, size] that start every `step` elements, summed where they overlap.",
+    ),
+    Op(
+        "einsum", "*operands", _infer_einsum,
+        lambda n, *xs: call("mx.einsum", n["subscripts"], *xs),
+        lambda *xs, subscripts: np.einsum(subscripts, *xs), {"subscripts": Attr("str")}, doc="Einstein summation over one-letter axes.",
+    ),
+    Op(
+        "linspace", "", lambda start, stop, count, dtype: Tensor(dtype, (count,)), _linspace_tree, _linspace,
+        {"start": Attr("float"), "stop": Attr("float"), "count": Attr("dim"), "dtype": Attr("dtype")},
+    ),
+    Op(
+        "eye", "", lambda rows, columns, dtype: Tensor(dtype, (rows, columns)), _eye_tree,
+        lambda rows, columns, dtype: np.eye(rows, columns, dtype=dtype.numpy),
+        {"rows": Attr("dim"), "columns": Attr("dim"), "dtype": Attr("dtype")},
+    ),
+    Op(
+        "literal", "", lambda values, dtype: Tensor(dtype, (len(values),)), _literal_tree,
+        lambda values, dtype: np.array(values, dtype.numpy), {"values": Attr("numbers"), "dtype": Attr("dtype")},
+        doc="A short list of numbers that stands in the code.",
+    ),
+]  # fmt: skip
