@@ -1,6 +1,8 @@
+from itertools import product
+
 import mlx.core as mx
 
-from .patch_rows import patch_rows
+from .patch_slices import patch_slices
 
 
 def col2im(
@@ -13,10 +15,12 @@ def col2im(
 ) -> mx.array:
     """torch.nn.functional.fold: [..., C * kH * kW, patches] to [..., C, H, W]."""
     (H, W), (pad_h, pad_w) = output_size, padding
-    rows, cols = map(patch_rows, output_size, kernel, dilation, padding, stride)
     *lead, channels, _ = x.shape
     C = channels // (kernel[0] * kernel[1])
-    x = x.reshape(*lead, C, *kernel, rows.shape[1], cols.shape[1]).swapaxes(-3, -2)
+    rows, cols = map(patch_slices, output_size, kernel, dilation, padding, stride)
+    patches = x.reshape(*lead, C, kernel[0] * kernel[1], -1)
     out = mx.zeros((*lead, C, H + 2 * pad_h, W + 2 * pad_w), x.dtype)
-    out = out.at[..., rows[:, :, None, None], cols].add(x)
+    for k, (r, c) in enumerate(product(rows, cols)):
+        patch = patches[..., k, :].reshape(out[..., r, c].shape)
+        out = out.at[..., r, c].add(patch)
     return out[..., pad_h : pad_h + H, pad_w : pad_w + W]

@@ -6,8 +6,8 @@ def gru_gates(x_gates: mx.array, h_gates: mx.array, h: mx.array) -> mx.array:
 
     The reset gate multiplies the recurrent part of n with its bias, as in torch.
     """
-    x_r, x_z, x_n = mx.split(x_gates, 3, axis=-1)
-    h_r, h_z, h_n = mx.split(h_gates, 3, axis=-1)
-    z = mx.sigmoid(x_z + h_z)
-    n = mx.tanh(x_n + mx.sigmoid(x_r + h_r) * h_n)
+    x_rz, x_n = mx.split(x_gates, [2 * h.shape[-1]], axis=-1)
+    h_rz, h_n = mx.split(h_gates, [2 * h.shape[-1]], axis=-1)
+    r, z = mx.split(mx.sigmoid(x_rz + h_rz), 2, axis=-1)
+    n = mx.tanh(x_n + r * h_n)
     return n + z * (h - n)

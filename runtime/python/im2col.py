@@ -1,6 +1,8 @@
+from itertools import product
+
 import mlx.core as mx
 
-from .patch_rows import patch_rows
+from .patch_slices import patch_slices
 
 
 def im2col(
@@ -12,7 +14,7 @@ def im2col(
 ) -> mx.array:
     """torch.nn.functional.unfold: [..., C, H, W] to [..., C * kH * kW, patches]."""
     *lead, C, H, W = x.shape
-    rows, cols = map(patch_rows, (H, W), kernel, dilation, padding, stride)
     x = mx.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding])
-    x = mx.take(mx.take(x, rows, axis=-2), cols, axis=-1)
-    return x.swapaxes(-3, -2).reshape(*lead, C * rows.shape[0] * cols.shape[0], -1)
+    rows, cols = map(patch_slices, (H, W), kernel, dilation, padding, stride)
+    patches = mx.stack([x[..., r, c] for r, c in product(rows, cols)], axis=-3)
+    return patches.reshape(*lead, C * len(rows) * len(cols), -1)

@@ -1,9 +1,12 @@
+import math
+
 import mlx.core as mx
 
 
 def unfold(x: mx.array, axis: int, size: int, step: int) -> mx.array:
     """torch.Tensor.unfold: the windows along an axis, elements on a new last axis."""
-    axis %= x.ndim
-    starts = mx.arange(0, x.shape[axis] - size + 1, step)
-    windows = mx.take(x, starts[:, None] + mx.arange(size), axis)
-    return mx.moveaxis(windows, axis + 1, -1)
+    x = mx.moveaxis(x, axis, -1)
+    *lead, length = x.shape
+    shape = (math.prod(lead), (length - size) // step + 1, size)
+    windows = mx.as_strided(x, shape, strides=(length, step, 1))
+    return mx.moveaxis(windows.reshape(*lead, *shape[1:]), -2, axis % x.ndim)
