@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadRequest, TranspileError
-from ..ir import Graph, Program, Tensor, Unequal, Value
-from ..ir.dims import Expr, symbols
+from ..ir import Graph, Program, Tensor, Value
+from ..ir.dims import Expr
 from .alias import Handle, owner
 from .arrays import LazyArrays, to_numpy
-from .equations import Sizes, Unsolvable, renamed
-from .export_dims import captured_size, symbols_of, to_dim
+from .equations import renamed
+from .export_dims import InputDims
 from .export_graph import Walk
 from .export_load import load_exported
 from .export_run import EagerRunner, GraphRunner, Runner
 from .export_spec import call_arguments, map_tree, unflatten
 from .host import Scalar
 from .inputs import InputSpec
+from .probe import evidence, probe, readable_names
+from .random_inputs import random_inputs
 from .schema import dtype_from_torch
-from .source import Captured, DimEvidence
+from .source import Captured
 
-_ROUNDS = 100
 FORMAT = "export"
 
 
@@ -111,14 +112,15 @@ class Exported:
 
     # ---- the walk
 
-    def walk(self, dim: Callable[[str], int | Expr]) -> Graph:
-        """The graph with these dims for torch's symbols; Unequal where they contradict each other."""
+    def walk(self, shapes: Sequence[tuple[int | Expr, ...]]) -> Graph:
+        """The graph for tensor inputs of these shapes; Unequal where they contradict each other."""
         walk = Walk(self.module, self.tensors, self.buffers, self.same)
         values = {s.arg.name: self._tensor(walk, s) for s in self.held}
+        sized = iter(shapes)
         inputs: list[Value | None] = []
         for leaf in self.leaves:
             values[leaf.holder] = leaf.value
-            inputs.append(_input(leaf, dim) if leaf.is_tensor else None)
+            inputs.append(_input(leaf, next(sized)) if leaf.is_tensor else None)
             if isinstance(inputs[-1], Value):
                 values[leaf.holder] = owner(inputs[-1], dense=True)
         outputs = walk.run(self.module, values)
@@ -135,36 +137,15 @@ class Exported:
                 return walk.constant(spec.target, self.tensors[spec.target])
         return None
 
-    def solve(self, specs: Sequence[InputSpec]) -> tuple[Graph, Sizes]:
-        """Walks until no equation between sizes is left."""
-        sizes = symbols_of(self.fakes, self.program.range_constraints)
-        wanted = self._stated(specs, sizes)
-        for _ in range(_ROUNDS):
-            try:
-                self.walk(sizes.of)
-                break
-            except Unequal as equation:
-                place = "; ".join(getattr(equation, "__notes__", []))
-                try:
-                    sizes.solve(equation.left, equation.right, place)
-                except Unsolvable as error:
-                    raise TranspileError(f"sizes do not fit: {error}", where=place) from None
-        else:
-            raise TranspileError("the equations between the input sizes have no end")
-        dims = renamed(sizes, readable(sizes, self.fakes, wanted))
-        return self.walk(dims.__getitem__), sizes
-
-    def _stated(self, specs: Sequence[InputSpec], sizes: Sizes) -> dict[str, str]:
-        """Fixes what `--input` fixes; gives its names for symbols."""
+    def dims(self, specs: Sequence[InputSpec]) -> InputDims:
+        """Symbols for the sizes of the inputs, with what the export and `--input` fix."""
         flat = iter(self.fakes)
         named = self.arguments([next(flat) if leaf.is_tensor else None for leaf in self.leaves])
-        tensors = {name: tree for name, tree in named if hasattr(tree, "shape")}
-        names: dict[str, str] = {}
+        labels = dict(_labels(named))
+        dims = InputDims([(labels[id(f)], f) for f in self.fakes], self.program.range_constraints)
         for spec in specs:
-            if spec.name not in tensors:
-                raise BadRequest(f"the model has no input {spec.name!r}", hint=f"one of {', '.join(tensors)}")
-            _state(spec, tensors[spec.name], sizes, names)
-        return names
+            dims.state(spec)
+        return dims
 
     # ---- running
 
@@ -188,12 +169,14 @@ class Exported:
         return [to_numpy(v) for v, leaf in pairs if leaf.is_tensor] if len(flat) == len(self.leaves) else None
 
     def captured(self, specs: Sequence[InputSpec], runner: Runner) -> Captured:
-        from .random_inputs import random_inputs
-
-        graph, sizes = self.solve(specs)
+        dims = self.dims(specs)
+        sizes = dims.sizes
+        _, ran = probe(lambda known: self.walk(dims.shapes(known)), sizes, runner.run)
+        names = {**readable_names(dims.axes, sizes, dims.given), **dims.hidden()}
+        graph = self.walk(dims.shapes(renamed(sizes, names)))
         examples = self.examples()
         if examples is None:
-            at_capture = _sizes_at_capture(graph, self.fakes)
+            at_capture = {new: sizes.captured[old] for old, new in names.items()}
             examples = random_inputs(graph, at_capture, np.random.default_rng(0))
         return Captured(
             Program({"forward": graph}),
@@ -202,7 +185,7 @@ class Exported:
             runner.run,
             runner.module_outputs,
             examples,
-            evidence(graph, self.fakes, sizes),
+            evidence(dims.axes, sizes, names, ran),
             self.baked(),
             {"aliases": self.aliases},
         )
@@ -220,9 +203,23 @@ def _is_constant(argument: Any) -> bool:
     return type(argument).__name__ == "ConstantArgument"
 
 
-def _input(leaf: Leaf, dim: Callable[[str], int | Expr]) -> Value:
-    shape = tuple(to_dim(d, dim) for d in leaf.value.shape)
+def _input(leaf: Leaf, shape: tuple[int | Expr, ...]) -> Value:
     return Value(Tensor(dtype_from_torch(leaf.value.dtype), shape), leaf.holder)
+
+
+def _labels(named: Any, label: str = "") -> Iterator[tuple[int, str]]:
+    """Names of the tensors in nested arguments: `state.0`, `extra.bias`; by identity."""
+    pairs = named if isinstance(named, list) and not label else _children(named)
+    for key, tree in pairs:
+        name = f"{label}.{key}" if label else str(key)
+        if isinstance(tree, dict | list | tuple):
+            yield from _labels(tree, name)
+        else:
+            yield id(tree), name
+
+
+def _children(tree: Any) -> list[tuple[Any, Any]]:
+    return list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree))
 
 
 def _holds_value(tree: Any) -> bool:
@@ -253,23 +250,6 @@ def _refuse_mutation(program: Any) -> None:
             )
 
 
-def _state(spec: InputSpec, tensor: Any, sizes: Sizes, names: dict[str, str]) -> None:
-    """One `--input` against what the program says of that input."""
-    text = f"--input {spec}"
-    if dtype_from_torch(tensor.dtype) is not spec.dtype or len(tensor.shape) != len(spec.dims):
-        actual = f"{dtype_from_torch(tensor.dtype)} of rank {len(tensor.shape)}"
-        raise BadRequest(f"{spec.name} is {actual} in the export", where=text)
-    for given, size in zip(spec.dims, tensor.shape, strict=True):
-        if isinstance(size, int):
-            if isinstance(given, int) and given != size:
-                raise BadRequest(f"the export fixed a dim of {spec.name} to {size}", where=text)
-            continue
-        if isinstance(given, int):
-            sizes.fix(str(size.node.expr), given, f"stated by {text}")
-        elif size.node.expr.is_Symbol:
-            names[str(size.node.expr)] = given
-
-
 # ---- tensors and modules that have several names
 
 
@@ -295,48 +275,4 @@ def same_modules(tensors: Mapping[str, Any], aliases: Mapping[str, str]) -> dict
             inside = [n for n in tensors if n.startswith(f"{a}.")]
             if a and b and a != b and all(aliases.get(n) == b + n[len(a) :] for n in inside):
                 out[a] = b
-    return out
-
-
-# ---- dims
-
-
-def readable(sizes: Sizes, fakes: Sequence[Any], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Names for the free symbols: those stated, B for a first axis, L for the next length, then T, S ..."""
-    names = dict(wanted)
-    taken = set(names.values())
-    lengths = (n for n in [*"LTSNMHW", *(f"D{i}" for i in range(1, 1000))] if n not in taken)
-    batches = (n for n in "B" if n not in taken)
-    for fake in fakes:
-        for axis, size in enumerate(fake.shape):
-            if isinstance(size, int):
-                continue
-            for name in sorted(s.name for s in symbols(to_dim(size, sizes.of)) if s.name in sizes.captured):
-                if name not in names:
-                    names[name] = (next(batches, "") if axis == 0 else "") or next(lengths)
-    return names
-
-
-def _sizes_at_capture(graph: Graph, fakes: Sequence[Any]) -> dict[str, int]:
-    out: dict[str, int] = {}
-    for value, fake in zip(graph.inputs, fakes, strict=True):
-        for dim, size in zip(value.tensor.shape, fake.shape, strict=True):
-            if isinstance(dim, Expr):
-                out.setdefault(str(dim), captured_size(size))
-    return out
-
-
-def evidence(graph: Graph, fakes: Sequence[Any], sizes: Sizes) -> list[DimEvidence]:
-    """What the export and the equations say of every dim of every input."""
-    seen: set[str] = set()
-    out = []
-    for value, fake in zip(graph.inputs, fakes, strict=True):
-        for axis, (dim, size) in enumerate(zip(value.tensor.shape, fake.shape, strict=True)):
-            why = "fixed by the export" if isinstance(size, int) else "symbolic in the export"
-            if not isinstance(size, int):
-                why = sizes.evidence.get(str(size.node.expr), why)
-            text = None if isinstance(dim, int) else str(dim)
-            kind = "static" if text is None else "tied" if text in seen else "free"
-            seen |= {text} if text else set()
-            out.append(DimEvidence(value.hint, axis, kind, captured_size(size), text, why))
     return out

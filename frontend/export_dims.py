@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from ..errors import TranspileError
+from ..errors import BadRequest, TranspileError
 from ..ir.dims import Expr, floordiv, maximum, minimum
 from .equations import Sizes
+from .inputs import InputSpec
+from .probe import Axis
+from .schema import dtype_from_torch
 
 Dim = int | Expr
 
 
 def to_dim(size: Any, known: Callable[[str], Dim]) -> Dim:
     """The dim of a size of a fake tensor (an int or a SymInt); symbols are looked up in `known`."""
+    size = plain(size)
     return size if isinstance(size, int) else from_sympy(size.node.expr, known)
 
 
@@ -44,35 +48,110 @@ _KINDS: dict[str, Callable[..., Dim]] = {
 }
 
 
+class InputDims:
+    """Every dim of every tensor input has a symbol of its own; the export says which it fixed or tied.
+
+    `fakes` are (name, fake tensor) for the inputs in order.
+    """
+
+    def __init__(self, fakes: Sequence[tuple[str, Any]], ranges: Mapping[Any, Any]):
+        self.fakes = fakes
+        self.given: dict[str, str] = {}
+        self.axes = [
+            Axis(name, i, f"{name}.{i}", len(fake.shape), fake.dtype.is_floating_point)
+            for name, fake in fakes
+            for i in range(len(fake.shape))
+        ]
+        self._owner: dict[str, str] = {}
+        captured = {f"{n}.{i}": captured_size(d) for n, f in fakes for i, d in enumerate(f.shape)}
+        self.sizes = Sizes(captured)
+        self._own_plain_dims()
+        self._limit({str(symbol): found for symbol, found in ranges.items()})
+        self._tie()
+
+    def shapes(self, known: Mapping[str, Dim]) -> list[tuple[Dim, ...]]:
+        """The shape of each input, given what the symbols stand for."""
+        return [tuple(known[f"{n}.{i}"] for i in range(len(f.shape))) for n, f in self.fakes]
+
+    def hidden(self) -> dict[str, str]:
+        """Symbols that are no dim by themselves (an input of size 2*n), under torch's own names."""
+        return {o: o for s, o in self._owner.items() if s == o and o not in self.sizes.known}
+
+    def state(self, spec: InputSpec) -> None:
+        """One `--input`: sizes are fixed, names are taken over; BadRequest where the export says otherwise."""
+        text = f"--input {spec}"
+        found = dict(self.fakes).get(spec.name)
+        if found is None:
+            known = ", ".join(name for name, _ in self.fakes)
+            raise BadRequest(f"the model has no input {spec.name!r}", hint=f"its inputs are {known}")
+        dtype = dtype_from_torch(found.dtype)
+        if dtype is not spec.dtype or len(found.shape) != len(spec.dims):
+            actual = f"{dtype} of rank {len(found.shape)}"
+            raise BadRequest(f"the input {spec.name!r} is {actual} in the export", where=text)
+        for axis, dim in enumerate(spec.dims):
+            self._state(f"{spec.name}.{axis}", dim, text)
+
+    def _state(self, name: str, dim: int | str, text: str) -> None:
+        current = self.sizes.of(name)
+        if isinstance(dim, int) and isinstance(current, int) and current != dim:
+            raise BadRequest(f"the export fixed this dim to {current}", where=text)
+        if isinstance(current, int):
+            return
+        if name in self.sizes.known:  # tied: speak of the symbol that it is tied to
+            name = str(current) if str(current) in self.sizes.captured else name
+        if isinstance(dim, int):
+            self.sizes.captured[name] = dim
+            self.sizes.fix(name, dim, f"stated by {text}")
+        else:
+            self.given[name] = dim
+
+    # ---- what the export says
+
+    def _own_plain_dims(self) -> None:
+        """The first dim that is a torch symbol by itself stands for that symbol."""
+        for name, size in self._each():
+            if not isinstance(size, int) and size.node.expr.is_Symbol:
+                self._owner.setdefault(str(size.node.expr), name)
+        for _, size in self._each():
+            for symbol in [] if isinstance(size, int) else size.node.expr.free_symbols:
+                if self._owner.setdefault(str(symbol), str(symbol)) == str(symbol):
+                    self.sizes.captured.setdefault(str(symbol), _symbol_size(symbol, size))
+
+    def _each(self) -> list[tuple[str, Any]]:
+        return [(f"{n}.{i}", plain(d)) for n, f in self.fakes for i, d in enumerate(f.shape)]
+
+    def _limit(self, ranges: Mapping[str, Any]) -> None:
+        for symbol, owner in self._owner.items():
+            found = _limits(ranges.get(symbol))
+            if found != (1, None):
+                self.sizes.limits[owner] = found
+
+    def _tie(self) -> None:
+        for name, size in self._each():
+            if isinstance(size, int):
+                self.sizes.fix(name, size, "fixed by the export")
+            elif self._owner.get(str(size.node.expr)) != name:
+                self.sizes.known[name] = to_dim(size, lambda s: self.sizes.of(self._owner[s]))
+                self.sizes.evidence[name] = "tied in the export"
+
+
+def plain(size: Any) -> Any:
+    """An int where the size is one: torch keeps objects for sizes that it came to fix."""
+    if isinstance(size, int):
+        return int(size)
+    return int(size.node.expr) if size.node.expr.is_Integer else size
+
+
 def captured_size(size: Any) -> int:
     """The size at capture; 2 where the archive does not tell."""
+    size = plain(size)
     if isinstance(size, int):
         return size
     hint = size.node.hint if size.node.has_hint() else None
     return int(hint) if hint is not None else 2
 
 
-def symbols_of(values: Sequence[Any], ranges: Mapping[Any, Any]) -> Sizes:
-    """torch's symbols in the inputs, in order, with their captured sizes and limits."""
-    captured: dict[str, int] = {}
-    limits: dict[str, tuple[int, int | None]] = {}
-    known = {str(symbol): found for symbol, found in ranges.items()}
-    for value in values:
-        for size in value.shape:
-            for symbol in _free(size):
-                if str(symbol) not in captured:
-                    captured[str(symbol)] = _symbol_size(symbol, size)
-                    limits[str(symbol)] = _limits(known.get(str(symbol)))
-    return Sizes(captured, limits={k: v for k, v in limits.items() if v != (1, None)})
-
-
-def _free(size: Any) -> list[Any]:
-    return [] if isinstance(size, int) else sorted(size.node.expr.free_symbols, key=str)
-
-
 def _symbol_size(symbol: Any, size: Any) -> int:
-    if size.node.expr == symbol:
-        return captured_size(size)
     env = size.node.shape_env
     found = getattr(env, "backed_var_to_val", None) or getattr(env, "var_to_val", {})
     return int(found.get(symbol, 2))
