@@ -320,14 +320,23 @@ class Lowering:
         result = self._apply(schema, schema.name, bound, skip=frozenset({"out"}))
         if not isinstance(out, Handle) or not isinstance(result, Value):
             raise TranspileError("out= of several tensors")
-        if result.tensor.shape != out.type.shape:
-            if out.place.parent is not None:
-                raise TranspileError("out= resizes a view")
-            result = self._cast(result, out.type.dtype)
-            out.place = owner(result).place
-        else:
+        if self._same_shape(result, out):
             write(out.place, self._fitted(result, out), schema.name)
+        elif out.place.parent is None:  # torch resizes it: what viewed it keeps the old content
+            out.place = owner(self._cast(result, out.type.dtype)).place
+        else:
+            raise TranspileError("out= resizes a view")
         return out
+
+    def _same_shape(self, value: Value, target: Handle) -> bool:
+        """Whether the shapes agree; sizes that are not known to be equal are an equation."""
+        found, wanted = value.tensor.shape, target.type.shape
+        if len(found) != len(wanted):
+            return False
+        for a, b in zip(found, wanted):
+            if a != b and (isinstance(a, Expr) or isinstance(b, Expr)):
+                raise Unequal(a, b)
+        return found == wanted
 
     def _cast(self, value: Value, dtype: DType) -> Value:
         return value if value.tensor.dtype is dtype else self.b.op("cast", value, dtype=dtype)

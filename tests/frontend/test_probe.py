@@ -1,0 +1,159 @@
+"""Dims of inputs: free, tied, bounded or static, with the evidence."""
+
+import numpy as np
+import torch
+from captures import assert_same_as_source, capture, kinds
+from torch import Tensor, nn
+
+from mlx_transpile.frontend.equations import Sizes, Unsolvable
+from mlx_transpile.frontend.random_inputs import random_inputs
+from mlx_transpile.ir.dims import minimum, symbol
+
+import pytest
+
+
+def found(captured):
+    return {f"{d.input}.{d.axis}": d for d in captured.dims}
+
+
+class Add(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+def test_dims_that_must_be_equal_are_tied(tmp_path):
+    captured = capture(Add(), tmp_path, torch.ones(2, 5), torch.ones(2, 5))
+    dims = found(captured)
+    assert kinds(captured) == ["x.0=B", "x.1=L", "y.0=B", "y.1=L"]
+    assert dims["y.0"].kind == "tied" and "aten::add" in dims["y.0"].evidence
+    assert "ran at 1, 2, 3" in dims["x.0"].evidence
+
+
+def test_a_broadcast_size_of_one_stays_one(tmp_path):
+    captured = capture(Add(), tmp_path, torch.ones(2, 5), torch.ones(1, 5))
+    assert kinds(captured) == ["x.0=B", "x.1=L", "y.0=1", "y.1=L"]
+
+
+def test_a_baked_batch_is_static(tmp_path):
+    class Baked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.zeros(len(x), 1)
+
+    captured = capture(Baked(), tmp_path, torch.ones(3, 5))
+    dims = found(captured)
+    assert dims["x.0"].kind == "static" and dims["x.0"].size == 3 and dims["x.0"].evidence
+    assert dims["x.1"].kind == "free"
+
+
+def test_a_dim_at_which_the_source_fails_is_static_and_says_so(tmp_path):
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.expand(2, x.shape[1])
+
+    captured = capture(Fails(), tmp_path, torch.ones(2, 5))
+    assert kinds(captured) == ["x.0=2", "x.1=L"]
+
+
+def test_a_table_of_positions_bounds_the_length(tmp_path):
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("ids", torch.arange(12)[None])
+            self.embed = nn.Embedding(12, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.embed(self.ids[:, : x.shape[1]])
+
+    captured = capture(Positions(), tmp_path, torch.ones(2, 5, 4))
+    (length,) = [s for s in captured.program.forward.symbols() if s.name == "L"]
+    assert length.high == 12
+    assert_same_as_source(captured)
+
+
+def test_a_run_bounds_what_the_walk_cannot(tmp_path):
+    class Lookup(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(12, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.embed(torch.arange(x.shape[1]))
+
+    captured = capture(Lookup(), tmp_path, torch.ones(2, 5, 4))
+    (length,) = [s for s in captured.program.forward.symbols() if s.name == "L"]
+    assert length.high == 12
+    assert "at most 12: fails at" in found(captured)["x.1"].evidence
+
+
+def test_a_receptive_field_bounds_the_length_from_below(tmp_path):
+    captured = capture(nn.Conv1d(3, 4, 7), tmp_path, torch.ones(2, 3, 20))
+    (length,) = [s for s in captured.program.forward.symbols() if s.name == "L"]
+    assert length.low == 7
+
+
+def test_images_have_heights_and_widths(tmp_path):
+    captured = capture(nn.Conv2d(3, 4, 3), tmp_path, torch.ones(2, 3, 8, 8))
+    assert [k.split("=")[1] for k in kinds(captured)] == ["B", "3", "H", "W"]
+
+
+# ---- equations
+
+L, T, B = symbol("L"), symbol("T"), symbol("B")
+
+
+def sizes(**captured):
+    return Sizes(captured)
+
+
+def test_equations_tie_fix_and_bound():
+    s = sizes(B=2, L=8, T=8)
+    s.solve(B * 64 * L, B * 64 * T, "view")
+    assert s.of("T") == L
+    s.solve(2 * L, 16, "reshape")
+    assert s.of("L") == 8 and s.of("T") == 8
+
+
+def test_a_minimum_that_must_be_the_size_bounds_it():
+    s = sizes(B=2, L=8)
+    s.solve(B * minimum(512, L), B * L, "add")
+    assert s.of("L") == symbol("L", 1, 512)
+    s.solve(minimum(3, L), 3, "view")
+    assert s.of("L") == symbol("L", 3, 512)
+
+
+def test_an_equation_of_several_symbols_fixes_them():
+    s = sizes(B=2, L=8)
+    s.solve(B * L, 16, "view")
+    assert (s.of("B"), s.of("L")) == (2, 8)
+    assert "fixed by" in s.evidence["B"]
+
+
+def test_an_equation_that_does_not_hold_is_an_error():
+    with pytest.raises(Unsolvable):
+        sizes(B=2, L=8).solve(L, 9, "add")
+
+
+# ---- random inputs
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(11, 4)
+        self.places = nn.Embedding(7, 4)
+
+    def forward(self, ids: Tensor, places: Tensor, mask: Tensor, x: Tensor) -> Tensor:
+        h = self.words(ids.to(torch.int32)) + self.places(places + 2) + x
+        return h.masked_fill(mask[..., None] == 0, 0.0)
+
+
+def test_random_ids_stay_in_their_tables_and_masks_keep_the_first_place(tmp_path):
+    ids = torch.zeros(2, 5, dtype=torch.long)
+    captured = capture(Model(), tmp_path, ids, ids, ids, torch.ones(2, 5, 4))
+    graph = captured.program.forward
+    words, places, mask, x = random_inputs(graph, {"B": 40, "L": 50}, np.random.default_rng(0))
+    assert set(np.unique(words)) == set(range(11))
+    assert set(np.unique(places)) == set(range(5))
+    assert set(np.unique(mask)) == {0, 1} and mask[:, 0].all()
+    assert (np.diff(mask) <= 0).all()
+    assert x.std() == pytest.approx(1, abs=0.1)
