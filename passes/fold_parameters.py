@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir import Graph, Node, Param, Value
+from ..ir.dims import Expr
 from ..ir.recipe import Cast, Constant, Permute, Recipe, Reshape, Slice
 from ..ir.types import Tensor
 from .dce import sweep
@@ -18,7 +19,7 @@ def _reshape(of: Recipe, node: Node) -> Recipe:
 
 def _slice(of: Recipe, node: Node) -> Recipe | None:
     size = node.type(0).shape[node["axis"]]
-    if node["step"] != 1 or not isinstance(size, int):
+    if node["step"] != 1 or any(isinstance(d, Expr) for d in (size, node["start"], node["stop"])):
         return None
     bounds = slice(node["start"], node["stop"]).indices(size)
     return Slice(of, node["axis"], bounds[0], bounds[1])

@@ -119,14 +119,29 @@ def rewrite(graph: Graph, rows: Sequence[Rewrite], log: Log | None = None) -> bo
                     reason = _outside_use(match, uses, outputs) or row.guard(match)
                     log.append(Entry(row.name, _where(node), reason))
                     if reason is None:
+                        before = len(out.nodes)
                         value = _build(out, row, match)
-                        uses[value] = uses.get(node.out, [])
-                        if node.out in outputs:
-                            outputs.add(value)
+                        _follow(match, value, out.nodes[before:], uses, outputs)
                         return value
         return None
 
     return walk(graph, step)
+
+
+def _follow(
+    match: Match, value: Value, new: list[Node], uses: dict[Value, list[tuple[Node, int]]], outputs: set[Value]
+) -> None:
+    """Keep the table of uses right: the matched nodes are dead, what read the root reads the new value."""
+    for node in match.nodes:
+        for operand in node.values:
+            uses[operand] = [u for u in uses.get(operand, ()) if u[0] is not node]
+    for node in new:
+        for i, operand in enumerate(node.operands):
+            if isinstance(operand, Value):
+                uses.setdefault(operand, []).append((node, i))
+    uses.setdefault(value, []).extend(uses.get(match.root.out, ()))
+    if match.root.out in outputs:
+        outputs.add(value)
 
 
 def _where(node: Node) -> str:
