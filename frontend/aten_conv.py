@@ -313,7 +313,7 @@ def _rows_by_rank() -> dict[str, Row]:
             f"upsample_nearest{n}d": _upsample(n, "nearest", False), f"_upsample_nearest_exact{n}d": _upsample(n, "nearest-exact", False),
             f"upsample_{linear}{n}d": _upsample(n, "linear", True),
         }  # fmt: skip
-    del rows["max_unpool1d"]
+    del rows["max_unpool1d"], rows["_adaptive_avg_pool1d"]
     return rows
 
 

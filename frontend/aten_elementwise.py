@@ -107,9 +107,7 @@ def _floor_divide(b: Builder, self: Any, other: Any) -> Any:
     if is_host(self) and is_host(other):
         return floordiv(self, other) if not isinstance(self, float) and not isinstance(other, float) else self // other
     left, right = promoted(b, self, other)
-    if category(result_type(self, other)) < 2:
-        return b.op("floor_divide", left, right)
-    return b.op("floor", b.op("divide", left, right))
+    return b.op("floor_divide", left, right)
 
 
 def _fmod(b: Builder, self: Any, other: Any) -> Any:
@@ -394,10 +392,6 @@ def _to_other(b: Builder, self: Any, other: Any, *unused: Any, **options: Any) -
     return cast(b, self, other.tensor.dtype if isinstance(other, Value) else None)
 
 
-def _cast_to(dtype: DType) -> Row:
-    return lambda b, self, *unused, **options: cast(b, self, dtype)
-
-
 def _copy(b: Builder, self: Any, src: Any, *unused: Any, **options: Any) -> Value:
     """`self` overwritten by `src`, at the type and shape of `self`."""
     shape = self.tensor.shape
@@ -471,7 +465,6 @@ ROWS: dict[str, Row] = {
     "add": _add, "sub": _sub, "subtract": _sub, "rsub": _rsub, "mul": _mul, "multiply": _mul,
     "div": _div, "divide": _div, "true_divide": _true_divide, "floor_divide": _floor_divide,
     "remainder": _binary("remainder", operator.mod), "fmod": _fmod, "pow": _pow, "float_power": _pow,
-    "__rpow__": lambda b, self, other: _pow(b, other, self),
     "atan2": lambda b, self, other: b.op("arctan2", *(floats(b, o) for o in promoted(b, self, other))),
     "eq": _eq, "ne": _ne, "not_equal": _ne, "lt": _lt, "less": _lt, "le": _le, "less_equal": _le,
     "gt": _gt, "greater": _gt, "ge": _ge, "greater_equal": _ge,
@@ -510,23 +503,19 @@ ROWS: dict[str, Row] = {
     "glu": _glu, "hardtanh": _hardtanh, "threshold": _threshold, "softplus": _softplus,
     "hardshrink": lambda b, self, lambd=0.5: b.op("where", b.op("greater", b.op("abs", self), lambd), self, 0),
     "softshrink": lambda b, self, lambd=0.5: b.op("subtract", self, b.op("clip", self, -lambd, lambd)),
-    "tanhshrink": lambda b, self: b.op("subtract", self, b.op("tanh", self)),
-    "softsign": lambda b, self: b.op("divide", self, b.op("add", b.op("abs", self), 1)),
     "clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max,
     "addcmul": _addcmul, "addcdiv": _addcdiv, "lerp": _lerp,
     "where": _where, "masked_fill": _masked_fill,
     "to.dtype": _to_dtype, "to.device": _to_device, "to.dtype_layout": _to_device, "to.other": _to_other,
-    "to.prim_dtype": _to_dtype, "to.prim_device": _to_device, "to.prim_other": _to_device,
-    "type_as": _to_other, "_to_copy": _to_device, "float": _cast_to(DType.f32), "double": _cast_to(DType.f64),
-    "half": _cast_to(DType.f16), "bfloat16": _cast_to(DType.bf16), "int": _cast_to(DType.i32),
-    "long": _cast_to(DType.i64), "bool": _cast_to(DType.bool),
+    "to.prim_dtype": _to_dtype, "to.prim_Device": _to_device, "to.prim_other": _to_device,
+    "type_as": _to_other, "_to_copy": _to_device,
     "_autocast_to_full_precision": lambda b, self, *unused: self,
     "_autocast_to_reduced_precision": lambda b, self, *unused: self,
     "copy": _copy, "fill": _fill,
     **dict.fromkeys(
         ("alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "lift", "cpu", "cuda",
          "requires_grad_", "detach_copy", "alias_copy", "_conj_physical", "resolve_conj", "resolve_neg", "data",
-         "_reshape_alias_identity", "pin_memory"),
+         "pin_memory"),
         _identity,
     ),
     "dropout": lambda b, input, p, train: _dropout(b, input, p, train),

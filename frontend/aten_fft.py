@@ -7,9 +7,7 @@ from typing import Any
 
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, floordiv
-from .aten_common import Row, axis, expand_dims, floats, need, sliced, squeeze
-from .aten_elementwise import _mul
-from .aten_shape import _pad
+from .aten_common import Row, axis, floats, need, sliced
 
 _NORMS = {None: "backward", "backward": "backward", "ortho": "ortho", "forward": "forward"}
 
@@ -124,35 +122,12 @@ def _rfftfreq(b: Builder, n: int, d: float = 1.0, *, dtype: DType | None = None,
 # ---- short-time transforms
 
 
-def _window(b: Builder, window: Value | None, n_fft: int, win_length: int, dtype: DType) -> Value:
-    """The window, centred in a frame of n_fft."""
-    if window is None:
-        window = b.op("full", shape=(win_length,), value=1.0, dtype=dtype)
-    left = (n_fft - win_length) // 2
-    if win_length == n_fft:
-        return window
-    return b.op("pad", window, low=(left,), high=(n_fft - win_length - left,), value=0.0)
-
-
 def _stft(
     b: Builder, self: Value, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
     window: Value | None = None, normalized: bool = False, onesided: bool | None = None,
     return_complex: bool | None = None, align_to_window: bool | None = None,
 ) -> Value:  # fmt: skip
-    """Frames times the window, transformed: [batch, frequencies, frames]."""
-    need(not align_to_window, "stft with align_to_window")
-    hop, length = hop_length or n_fft // 4, win_length or n_fft
-    complex_input = self.tensor.dtype.is_complex
-    single = self.tensor.rank == 1
-    x = expand_dims(b, self, 0) if single else self
-    frames = b.op("windows", x, axis=1, size=n_fft, step=hop)
-    if window is not None or length != n_fft:
-        frames = _mul(b, frames, _window(b, window, n_fft, length, DType.f32))
-    half = not complex_input if onesided is None else onesided
-    out = b.op("rfft" if half else "fft", frames, axes=(2,), norm="ortho" if normalized else "backward")
-    out = b.op("transpose", out, axes=(0, 2, 1))
-    out = squeeze(b, out, 0) if single else out
-    return out if return_complex or return_complex is None and complex_input else b.op("as_real", out)
+    return _spectra(b, self, n_fft, hop_length, win_length, window, normalized, onesided, return_complex, "none")
 
 
 def _stft_center(
@@ -160,8 +135,22 @@ def _stft_center(
     window: Value | None = None, center: bool = True, pad_mode: str = "reflect", normalized: bool = False,
     onesided: bool | None = None, return_complex: bool | None = None, align_to_window: bool | None = None,
 ) -> Value:  # fmt: skip
-    x = _pad(b, self, [n_fft // 2, n_fft // 2], pad_mode) if center else self
-    return _stft(b, x, n_fft, hop_length, win_length, window, normalized, onesided, return_complex)
+    padding = {"replicate": "edge"}.get(pad_mode, pad_mode) if center else "none"
+    return _spectra(b, self, n_fft, hop_length, win_length, window, normalized, onesided, return_complex, padding)
+
+
+def _spectra(
+    b: Builder, x: Value, n_fft: int, hop_length: int | None, win_length: int | None, window: Value | None,
+    normalized: bool, onesided: bool | None, return_complex: bool | None, padding: str,
+) -> Value:  # fmt: skip
+    need(not x.tensor.dtype.is_complex, "the stft of a complex signal")
+    options = {**_frames(n_fft, hop_length, win_length), "normalized": normalized, "onesided": onesided is not False}
+    out = b.op("stft", x, window, padding=padding, **options)
+    return out if return_complex else b.op("as_real", out)
+
+
+def _frames(n_fft: int, hop_length: int | None, win_length: int | None) -> dict[str, int]:
+    return {"n_fft": n_fft, "hop_length": hop_length or n_fft // 4, "win_length": win_length or n_fft}
 
 
 def _istft(
@@ -169,23 +158,9 @@ def _istft(
     window: Value | None = None, center: bool = True, normalized: bool = False, onesided: bool | None = None,
     length: Any = None, return_complex: bool = False,
 ) -> Value:  # fmt: skip
-    """Overlapping frames added, divided by the overlapped squares of the window. Griffin and Lim, 1984."""
-    need(not return_complex and onesided is not False, "istft of a two-sided spectrum")
-    hop, span = hop_length or n_fft // 4, win_length or n_fft
-    single = self.tensor.rank == 2
-    x = expand_dims(b, self, 0) if single else self
-    frames = b.op("irfft", b.op("transpose", x, axes=(0, 2, 1)), axes=(2,), norm="ortho" if normalized else "backward", size=n_fft)
-    shape = _window(b, window, n_fft, span, frames.tensor.dtype)
-    signal = b.op("overlap_add", b.op("multiply", frames, shape), step=hop)
-    count = frames.tensor.shape[1]
-    squares = b.op("broadcast_to", b.op("square", shape), shape=(1, count, n_fft))
-    envelope = b.op("overlap_add", squares, step=hop)
-    start = n_fft // 2 if center else 0
-    total = signal.tensor.shape[1]
-    end = start + length if length is not None else total - start
-    signal, envelope = (sliced(b, v, 1, start, end) for v in (signal, envelope))
-    out = b.op("divide", signal, envelope)
-    return squeeze(b, out, 0) if single else out
+    need(not return_complex, "an istft with a complex result")
+    options = {"center": center, "normalized": normalized, "onesided": onesided is not False, "length": length}
+    return b.op("istft", self, window, **_frames(n_fft, hop_length, win_length), **options)
 
 
 ROWS: dict[str, Row] = {

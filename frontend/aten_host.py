@@ -43,7 +43,7 @@ def _vanish(b: Builder, *args: Any, **options: Any) -> None:
 ROWS: dict[str, Row] = {
     "size": _size, "sym_size": _size, "numel": _numel, "sym_numel": _numel, "stride": _stride, "sym_stride": _stride,
     "storage_offset": lambda b, self: 0, "sym_storage_offset": lambda b, self: 0,
-    "dim": lambda b, self: self.tensor.rank, "ndimension": lambda b, self: self.tensor.rank,
+    "dim": lambda b, self: self.tensor.rank,
     "is_floating_point": lambda b, self: self.tensor.dtype.is_float,
     "is_complex": lambda b, self: self.tensor.dtype.is_complex,
     "is_nonzero": _item, "item": _item, "_local_scalar_dense": _item, "equal": _item,
@@ -51,7 +51,7 @@ ROWS: dict[str, Row] = {
     **dict.fromkeys(
         ("_assert_async", "_assert_scalar", "_assert_tensor_metadata", "_functional_assert_async", "_functional_assert_scalar",
          "_functional_sym_constrain_range", "sym_constrain_range", "sym_constrain_range_for_size", "_functional_sym_constrain_range_for_size",
-         "_assert", "_check", "_is_all_true_assert", "warn"),
+         "warn"),
         _vanish,
     ),
 }  # fmt: skip

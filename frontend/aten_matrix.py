@@ -304,7 +304,7 @@ _CUDNN = ("attn_bias", "compute_log_sumexp", "dropout_p", "is_causal", "return_d
 
 ROWS: dict[str, Row] = {
     "linear": _linear, "matmul": _matmul, "mm": _matmul, "bmm": _matmul, "mv": _matmul, "dot": _matmul, "inner": _matmul,
-    "vdot": _matmul, "linalg_matmul": _matmul, "__matmul__": _matmul,
+    "vdot": _matmul, "linalg_matmul": _matmul,
     "addmm": _addmm, "addmv": _addmm, "baddbmm": _addmm, "addbmm": _reduced_addbmm,
     "addr": lambda b, self, vec1, vec2, *, beta=1, alpha=1: _add(b, _scaled(b, self, beta), _scaled(b, _outer(b, vec1, vec2), alpha)),
     "outer": _outer, "ger": _outer, "einsum": _einsum, "tensordot": _tensordot, "bilinear": _bilinear,

@@ -100,17 +100,6 @@ def _native_group_norm(b: Builder, input: Value, weight: Any, bias: Any, N: Any,
     return (_group_norm(b, input, group, weight, bias, eps), *_statistics(b, grouped, (2,), eps, keepdims=False))
 
 
-def _local_response_norm(b: Builder, input: Value, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Value:
-    squares = b.op("square", input)
-    low = tuple(size // 2 if i == 1 else 0 for i in range(input.tensor.rank))
-    high = tuple((size - 1) // 2 if i == 1 else 0 for i in range(input.tensor.rank))
-    padded = b.op("pad", squares, low=low, high=high, value=0.0)
-    windows = b.op("windows", padded, axis=1, size=size, step=1)
-    mean = b.op("mean", windows, axes=(2,))
-    scale = b.op("power", b.op("add", b.op("multiply", mean, alpha), k), beta)
-    return b.op("divide", input, scale)
-
-
 def _softmax(op: str) -> Row:
     def row(b: Builder, self: Value, dim: int, dtype: Any = None) -> Value:
         x = cast(b, self, dtype if isinstance(dtype, DType) else None)
@@ -209,12 +198,10 @@ ROWS: dict[str, Row] = {
     "_batch_norm_with_update": lambda b, *args: (*_native_batch_norm(b, *args[:5], True, *args[5:]), None),
     "_batch_norm_no_update": lambda b, *args: (*_native_batch_norm(b, *args[:5], False, *args[5:]), None),
     "instance_norm": _instance_norm, "group_norm": _group_norm, "native_group_norm": _native_group_norm,
-    "local_response_norm": _local_response_norm,
     "softmax": _softmax("softmax"), "log_softmax": _softmax("log_softmax"),
     "special_softmax": _softmax("softmax"), "special_log_softmax": _softmax("log_softmax"),
     "_softmax": _internal_softmax("softmax"), "_log_softmax": _internal_softmax("log_softmax"),
     "_safe_softmax": _softmax("softmax"),
-    "softmin": lambda b, self, dim, dtype=None: _softmax("softmax")(b, b.op("negative", self), dim, dtype),
     "_weight_norm": _weight_norm,
     "_weight_norm_interface": lambda b, v, g, dim=0: (_weight_norm(b, v, g, dim), None),
     "lstm": _lstm, "gru": _gru, "rnn_tanh": _rnn("tanh"), "rnn_relu": _rnn("relu"),

@@ -255,5 +255,5 @@ ROWS: dict[str, Row] = {
     "topk": _topk, "kthvalue": _kthvalue, "median": _median, "median.dim": _median_at,
     "count_nonzero": _count_nonzero, "cosine_similarity": _cosine_similarity, "pairwise_distance": _pairwise_distance,
     "histc": _histc, "trace": _trace,
-    **dict.fromkeys(("nonzero", "nonzero_numpy", "unique", "_unique2", "unique_consecutive", "unique_dim", "masked_select", "argwhere", "bincount"), _dynamic),
+    **dict.fromkeys(("nonzero", "nonzero_numpy", "_unique2", "unique_consecutive", "unique_dim", "masked_select", "argwhere", "bincount"), _dynamic),
 }  # fmt: skip

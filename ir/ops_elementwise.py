@@ -128,6 +128,13 @@ def _invert_tree(node: Any, x: Tree) -> Tree:
     return Prefix("~", x) if node.type(0).dtype is not DType.bool else call("mx.logical_not", x)
 
 
+def _floor_divide_tree(node: Any, a: Tree, b: Tree) -> Tree:
+    """`//` of floats rounds the quotient before it rounds down: 1.0 // 0.1 would be 10."""
+    if node.out.tensor.dtype.is_float:
+        return call("runtime.floor_divide", a, b)
+    return infix("//", a, b)
+
+
 ROWS = [
     _binary("add", "+", np.add, commutative=True),
     _binary("subtract", "-", np.subtract),
@@ -135,7 +142,10 @@ ROWS = [
     _binary("divide", "/", np.divide, doc="True division of floats; integers must be cast first."),
     _binary("power", "**", np.power),
     _binary("remainder", "%", np.remainder, doc="The remainder has the sign of the divisor."),
-    _binary("floor_divide", "//", np.floor_divide, doc="Floor division of integers."),
+    Op(
+        "floor_divide", "a b", arithmetic, _floor_divide_tree, weak(np.floor_divide), elementwise=True,
+        doc="Floor division; that of floats rounds down the exact quotient.",
+    ),
     _logical("bitwise_and", "&", np.bitwise_and, "and"),
     _logical("bitwise_or", "|", np.bitwise_or, "or"),
     _logical("bitwise_xor", "^", np.bitwise_xor, "exclusive or"),

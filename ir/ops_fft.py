@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .dims import floordiv
 from .op import Attr, InferError, Op, broadcast, equal, tensor
 from .ops_shape import last
-from .tree import Tree, arrays, call, lift
+from .tree import Literal, Tree, arrays, call, lift
 from .types import DType, Tensor
 
 _REAL = {DType.c64: DType.f32, DType.c128: DType.f64}
@@ -135,17 +136,84 @@ def _infer_einsum(*operands: Any, subscripts: str) -> Tensor:
     return operands[0].with_shape(*(sizes[c] for c in output))
 
 
-def _infer_overlap_add(x: Any, step: int) -> Tensor:
-    batch, count, size = tensor(x).shape
-    return x.with_shape(batch, (count - 1) * step + size)
+# ---- short-time transforms
 
 
-def _overlap_add(x: np.ndarray, step: int) -> np.ndarray:
-    batch, count, size = x.shape
-    out = np.zeros((batch, (count - 1) * step + size), x.dtype)
+def _infer_stft(x: Any, window: Any, n_fft: int, hop_length: int, onesided: bool, padding: str, **attrs: Any) -> Tensor:
+    length = tensor(x).shape[-1] + (0 if padding == "none" else n_fft // 2 * 2)
+    bins = n_fft // 2 + 1 if onesided else n_fft
+    return Tensor(_complex_of(x), (*x.shape[:-1], bins, floordiv(length - n_fft, hop_length) + 1))
+
+
+def _centred(window: Any, win_length: int, n_fft: int) -> np.ndarray:
+    """The window in the middle of a frame."""
+    left = (n_fft - win_length) // 2
+    return np.pad(np.ones(win_length) if window is None else window, (left, n_fft - win_length - left))
+
+
+def _stft(
+    x: np.ndarray, window: Any, n_fft: int, hop_length: int, win_length: int, padding: str, normalized: bool, onesided: bool
+) -> np.ndarray:
+    if padding != "none":
+        mode: Any = {"circular": "wrap"}.get(padding, padding)
+        x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)], mode=mode)
+    frames = np.lib.stride_tricks.sliding_window_view(x, n_fft, -1)[..., ::hop_length, :] * _centred(window, win_length, n_fft)
+    function = np.fft.rfft if onesided else np.fft.fft
+    out = function(frames, norm="ortho" if normalized else None)
+    return out.swapaxes(-1, -2).astype(np.complex64 if x.dtype == np.float32 else np.complex128)
+
+
+def _infer_istft(x: Any, window: Any, n_fft: int, hop_length: int, center: bool, length: Any, **attrs: Any) -> Tensor:
+    if not tensor(x).dtype.is_complex:
+        raise InferError(f"istft needs complex spectra, got {x}")
+    total = n_fft + hop_length * (x.shape[-1] - 1) - (n_fft // 2 * 2 if center else 0)
+    return Tensor(_REAL[x.dtype], (*x.shape[:-2], total if length is None else length))
+
+
+def _overlap_add(frames: np.ndarray, hop: int) -> np.ndarray:
+    *lead, count, size = frames.shape
+    out = np.zeros((*lead, (count - 1) * hop + size))
     for i in range(count):
-        out[:, i * step : i * step + size] += x[:, i]
+        out[..., i * hop : i * hop + size] += frames[..., i, :]
     return out
+
+
+def _istft(
+    x: np.ndarray, window: Any, n_fft: int, hop_length: int, win_length: int, center: bool, normalized: bool, onesided: bool,
+    length: int | None,
+) -> np.ndarray:  # fmt: skip
+    shape = _centred(window, win_length, n_fft)
+    norm: Any = "ortho" if normalized else None
+    spectra = x.swapaxes(-1, -2)
+    frames = np.fft.irfft(spectra, n_fft, norm=norm) if onesided else np.fft.ifft(spectra, norm=norm).real
+    out = _overlap_add(frames * shape, hop_length)
+    envelope = _overlap_add(np.broadcast_to(shape * shape, frames.shape[-2:]), hop_length)
+    start, total = (n_fft // 2 if center else 0), out.shape[-1]
+    end = start + length if length is not None else total - start
+    out = out[..., start:end] / envelope[start:end]
+    out = np.pad(out, [(0, 0)] * (out.ndim - 1) + [(0, max((length or 0) - out.shape[-1], 0))])
+    return out.astype(np.float32 if x.dtype == np.complex64 else np.float64)
+
+
+def _short_time_tree(node: Any, x: Tree, window: Tree) -> Tree:
+    """Options that are the helper's defaults are left out."""
+    n_fft = node["n_fft"]
+    options = {"hop_length": (n_fft // 4, node["hop_length"]), "win_length": (n_fft, node["win_length"])}
+    if node.op == "stft":
+        options["center"] = (True, node["padding"] != "none")
+        options["pad_mode"] = (True, node["padding"] in ("none", "reflect") or node["padding"])
+    else:
+        options["center"] = (True, node["center"])
+        options["length"] = (None, node["length"])
+    options |= {"normalized": (False, node["normalized"]), "onesided": (True, node["onesided"])}
+    given = {k: value for k, (default, value) in options.items() if value != default}
+    if window != Literal(None):
+        given["window"] = window
+    return call(f"runtime.{node.op}", x, n_fft, **given)
+
+
+_FRAMES = {"n_fft": Attr("int"), "hop_length": Attr("int"), "win_length": Attr("int")}
+_SPECTRUM = {"normalized": Attr("bool", False), "onesided": Attr("bool", True)}
 
 
 ROWS = [
@@ -177,8 +245,14 @@ ROWS = [
         lambda x: np.stack([x.real, x.imag], -1), doc="Complex numbers as [..., 2].",
     ),
     Op(
-        "overlap_add", "x", _infer_overlap_add, lambda n, x: call("runtime.overlap_add", x, n["step"]), _overlap_add,
-        {"step": Attr("int")}, doc="Frames [batch, count, size] that start every `step` elements, summed where they overlap.",
+        "stft", "x window?", _infer_stft, _short_time_tree, _stft, {**_FRAMES, "padding": Attr("str", "reflect"), **_SPECTRUM},
+        doc="[..., L] to complex [..., frequencies, frames]; the ends are padded by half a frame (`padding`: none, reflect, "
+        "constant, edge, circular).",
+    ),
+    Op(
+        "istft", "x window?", _infer_istft, _short_time_tree, _istft,
+        {**_FRAMES, "center": Attr("bool", True), **_SPECTRUM, "length": Attr("dim", None)},
+        doc="Inverse of stft: frames overlapped and divided by the overlapped squares of the window. Griffin and Lim, 1984.",
     ),
     Op(
         "einsum", "*operands", _infer_einsum,

@@ -60,7 +60,7 @@ def _expand_dims_tree(node: Any, x: Tree) -> Tree:
         tail += 1
     if tail == len(axes):
         return Index(x, (*([_ellipsis()] if rank > tail else []), *[NEW_AXIS] * tail))
-    if axes[-1] <= 2:
+    if axes[-1] <= 3:
         return Index(x, tuple(NEW_AXIS if i in axes else Slice() for i in range(axes[-1] + 1)))
     return call("mx.expand_dims", x, axis=axes[0] if len(axes) == 1 else tuple(axes))
 
@@ -176,6 +176,8 @@ def _infer_pad(x: Any, low: tuple[Any, ...], high: tuple[Any, ...], value: Any =
 
 def _pad_tree(node: Any, x: Tree) -> Tree:
     widths = tuple(zip(node["low"], node["high"], strict=True))
+    if node["mode"] == "wrap":
+        return call("runtime.pad_circular", x, widths)
     if node["mode"] != "constant":
         return call("mx.pad", x, widths, mode=node["mode"])
     extra = {} if node["value"] == 0 else {"constant_values": node["value"]}
@@ -261,7 +263,7 @@ ROWS = [
     Op(
         "pad", "x", _infer_pad, _pad_tree, _pad,
         {"low": Attr("dims"), "high": Attr("dims"), "value": Attr("number", 0), "mode": Attr("str", "constant")},
-        doc="Padding on every axis, none negative; `mode` is constant or edge.",
+        doc="Padding on every axis, none negative; `mode` is constant, edge, reflect or wrap.",
     ),
     Op(
         "flip", "x", lambda x, axes: tensor(x), lambda n, x: call("mx.flip", x, n["axes"]),
