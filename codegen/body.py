@@ -112,13 +112,13 @@ class BodyBuilder:
         """The body; the root region has the graph's arguments and result structure."""
         body = self.body
         body.inputs = list(self.region.inputs)
+        self._count_uses(result)
         if arguments is not None:
             self._open_arguments(arguments)
         else:
             for value in body.inputs:
                 body.input_locals.append(self._local(value, self.region.scope.names.get(value, "")))
         self._find_dims()
-        self._count_uses(result)
         for step in find_loops(self.region, self.bodies, self.modules):
             self._step(step)
         self._return(result)
@@ -155,9 +155,23 @@ class BodyBuilder:
         if value not in self.ids:
             own = value.hint if not isinstance(value, Param) else value.name.replace(".", "_")
             proved = self.roles.get(value, "") if value not in self.region.inputs else ""
-            self.ids[value] = self._new_local(proved, *hints, own, *role_of(value))
+            ahead = "" if own or value in self.region.inputs else self._hint_ahead(value)
+            self.ids[value] = self._new_local(proved, *hints, own, ahead, *role_of(value))
             self.body.locals[self.ids[value]].rank = value.tensor.rank
         return self.ids[value]
+
+    def _hint_ahead(self, value: Value) -> str:
+        """The name of what an unnamed value becomes: that of the end of the chain of its single uses."""
+        for _ in range(8):
+            user = self.user.get(value)
+            if self.counts[value] != 1 or not isinstance(user, Node) or len(user.results) != 1:
+                return ""
+            if sum(not isinstance(v, Param) for v in user.values) != 1:
+                return ""
+            value = user.out
+            if value.hint or value in self.roles:
+                return self.roles.get(value, value.hint)
+        return ""
 
     def _find_dims(self) -> None:
         """Every symbolic size of an input, as long as the ones before do not give it already."""
@@ -254,6 +268,8 @@ class BodyBuilder:
             return True
         if user in self.looped:
             return False
+        if value.node is None or value.node.scope is not self.region.scope:
+            return True  # what a module returns
         if not value.hint and value not in self.roles:
             return True
         if value in self.roles:
@@ -311,6 +327,7 @@ class BodyBuilder:
             alone = self.counts[start] == 1 and TOKEN.fullmatch(text.code) and start in self.ids
             if alone:
                 local = self.ids[start]
+                self.body.locals[local].hints[:0] = [v.hint for r in loop.regions for v in [r.outputs[output]] if v.hint]
             else:
                 local = self._new_local(*[v.hint for r in loop.regions for v in [r.outputs[output]]], start.hint)
                 self.body.lines.append((0, f"{token('v', local)} = {text.code}"))

@@ -149,7 +149,7 @@ def _instance(path: str, init: Init, modules: Modules) -> str:
     args = ["args"] if group.needs_args else []
     for parameter in group.parameters:
         value, element = parameter.of(path)
-        args.append(f"{parameter.name}={_add(init, Slot(value, element, parameter.role, path, parameter.literal))}")
+        args.append(f"{parameter.name}={_add(init, Slot(value, element, f'arg.{parameter.name}', path, parameter.literal))}")
     return f"{token('c', group.index)}({', '.join(args)})"
 
 

@@ -67,6 +67,8 @@ def safe(name: str, default: str = "x") -> str:
 
 
 def _parameter_word(role: str) -> str:
+    if role.startswith("arg."):
+        return role.removeprefix("arg.")
     for pattern, word in PARAMETER_ROLES.items():
         match = re.fullmatch(pattern, role)
         if match:
@@ -241,13 +243,15 @@ class Fields:
         if len(groups) == 1:
             return [self._free(name)]
         paths = [self.evidence[g[0]][0][1].split(".") if g[0] in self.evidence else [""] for g in groups]
+        out: list[str] = []
         for depth in range(max(map(len, paths))):
             parts = [p[depth] if depth < len(p) else "" for p in paths]
             if len(set(parts)) == len(parts):
                 break
         else:
-            return [self._free(self._plain(g[0]) if i else name) for i, g in enumerate(groups)]
-        out: list[str] = []
+            for i, group in enumerate(groups):
+                out.append(self._free(self._plain(group[0]) if i else name, out))
+            return out
         for part in parts:
             part = part if not part.isdigit() else f"part_{part}"
             prefixed = f"{safe(part)}_{name}" if part and not name.startswith(part) else name
@@ -328,6 +332,8 @@ def role_of(value: Value) -> list[str]:
     """Names by what computes the value."""
     if value.node is None:
         return []
+    if value.node.op == "split" and len(value.node.results) <= len(_ORDINALS):
+        return [_ORDINALS[value.index].lower()]
     if value.node.op in ("reshape", "transpose", "expand_dims", "squeeze", "cast", "slice", "broadcast_to"):
         first = next(iter(value.node.values), None)
         return [first.hint] if first is not None and first.hint else []

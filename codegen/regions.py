@@ -76,10 +76,31 @@ def build_regions(graph: Graph) -> Plan:
     for _ in range(len(list(plan.root.walk())) + 1):
         if not (_dissolve_foreign(plan) or _order(plan)):
             break
+    relink(plan)
+    while _dissolve_other_layers(plan):
+        relink(plan)
+    return plan
+
+
+def relink(plan: Plan) -> None:
+    """Order, inputs, outputs and layers anew, after the tree has changed."""
+    _order(plan)
     _link(plan)
     for region in plan.root.walk():
         region.layer = _layer_of(region)
-    return plan
+
+
+def _dissolve_other_layers(plan: Plan) -> bool:
+    """One attribute is one layer: a second op on its weights is written in the caller."""
+    first: dict[str, Region] = {}
+    for region in plan.root.walk():
+        if region.layer is None:
+            continue
+        known = first.setdefault(region.path, region)
+        if known.layer is None or (known.layer.cls, known.layer.kwargs) != (region.layer.cls, region.layer.kwargs):
+            dissolve(plan, region, f"uses the weights of {region.path} in another way")
+            return True
+    return False
 
 
 def _nest(graph: Graph) -> Region:
@@ -116,10 +137,10 @@ def _is_small(region: Region) -> bool:
 def _dissolve_where(plan: Plan, test, why: str) -> None:
     for region in list(plan.root.walk()):
         if region.parent and test(region):
-            _dissolve(plan, region, why)
+            dissolve(plan, region, why)
 
 
-def _dissolve(plan: Plan, region: Region, why: str) -> None:
+def dissolve(plan: Plan, region: Region, why: str) -> None:
     parent = region.parent
     assert parent is not None
     at = parent.items.index(region)
@@ -135,7 +156,7 @@ def _dissolve_foreign(plan: Plan) -> bool:
         if region.parent and len(region.items) == 1 and not region.children:
             foreign = [p.name for p in _params(region) if not under(region.path, p.name)]
             if foreign:
-                _dissolve(plan, region, f"reads {foreign[0]} of another module")
+                dissolve(plan, region, f"reads {foreign[0]} of another module")
                 return True
     return False
 
@@ -145,7 +166,7 @@ def _order(plan: Plan) -> bool:
     for region in plan.root.walk():
         stuck = _sort_items(region)
         if stuck:
-            _dissolve(plan, stuck, "cannot run as one call: values leave it and come back")
+            dissolve(plan, stuck, "cannot run as one call: values leave it and come back")
             return True
     return False
 

@@ -15,7 +15,7 @@ from .body import Body, BodyBuilder, Slot
 from .init import Init, build_init, template_key
 from .modules import Modules
 from .names import attention_names, parameter_name
-from .regions import Plan, _dissolve, _link, _order, build_regions
+from .regions import Plan, build_regions, dissolve, relink
 from .widths import Widths, find_widths
 
 
@@ -67,9 +67,8 @@ def recover(graph: Graph) -> Structure:
         structure, conflict = _try(graph, plan)
         if conflict is None:
             return structure
-        _dissolve(plan, conflict, "is called again with another body than the first time")
-        _order(plan)
-        _link(plan)
+        dissolve(plan, conflict, "is called again with another body than the first time")
+        relink(plan)
 
 
 def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
