@@ -83,13 +83,20 @@ def _infer_where(condition: Any, a: Any, b: Any) -> Tensor:
         raise InferError(f"where needs a boolean condition, got {condition}")
     types = [t for t in (a, b) if isinstance(t, Tensor)]
     if not types:
-        raise InferError("where needs a tensor among its alternatives")
+        return condition.with_dtype(_scalar_dtype(a, b))
     result = arithmetic(*types)
     return result.with_shape(*broadcast(condition.shape, result.shape))
 
 
+def _scalar_dtype(*scalars: Any) -> DType:
+    """What MLX makes of Python scalars alone."""
+    if any(isinstance(s, float) for s in scalars):
+        return DType.f32
+    return DType.bool if all(isinstance(s, bool) for s in scalars) else DType.i32
+
+
 def _where(condition: np.ndarray, a: Any, b: Any) -> np.ndarray:
-    dtype = next(v.dtype for v in (a, b) if isinstance(v, np.ndarray))
+    dtype = next((v.dtype for v in (a, b) if isinstance(v, np.ndarray)), _scalar_dtype(a, b).numpy)
     return np.where(condition, np.asarray(a, dtype), np.asarray(b, dtype))
 
 
@@ -202,7 +209,7 @@ ROWS = [
     ),
     Op(
         "where", "condition a b", _infer_where, lambda n, c, a, b: call("mx.where", c, a, b), _where,
-        elementwise=True, doc="a where the condition holds, else b.",
+        elementwise=True, doc="a where the condition holds, else b. Two scalars give f32, i32 or bool, as in MLX.",
     ),
     Op(
         "clip", "x low? high?", _infer_clip, lambda n, x, low, high: call("mx.clip", x, low, high), _clip,

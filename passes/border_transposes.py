@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ir import Graph, Node, Scope, Value
+from ..ir import Graph, Node, Param, Scope, Value
 
 _LAYOUT = {"transpose", "expand_dims", "squeeze"}
 
@@ -24,21 +24,23 @@ def border_transposes(graph: Graph) -> bool:
 
 def _move_out(nodes: list[Node], layer: Node) -> bool:
     """Move what feeds the layer, and what follows it, one scope up."""
-    scope = layer.scope
-    at = nodes.index(layer)
-    movable = [*_before(nodes[:at]), *nodes[at + 1 :]]
-    for node in movable:
-        if node.scope.parent is not None:
-            node.scope = node.scope.parent
-        name = scope.names.get(node.values[0]) if node in nodes[:at] else None
+    scope, at = layer.scope, nodes.index(layer)
+    feeding = _from_outside(nodes[:at])
+    for node in [*feeding, *nodes[at + 1 :]]:
+        node.scope = scope.parent or scope
+    for node in feeding:
+        name = scope.names.get(node.values[0])
         if name:
             scope.names[node.out] = name
-    return bool(movable)
+    read = {v for n in nodes if n.scope is scope for v in n.values}
+    scope.names = {v: name for v, name in scope.names.items() if v in read}
+    return bool(feeding) or at + 1 < len(nodes)
 
 
-def _before(nodes: list[Node]) -> list[Node]:
+def _from_outside(nodes: list[Node]) -> list[Node]:
     """Those that work on a value which comes from outside: a parameter's own layout stays with the layer."""
-    from ..ir import Param
-
-    made: set[Value] = {r for n in nodes for r in n.results if isinstance(n.operands[0], Param)}
-    return [n for n in nodes if not isinstance(n.operands[0], Param) and n.operands[0] not in made]
+    own: set[Value] = set()
+    for node in nodes:
+        if isinstance(node.operands[0], Param) or node.operands[0] in own:
+            own.update(node.results)
+    return [n for n in nodes if n.out not in own]

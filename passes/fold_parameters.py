@@ -12,8 +12,11 @@ from ..ir.types import Tensor
 from .dce import sweep
 
 
-def _reshape(of: Recipe, node: Node) -> Recipe:
+def _reshape(of: Recipe, node: Node) -> Recipe | None:
+    """Axes of size 1 that are added for one use stay in the code: the checkpoint's shape says more."""
     shape = node.out.tensor.shape
+    if len(shape) > node.type(0).rank:
+        return None
     return Reshape(of.of if isinstance(of, Reshape) else of, tuple(int(d) for d in shape if isinstance(d, int)))
 
 
@@ -35,7 +38,6 @@ def _permute(of: Recipe, node: Node) -> Recipe:
 _RECIPES: dict[str, Callable[[Recipe, Node], Recipe | None]] = {
     "transpose": _permute,
     "reshape": _reshape,
-    "expand_dims": _reshape,
     "squeeze": _reshape,
     "cast": lambda of, node: Cast(of, node["dtype"]),
     "slice": _slice,

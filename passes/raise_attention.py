@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir import Graph, Node, Value
+from ..ir import DType, Graph, Node, Value
 from ..ir.graph import Operand
 from .rebuild import Rebuild, producer
 from .rewrite import Bind, Is, Log, Match, Number, Pattern, Perhaps, Rewrite, rewrite
@@ -93,9 +93,9 @@ def _mask(out: Rebuild, match: Match, like: Node) -> Operand:
     for name in ("masked", "kept"):
         condition = match.get(name)
         if condition is not None:
-            fill = out.emit("full", like=like, hint="", shape=(), value=float(match["fill"]), dtype=dtype)
-            sides = (fill, 0.0) if name == "masked" else (0.0, fill)
-            return out.emit("where", condition, *sides, like=like, hint="mask")
+            sides = (float(match["fill"]), 0.0) if name == "masked" else (0.0, float(match["fill"]))
+            mask = out.emit("where", condition, *sides, like=like, hint="mask")
+            return mask if dtype is DType.f32 else out.emit("cast", mask, like=like, hint="mask", dtype=dtype)
     return None
 
 

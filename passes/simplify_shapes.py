@@ -68,6 +68,18 @@ def _squeeze_slice(out: Rebuild, node: Node) -> Any:
     return out.emit("select", inner.operands[0], like=node, axis=inner["axis"], index=inner["start"])
 
 
+def _squeeze_reduction(out: Rebuild, node: Node) -> Any:
+    """A reduction that keeps its axes only for them to be dropped."""
+    x = node.operands[0]
+    inner = producer(x, scope=node.scope)
+    if inner is None or not inner.attrs.get("keepdims") or not isinstance(x, Value) or not out.used_once(x):
+        return None
+    reduced = inner.attrs.get("axes", (inner.attrs.get("axis"),))
+    if node["axes"] != reduced or len(inner.results) > 1:
+        return None
+    return out.emit(inner.op, *inner.operands, like=node, **{**inner.attrs, "keepdims": False})
+
+
 def _plain(*dims: Dim) -> bool:
     """No minimum, maximum or division in the dims: they read well."""
     return all(
@@ -138,7 +150,7 @@ def _flat_concatenate(out: Rebuild, node: Node) -> Any:
 RULES: dict[str, tuple[Rule, ...]] = {
     "reshape": (_views,),
     "expand_dims": (_views,),
-    "squeeze": (_squeeze_slice, _views),
+    "squeeze": (_squeeze_slice, _squeeze_reduction, _views),
     "slice": (_slices,),
     "select": (_select_slice,),
     "add": (_shifted_arange,),

@@ -122,7 +122,7 @@ def test_attention_with_keys_transposed_at_once():
 def test_attention_with_filled_scores():
     text = ATTENTION.replace("mask: f32", "mask: bool").replace("add(s, mask)", "where(mask, -3.4028234663852886e+38, s)")
     found, _ = applied(text, "raise_attention")
-    assert "where(mask, full, 0.0" in found and "attention(q, k, v, mask__2, scale=0.5" in found
+    assert "where(mask, -3.4028234663852886e+38, 0.0" in found and "attention(q, k, v, mask__2, scale=0.5" in found
 
 
 def test_scores_filled_with_a_moderate_number_are_refused():
