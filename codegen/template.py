@@ -1,4 +1,4 @@
-"""Fills the skeletons of `templates/` and formats the result."""
+"""Fills the skeletons of `templates/`, which are formatted already, and formats what goes into them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def _environment() -> Any:
 
 
 def render(template: str, **values: Any) -> str:
-    """The template filled in and formatted by black."""
+    """The template filled in."""
+    return str(_environment().get_template(template).render(**values))
+
+
+def formatted(code: str) -> str:
+    """The code as black formats it."""
     import black
 
-    text = _environment().get_template(template).render(**values)
-    return black.format_str(text, mode=black.Mode())
+    return black.format_str(code, mode=black.Mode())

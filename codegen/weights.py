@@ -14,7 +14,7 @@ from ..ir import recipe as rcp
 from ..ir.graph import Param
 from ..ir.types import DType, dtype_of
 from . import tensorfile
-from .template import render
+from .template import formatted, render
 
 _NARROW = {DType.f64: DType.f32, DType.c128: DType.c64}
 NUMBER = re.compile("0|[1-9][0-9]*")
@@ -209,10 +209,11 @@ def _source_pattern(names: list[str], numbers: list[tuple[str, ...]], free: tupl
 
 def _slot(ordinal: int, values: tuple[str, ...], numbers: list[tuple[str, ...]], free: tuple[int, ...]) -> str | None:
     """What stands at a number of the source: `{k}` for the target's k-th free number, or the number itself."""
-    ranks = sorted(range(len(free)), key=lambda rank: (free[rank] != ordinal, rank))
-    for rank in ranks:
-        if all(value == own[free[rank]] for value, own in zip(values, numbers)):
-            return f"{{{rank}}}"
+    # With few instances several may agree: the number at the same place wins, be it free or not.
+    places = sorted(range(len(numbers[0])), key=lambda place: (place != ordinal, place))
+    for place in places:
+        if (place in free or place == ordinal) and all(v == own[place] for v, own in zip(values, numbers)):
+            return f"{{{free.index(place)}}}" if place in free else values[0]
     return values[0] if len(set(values)) == 1 else None
 
 
@@ -226,7 +227,8 @@ def _fill(literal: tuple[str, ...], slots: list[str]) -> str:
 
 def remap_script(rules: Rules, dtype: DType | None = None) -> str:
     """The text of remap_weights.py."""
-    return render("remap_weights.py.j2", rules=rules, dtype=dtype.mlx if dtype else None)
+    tables = formatted(render("remap_tables.py.j2", rules=rules))
+    return render("remap_weights.py.j2", rules=rules, tables=tables, dtype=f'"{dtype.mlx}"' if dtype else None)
 
 
 def constants(parameters: Mapping[str, Param], tensors: Mapping[str, np.ndarray], rules: Rules) -> dict[str, np.ndarray]:
