@@ -1,7 +1,5 @@
 import mlx.core as mx
 
-from .searchsorted import searchsorted
-
 
 def embedding_bag(
     weight: mx.array,
@@ -21,7 +19,8 @@ def embedding_bag(
         bag = mx.repeat(mx.arange(bags), length)
     else:
         bags = offsets.size - include_last_offset
-        bag = searchsorted(offsets[:bags], mx.arange(indices.size), right=True) - 1
+        places = mx.arange(indices.size).astype(offsets.dtype)
+        bag = mx.searchsorted(offsets[:bags], places, side="right").astype(mx.int32) - 1
     indices = indices.flatten()
     if padding_idx is not None:
         bag = mx.where(indices == padding_idx, bags, bag)  # an extra bag, dropped below
