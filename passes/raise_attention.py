@@ -127,19 +127,23 @@ def _build_scale(side: int) -> Any:
     def build(out: Rebuild, match: Match, like: Node) -> Any:
         operands = list(match.root.operands)
         operands[side] = match["scaled"]
+        for name in ("reshaped", "transposed"):
+            node = match.get(name)
+            if node is not None:
+                operands[side] = out.emit(node.op, operands[side], like=node, **node.attrs)
         attrs = {**match.root.attrs, "scale": match.root["scale"] * float(match["factor"])}
         return out.emit("attention", *operands, like=like, **attrs)
 
     return build
 
 
-def _times(x: str) -> Is:
-    return Is("multiply", (Bind(x), Number("factor")))
-
+# The factor may stand below the views that part the heads.
+_TIMES = Is("multiply", (Bind("scaled"), Number("factor")))
+_FACTOR = Perhaps("transpose", Perhaps("reshape", _TIMES, name="reshaped"), name="transposed")
 
 SCALES = [
-    Rewrite("attention_scale", Is("attention", (_times("scaled"),)), _guard_scale, _build_scale(0)),
-    Rewrite("attention_scale", Is("attention", (Bind("query"), _times("scaled"))), _guard_scale, _build_scale(1)),
+    Rewrite("attention_scale", Is("attention", (_FACTOR,)), _guard_scale, _build_scale(0)),
+    Rewrite("attention_scale", Is("attention", (Bind("other"), _FACTOR)), _guard_scale, _build_scale(1)),
 ]
 
 

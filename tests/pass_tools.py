@@ -92,3 +92,14 @@ def _random(dtype: DType, shape, rng) -> np.ndarray:
     if dtype.is_integer:
         return rng.integers(0, 4, shape).astype(dtype.numpy)
     return rng.standard_normal(shape).astype(dtype.numpy)
+
+
+def check_program(program, inputs, tensors) -> list[np.ndarray]:
+    """Run the whole pipeline on a captured program; its flat results, which stay the same."""
+    graph = program.forward
+    before = list(leaves(interpret(graph, inputs, tensors)))
+    run(program, verify_each=True)
+    after = [np.asarray(a) for a in leaves(interpret(graph, inputs, tensors))]
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_allclose(np.asarray(a, np.float64), b.astype(np.float64), rtol=1e-4, atol=1e-4)
+    return after

@@ -194,3 +194,34 @@ def test_repeated_keys_that_are_returned_are_refused():
 
 def test_attention_alone_stays():
     unchanged(RAISED, "raise_attention", "fold_attention_scale", "drop_repeat_kv")
+
+
+def test_factor_below_the_heads():
+    becomes(
+        """
+        def forward(q: f32[B, L, 32], k: f32[B, 4, L, 8]):
+            z: f32[B, L, 32] = multiply(q, 0.25)
+            r: f32[B, L, 4, 8] = reshape(z, shape=(B, L, 4, 8))
+            t: f32[B, 4, L, 8] = transpose(r, axes=(0, 2, 1, 3))
+            o: f32[B, 4, L, 8] = attention(t, k, k, None, scale=1.0)
+            return o
+        """,
+        """
+        def forward(q: f32[B, L, 32], k: f32[B, 4, L, 8]):
+            r: f32[B, L, 4, 8] = reshape(q, shape=(B, L, 4, 8))
+            t: f32[B, 4, L, 8] = transpose(r, axes=(0, 2, 1, 3))
+            o: f32[B, 4, L, 8] = attention(t, k, k, None, scale=0.25, by=["attention_scale"])
+            return o
+        """,
+        "fold_attention_scale",
+    )
+
+
+def test_negative_factor_is_refused():
+    text = """
+    def forward(q: f32[B, 4, L, 8]):
+        z: f32[B, 4, L, 8] = multiply(q, -0.25)
+        o: f32[B, 4, L, 8] = attention(z, q, q, None, scale=1.0)
+        return o
+    """
+    assert refusals(text, "fold_attention_scale") == ["the factor -0.25 is not positive"]
