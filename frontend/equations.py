@@ -7,7 +7,7 @@ is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +23,16 @@ class Unsolvable(ValueError):
 
 @dataclass
 class Sizes:
-    """What is known of the symbols. `captured` holds the sizes of the example inputs, in input order."""
+    """What is known of the symbols. `captured` holds the sizes of the example inputs, in input order.
+
+    `stated` are symbols that the user calls free.
+    """
 
     captured: dict[str, int]
     known: dict[str, Dim] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
     limits: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset()
 
     def of(self, name: str) -> Dim:
         """The dim that the symbol stands for now."""
@@ -47,9 +51,13 @@ class Sizes:
         text = f"{left} == {right}" + (f": {where}" if where else "")
         if self._at_capture(difference) != 0:
             self._solve_by_ones((left, right), text)
-        elif not (self._solve_extremes(difference, text) or self._solve_linear(difference, text)):
+        elif not any(step(difference, text) for step in self._steps()):
             for name in sorted(s.name for s in symbols(difference)):
                 self._learn(name, self.captured[name], f"fixed by {text}")
+
+    def _steps(self) -> tuple[Callable[[Dim, str], bool], ...]:
+        """Ways to make a difference zero, the one that costs the least freedom first."""
+        return self._solve_extremes, self._solve_linear, self._solve_by_tie, self._solve_by_fixing
 
     def _at_capture(self, dim: Dim) -> int:
         return evaluate(dim, self.captured)
@@ -123,6 +131,30 @@ class Sizes:
                 self._learn(
                     sym.name, value, f"{'fixed by' if isinstance(value, int) else 'tied by'} {text}"
                 )
+                return True
+        return False
+
+    def _in_order(self, dim: Dim) -> list[str]:
+        """The symbols in the dim, in the order of the inputs."""
+        found = {s.name for s in symbols(dim)}
+        return [name for name in self.captured if name in found]
+
+    def _solve_by_tie(self, difference: Dim, text: str) -> bool:
+        """Two symbols of one captured size whose equality solves it, as where a quotient must be whole."""
+        names = self._in_order(difference)
+        for i, first in enumerate(names):
+            for second in names[i + 1 :]:
+                same = self.captured[first] == self.captured[second]
+                if same and substitute(difference, {second: self.of(first)}) == 0:
+                    self._learn(second, self.of(first), f"tied by {text}")
+                    return True
+        return False
+
+    def _solve_by_fixing(self, difference: Dim, text: str) -> bool:
+        """One symbol whose captured size solves it."""
+        for name in reversed(self._in_order(difference)):
+            if substitute(difference, {name: self.captured[name]}) == 0:
+                self._learn(name, self.captured[name], f"fixed by {text}")
                 return True
         return False
 

@@ -40,6 +40,7 @@ class Axis:
 def settle(build: Build, sizes: Sizes) -> Graph:
     """Walk until every equation between sizes is solved; TranspileError where one cannot be."""
     for _ in range(_MOST_WALKS):
+        _check_stated(sizes)
         try:
             return build({name: sizes.of(name) for name in sizes.captured})
         except Unequal as equation:
@@ -48,25 +49,35 @@ def settle(build: Build, sizes: Sizes) -> Graph:
                 sizes.solve(equation.left, equation.right, where)
             except Unsolvable as error:
                 raise TranspileError(f"sizes do not fit: {error}", where=where) from None
-        except TranspileError:
-            if not _fix_what_must_be(build, sizes):
+        except TranspileError as error:
+            if not _fix_what_must_be(build, sizes, error):
                 raise
     raise TranspileError(
         "the sizes of the inputs do not settle", hint="give every dim a size with --input"
     )
 
 
-def _fix_what_must_be(build: Build, sizes: Sizes) -> bool:
-    """Some ops need fixed sizes. Fix all dims, then free them again one by one while the walk succeeds."""
+def _check_stated(sizes: Sizes) -> None:
+    """A dim that the user calls free is not fixed at a size that was only tried."""
+    for name in sizes.stated:
+        if isinstance(sizes.of(name), int):
+            raise TranspileError(
+                f"the size {name} cannot be free: {sizes.evidence.get(name, '')}",
+                hint=f"write its size as a number in --input, in the place of {name}",
+            )
+
+
+def _fix_what_must_be(build: Build, sizes: Sizes, error: TranspileError) -> bool:
+    """Some ops need fixed sizes. Fix all dims, then free them again one by one while it works."""
     names = free_symbols(sizes)
-    if not names or not _walks(build, sizes, names):
+    if not names or sizes.stated or not _walks(build, sizes, names):
         return False
     fixed = list(names)
     for name in names:
         if _walks(build, sizes, rest := [n for n in fixed if n != name]):
             fixed = rest
     for name in fixed:
-        sizes.fix(name, sizes.captured[name], "an op needs this size fixed")
+        sizes.fix(name, sizes.captured[name], f"free, it fails: {error.what}; {error.where}")
     return bool(fixed)
 
 
@@ -165,8 +176,7 @@ def probe(build: Build, sizes: Sizes, run: Run) -> tuple[Graph, dict[str, set[in
 
 
 def _restrict(trial: Probe) -> bool:
-    """Fix or bound the symbols at which runs fail; whether any was."""
-    changed = False
+    """Tie, bound or fix the first symbol at which runs fail; whether there was one."""
     for plan in _ROUNDS:
         names = free_symbols(trial.sizes)
         wanted = {
@@ -176,8 +186,12 @@ def _restrict(trial: Probe) -> bool:
         if trial.works(wanted):
             continue
         for name, size, message in _culprits(trial, wanted):
-            changed |= _learn_from_failure(trial, name, size, message)
-    return changed
+            if _tie_from_failure(trial, wanted, name, message):
+                return True
+            if _learn_from_failure(trial, name, size, message):
+                _check_stated(trial.sizes)
+                return True
+    return False
 
 
 # What to run at, given the captured size and the number of the symbol: all symbols at once, at
@@ -185,6 +199,7 @@ def _restrict(trial: Probe) -> bool:
 _ROUNDS: tuple[Callable[[int, int], int], ...] = (
     lambda size, i: size + 1 + 2 * i,
     lambda size, i: 2 * size,
+    lambda size, i: size + 15 - 2 * i,
     lambda size, i: (3, 2, 5, 4, 7, 6)[i % 6],
     lambda size, i: 17 + i,
     lambda size, i: 1,
@@ -206,6 +221,30 @@ def _culprits(trial: Probe, wanted: Mapping[str, int]) -> list[tuple[str, int, s
         else:
             found.append((name, size, trial.message))
     return found
+
+
+def _tie_from_failure(trial: Probe, wanted: Mapping[str, int], name: str, message: str) -> bool:
+    """Two dims of one captured size that work at other sizes only where they are equal are tied."""
+    sizes, order = trial.sizes, list(wanted)
+    for other in order:
+        if other == name or sizes.captured[other] != sizes.captured[name]:
+            continue
+        if other in sizes.known or name in sizes.known:
+            continue
+        first, second = sorted((name, other), key=order.index)
+        if _only_together(trial, first, second):
+            sizes.known[second] = sizes.of(first)
+            sizes.evidence[second] = f"fails unless equal: {message}"
+            return True
+    return False
+
+
+def _only_together(trial: Probe, first: str, second: str) -> bool:
+    size = trial.sizes.captured[first] + 1
+    if not trial.works({first: size, second: size}):
+        return False
+    apart = ({first: size, second: size - 1}, {first: size - 1, second: size})
+    return not all(trial.works(sizes) for sizes in apart)
 
 
 def _learn_from_failure(trial: Probe, name: str, size: int, message: str) -> bool:

@@ -74,6 +74,7 @@ class Signature:
         sizes = Sizes({s: n for leaf in self.leaves() for s, n in zip(leaf.symbols, leaf.shape)})
         for symbol, size in self.fixed.items():
             sizes.fix(symbol, size, "given as a number")
+        sizes.stated = frozenset(self.given)
         return sizes
 
 

@@ -271,7 +271,25 @@ def _extreme(kind: str, dims: Iterable[int | Expr], wins: Callable[[int | Expr, 
 def provably_le(a: int | Expr, b: int | Expr) -> bool:
     """Whether a <= b for all sizes that the symbols allow."""
     low, _ = bounds(b - a)
-    return low is not None and low >= 0
+    if low is not None and low >= 0:
+        return True
+    left, right = _lone_extreme(a), _lone_extreme(b)
+    if left is not None and left.kind == "max":
+        return all(provably_le(x, b) for x in left.args)
+    if right is not None and right.kind == "min":
+        return all(provably_le(a, x) for x in right.args)
+    if left is not None and any(provably_le(x, b) for x in left.args):
+        return True
+    return right is not None and any(provably_le(a, x) for x in right.args)
+
+
+def _lone_extreme(dim: int | Expr) -> Atom | None:
+    """The minimum or maximum that the dim is, where it is one and nothing else."""
+    if isinstance(dim, int) or len(dim.terms) != 1 or dim.terms[0][1] != 1:
+        return None
+    ((atom, power), *others) = dim.terms[0][0]
+    lone = not others and power == 1 and isinstance(atom, Atom) and atom.kind in ("min", "max")
+    return atom if lone else None  # type: ignore[return-value]
 
 
 def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
@@ -285,23 +303,27 @@ def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
 
 def _remainder_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     """Where a multiple of `c` times `a//c` occurs: `c * (a//c)` is `a` less a remainder below `c`."""
+    low: int | None = None
+    high: int | None = None
     for monomial, coefficient in _terms(dim):
-        if len(monomial) != 1 or monomial[0][1] != 1 or not isinstance(atom := monomial[0][0], Atom):
+        atom = monomial[0][0] if len(monomial) == 1 and monomial[0][1] == 1 else None
+        if not isinstance(atom, Atom) or atom.kind != "floordiv":
             continue
         divisor = atom.args[1]
-        if atom.kind != "floordiv" or not isinstance(divisor, int) or divisor < 1:
-            continue
-        shared = gcd(coefficient, divisor)  # a//8 is (a//2)//4
+        shared = gcd(coefficient, divisor) if isinstance(divisor, int) and divisor > 0 else 1
         if shared == 1:
             continue
-        factor, inner = coefficient // shared, floordiv(atom.args[0], divisor // shared)
-        low, high = bounds(dim - _make({monomial: coefficient}) + factor * inner)
-        most = factor * (shared - 1)
-        return (
-            None if low is None else low - max(most, 0),
-            None if high is None else high - min(most, 0),
-        )
-    return None, None
+        inner = floordiv(atom.args[0], divisor // shared)  # a//8 is (a//2)//4
+        factor = coefficient // shared
+        least, most = bounds(dim - _make({monomial: coefficient}) + factor * inner)
+        rest = factor * (shared - 1)
+        low = _tighter(max, low, None if least is None else least - max(rest, 0))
+        high = _tighter(min, high, None if most is None else most - min(rest, 0))
+    return low, high
+
+
+def _tighter(pick: Callable[[int, int], int], a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else pick(a, b)
 
 
 def _interval(dim: int | Expr) -> tuple[int | None, int | None]:
@@ -317,6 +339,8 @@ def _interval(dim: int | Expr) -> tuple[int | None, int | None]:
 
 
 def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
+    if len(monomial) == 1 and monomial[0][1] == 1:
+        return _atom_bounds(monomial[0][0])
     low, high = 1, 1
     for atom, power in monomial:
         least, most = _atom_bounds(atom)
@@ -339,7 +363,9 @@ def _atom_bounds(atom: Sym | Atom) -> tuple[int | None, int | None]:
         low = lows[0] // (highs[1] or lows[0] + 1) if lows[0] is not None and lows[0] >= 0 else None
         if lows[0] is not None and lows[1] == highs[1]:
             low = lows[0] // lows[1]
-        return low, None if highs[0] is None else max(highs[0], 0) // lows[1]
+        if highs[0] is not None and highs[0] < 0:
+            return low, highs[0] // lows[1] if lows[1] == highs[1] else -1
+        return low, None if highs[0] is None else highs[0] // lows[1]
     known_low = [v for v in lows if v is not None]
     known_high = [v for v in highs if v is not None]
     if atom.kind == "max":
