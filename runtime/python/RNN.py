@@ -8,8 +8,19 @@ from .run_rnn import run_rnn
 class RNN(Recurrent):
     """torch.nn.RNN: layers, directions and parameter names as there; no dropout."""
 
-    def __init__(self, *args, nonlinearity: str = "tanh", **options):
-        super().__init__(*args, **options)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        bidirectional: bool = False,
+        batch_first: bool = False,
+    ):
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, bidirectional, batch_first
+        )
         self.nonlinearity = nn.relu if nonlinearity == "relu" else nn.tanh
 
     def __call__(

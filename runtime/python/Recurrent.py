@@ -30,7 +30,7 @@ class Recurrent(nn.Module):
         for k, suffix in enumerate(self._suffixes):
             first_layer = k < len(directions)
             in_size = input_size if first_layer else out_size * len(directions)
-            shapes = {
+            shapes: dict[str, tuple[int, ...]] = {
                 "weight_ih": (self.gates * hidden_size, in_size),
                 "weight_hh": (self.gates * hidden_size, out_size),
             }

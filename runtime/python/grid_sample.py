@@ -1,4 +1,3 @@
-import math
 from itertools import product
 
 import mlx.core as mx
@@ -25,15 +24,15 @@ def grid_sample(
         at = (at + 1) / 2 * (n - 1) if align_corners else ((at + 1) * n - 1) / 2
         taps.append(_axis_taps(at, n, mode, padding_mode, align_corners))
 
-    out = 0
+    out = mx.zeros((*grid.shape[:-1], C))
     for corner in product(*taps):
-        inside, index = mx.array(True), 0
-        for (i, _), n in zip(corner, sizes):
-            inside = inside & (i >= 0) & (i < n)
-            index = index * n + i
-        index = mx.where(inside, index, 0).astype(mx.int32).reshape(N, -1, 1)
-        weight = math.prod((w for _, w in corner), start=inside)
-        values = mx.take_along_axis(rows, index, axis=1).reshape(*grid.shape[:-1], C)
+        inside, index, weight = mx.array(True), mx.array(0), mx.array(1.0)
+        for (i, w), n in zip(corner, sizes):
+            valid = (i >= 0) & (i < n)
+            index = index * n + mx.where(valid, i, 0).astype(mx.int32)
+            inside, weight = inside & valid, weight * w
+        values = mx.take_along_axis(rows, index.reshape(N, -1, 1), axis=1)
+        values = mx.where(inside[..., None], values.reshape(out.shape), 0)
         out = out + values * weight[..., None]
     return out.astype(x.dtype)
 
@@ -48,7 +47,7 @@ def _axis_taps(at, n, mode, padding_mode, align_corners):
         return list(zip(index, cubic_weights(at - low)))
     at = _pad_position(at, n, padding_mode, align_corners)
     if mode == "nearest":
-        return [(mx.round(at), 1.0)]
+        return [(mx.round(at), mx.ones_like(at))]
     low = mx.floor(at)
     return [(low, low + 1 - at), (low + 1, at - low)]
 

@@ -9,4 +9,5 @@ def kthvalue(
     """torch.kthvalue: the k-th smallest value, counted from 1, and its int64 index."""
     at = slice(k - 1, k) if keepdims else k - 1
     place = (slice(None),) * (axis % x.ndim) + (at,)
-    return tuple(a[place] for a in sort(x, axis))
+    values, indices = sort(x, axis)
+    return values[place], indices[place]

@@ -20,6 +20,7 @@ def max_pool(
     rank = len(kernel)
     axes = range(-rank - 1, -1)
     fill = -mx.inf if mx.issubdtype(x.dtype, mx.floating) else mx.iinfo(x.dtype).min
-    for axis, *window in zip(axes, kernel, stride, padding, dilation or (1,) * rank):
-        x = reduce(mx.maximum, window_slices(x, axis, *window, ceil_mode, fill))
+    windows = zip(axes, kernel, stride, padding, dilation or (1,) * rank)
+    for axis, k, s, p, d in windows:
+        x = reduce(mx.maximum, window_slices(x, axis, k, s, p, d, ceil_mode, fill))
     return x

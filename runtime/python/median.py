@@ -10,5 +10,7 @@ def median(
     size = x.shape[axis]
     nans = mx.sum(mx.isnan(x), axis=axis, keepdims=True)
     at = mx.where(nans > 0, size - nans, (size - 1) // 2)
-    found = [mx.take_along_axis(a, at, axis) for a in sort(x, axis)]
-    return tuple(a if keepdims else mx.squeeze(a, axis) for a in found)
+    values, indices = (mx.take_along_axis(a, at, axis) for a in sort(x, axis))
+    if keepdims:
+        return values, indices
+    return values.squeeze(axis), indices.squeeze(axis)

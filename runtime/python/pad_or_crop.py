@@ -1,3 +1,5 @@
+from typing import Literal
+
 import mlx.core as mx
 
 from .crop import crop
@@ -6,7 +8,7 @@ from .crop import crop
 def pad_or_crop(
     x: mx.array,
     pad_width: list[tuple[int, int]],
-    mode: str = "constant",
+    mode: Literal["constant", "edge", "reflect"] = "constant",
     value: float = 0,
 ) -> mx.array:
     """mx.pad, where negative entries of pad_width cut as in torch.nn.functional.pad.

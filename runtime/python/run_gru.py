@@ -15,7 +15,8 @@ def run_gru(
 
     weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, or None.
     """
-    return scan_layers(_scan_gru, x, (h,), weights, bidirectional)
+    out, h = scan_layers(_scan_gru, x, (h,), weights, bidirectional)
+    return out, h
 
 
 def _scan_gru(x, state, w_ih, w_hh, b_ih=None, b_hh=None):

@@ -16,7 +16,8 @@ def run_lstm(
 
     weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
     """
-    return scan_layers(_scan_lstm, x, (h, c), weights, bidirectional)
+    out, h, c = scan_layers(_scan_lstm, x, (h, c), weights, bidirectional)
+    return out, h, c
 
 
 def _scan_lstm(x, state, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None):

@@ -27,4 +27,5 @@ def run_rnn(
             outputs.append(h)
         return mx.stack(outputs), h
 
-    return scan_layers(scan, x, (h,), weights, bidirectional)
+    out, h = scan_layers(scan, x, (h,), weights, bidirectional)
+    return out, h

@@ -25,4 +25,4 @@ def scan_layers(
             outputs.append(out[::step])
             last_states.append(last)
         x = mx.concatenate(outputs, axis=-1)
-    return x, *(mx.stack(s) for s in zip(*last_states))
+    return x, *(mx.stack(list(s)) for s in zip(*last_states))

@@ -12,15 +12,14 @@ def vector_norm(
     mx.linalg.norm takes a matrix norm of two axes and has no order 0 for several.
     """
     size = mx.abs(x).astype(mx.float32)
-    options = {"axis": axis, "keepdims": keepdims}
     if ord == 0:
-        out = mx.sum(size != 0, **options)
+        out = mx.sum(size != 0, axis, keepdims)
     elif ord in (mx.inf, -mx.inf):
-        out = (mx.max if ord > 0 else mx.min)(size, **options)
+        out = (mx.max if ord > 0 else mx.min)(size, axis, keepdims)
     elif ord == 1:
-        out = mx.sum(size, **options)
+        out = mx.sum(size, axis, keepdims)
     elif ord == 2:
-        out = mx.sqrt(mx.sum(size * size, **options))
+        out = mx.sqrt(mx.sum(size * size, axis, keepdims))
     else:
-        out = mx.sum(size**ord, **options) ** (1 / ord)
+        out = mx.sum(size**ord, axis, keepdims) ** (1 / ord)
     return out.astype(mx.float32 if x.dtype == mx.complex64 else x.dtype)
