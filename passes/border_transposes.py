@@ -8,7 +8,7 @@ _LAYOUT = {"transpose", "expand_dims", "squeeze"}
 
 
 def border_transposes(graph: Graph) -> bool:
-    """Move transposes at the border of a scope that holds one layer besides to the scope around it."""
+    """Move transposes at the border of a scope with one layer to the scope around it."""
     inside: dict[Scope, list[Node]] = {}
     for node in graph.nodes:
         inside.setdefault(node.scope, []).append(node)
@@ -16,7 +16,12 @@ def border_transposes(graph: Graph) -> bool:
     changed = False
     for scope, nodes in inside.items():
         others = [n for n in nodes if n.op not in _LAYOUT]
-        if scope.parent is None or scope in parents or len(others) != 1 or others[0].row.layer is None:
+        if (
+            scope.parent is None
+            or scope in parents
+            or len(others) != 1
+            or others[0].row.layer is None
+        ):
             continue
         changed = _move_out(nodes, others[0]) or changed
     return changed
@@ -38,7 +43,7 @@ def _move_out(nodes: list[Node], layer: Node) -> bool:
 
 
 def _from_outside(nodes: list[Node]) -> list[Node]:
-    """Those that work on a value which comes from outside: a parameter's own layout stays with the layer."""
+    """Those that work on values from outside: a parameter's layout stays with the layer."""
     own: set[Value] = set()
     for node in nodes:
         if isinstance(node.operands[0], Param) or node.operands[0] in own:

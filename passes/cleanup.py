@@ -1,7 +1,7 @@
 """Clean-up: nodes that do nothing, and pairs that cancel.
 
-Rules look through a producer only within one scope: a pair that cancels across the border of a layer would make
-the first or the last of repeated layers differ from the others.
+Rules look through a producer only within one scope: a pair that cancels across the border of a
+layer would make the first or the last of repeated layers differ from the others.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def lossless(source: DType, target: DType) -> bool:
         return False
     signed = source.value[0] == "i"
     if target.is_float:
-        return _bits(source) - signed <= _EXACT_BITS[target]
+        return bool(_bits(source) - signed <= _EXACT_BITS[target])
     if not target.is_integer or (signed and target.value[0] == "u"):
         return False
-    return _bits(target) - (target.value[0] == "i") >= _bits(source) - signed
+    return bool(_bits(target) - (target.value[0] == "i") >= _bits(source) - signed)
 
 
 def _cast(out: Rebuild, node: Node) -> Any:
@@ -94,7 +94,9 @@ def _cast(out: Rebuild, node: Node) -> Any:
         inner = producer(x, "cast", scope=node.scope)
     if isinstance(x, Value) and x.type == node.out.type:
         return x
-    return out.emit("cast", x, like=node, dtype=node["dtype"]) if x is not node.operands[0] else None
+    return (
+        out.emit("cast", x, like=node, dtype=node["dtype"]) if x is not node.operands[0] else None
+    )
 
 
 def _neutral(value: float, sides: tuple[int, ...]) -> Rule:
@@ -130,7 +132,9 @@ def _logic(neutral: bool) -> Rule:
                     return None
                 if number is neutral:
                     return x
-                return out.emit("full", like=node, shape=x.tensor.shape, value=number, dtype=DType.bool)
+                return out.emit(
+                    "full", like=node, shape=x.tensor.shape, value=number, dtype=DType.bool
+                )
         return None
 
     return rule
@@ -198,7 +202,7 @@ def first_rule(rules: dict[str, tuple[Rule, ...]]) -> Rule:
 
 
 def cleanup(graph: Graph) -> bool:
-    """Drop casts, views and arithmetic that change nothing, pairs that cancel, and needless broadcasts."""
+    """Drop casts, views, arithmetic and broadcasts that change nothing, and pairs that cancel."""
     changed = walk(graph, first_rule(RULES))
     return drop_broadcasts(graph) or changed
 

@@ -31,6 +31,8 @@ def _forget_names(graph: Graph, live: set[Value]) -> None:
     """Argument names of values that are gone go too."""
     defined = {r for n in graph.nodes for r in n.results} | set(graph.inputs)
     for scope in graph.scopes():
-        gone = [v for v in scope.names if v not in defined and not (isinstance(v, Param) and v in live)]
+        gone = [
+            v for v in scope.names if v not in defined and not (isinstance(v, Param) and v in live)
+        ]
         for value in gone:
             del scope.names[value]

@@ -13,11 +13,21 @@ from ..ir.graph import Operand, Param
 from ..ir.recipe import Constant
 from .rebuild import Rebuild, producer, walk
 
-_VIEWS = {"reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select", "tile", "flip"}
+_VIEWS = {
+    "reshape",
+    "transpose",
+    "expand_dims",
+    "squeeze",
+    "broadcast_to",
+    "slice",
+    "select",
+    "tile",
+    "flip",
+}
 
 
 def fold_constants(graph: Graph) -> bool:
-    """Turn uniform constants into scalar operands; evaluate arithmetic, views and choices on them."""
+    """Turn uniform constants into scalars; evaluate arithmetic, views and choices on them."""
     return walk(graph, _step)
 
 
@@ -35,10 +45,15 @@ def _step(out: Rebuild, node: Node) -> Any:
 
 
 def uniform(operand: Operand) -> Any:
-    """The one value of all elements, as a Python scalar or a dim; None where there is none or it is unknown."""
+    """The one value of all elements, as a Python scalar or a dim; None where it is unknown."""
     if isinstance(operand, Param):
         data = operand.recipe.data if isinstance(operand.recipe, Constant) else None
-        if data is None or data.size == 0 or data.dtype.kind == "c" or not np.all(data == data.flat[0]):
+        if (
+            data is None
+            or data.size == 0
+            or data.dtype.kind == "c"
+            or not np.all(data == data.flat[0])
+        ):
             return None
         return _scalar(data.flat[0], operand.tensor.dtype)
     node = producer(operand, "full")
@@ -58,7 +73,9 @@ def _view(out: Rebuild, node: Node) -> Any:
     full = producer(node.operands[0], "full")
     if full is None:
         return None
-    return out.emit("full", like=node, shape=node.out.tensor.shape, value=full["value"], dtype=full["dtype"])
+    return out.emit(
+        "full", like=node, shape=node.out.tensor.shape, value=full["value"], dtype=full["dtype"]
+    )
 
 
 def _choice(node: Node) -> Any:
@@ -75,12 +92,17 @@ def _evaluate(out: Rebuild, node: Node) -> Any:
     values = [uniform(o) if isinstance(o, Value) else o for o in node.operands]
     if any(v is None or isinstance(v, Expr) for v in values) or node.out.tensor.dtype.is_complex:
         return None
-    arrays = [np.asarray(v, o.tensor.dtype.numpy) if isinstance(o, Value) else v for v, o in zip(values, node.operands)]
+    arrays = [
+        np.asarray(v, o.tensor.dtype.numpy) if isinstance(o, Value) else v
+        for v, o in zip(values, node.operands)
+    ]
     with np.errstate(all="ignore"):
         result = _scalar(node.row.evaluate(arrays, node.attrs)[0], node.out.tensor.dtype)
     if isinstance(result, float) and math.isnan(result):
         return None
-    return out.emit("full", like=node, shape=node.out.tensor.shape, value=result, dtype=node.out.tensor.dtype)
+    return out.emit(
+        "full", like=node, shape=node.out.tensor.shape, value=result, dtype=node.out.tensor.dtype
+    )
 
 
 def _with_scalars(out: Rebuild, node: Node) -> Any:
@@ -100,6 +122,8 @@ def _with_scalars(out: Rebuild, node: Node) -> Any:
 
 def _types(node: Node, operands: list[Operand]) -> Any:
     try:
-        return node.row.infer_types([o.type if isinstance(o, Value) else o for o in operands], node.attrs)
+        return node.row.infer_types(
+            [o.type if isinstance(o, Value) else o for o in operands], node.attrs
+        )
     except InferError:
         return None

@@ -13,11 +13,13 @@ from .dce import sweep
 
 
 def _reshape(of: Recipe, node: Node) -> Recipe | None:
-    """Axes of size 1 that are added for one use stay in the code: the checkpoint's shape says more."""
+    """Axes that are added for one use stay in the code: the checkpoint's shape says more."""
     shape = node.out.tensor.shape
     if len(shape) > node.type(0).rank:
         return None
-    return Reshape(of.of if isinstance(of, Reshape) else of, tuple(int(d) for d in shape if isinstance(d, int)))
+    return Reshape(
+        of.of if isinstance(of, Reshape) else of, tuple(int(d) for d in shape if isinstance(d, int))
+    )
 
 
 def _slice(of: Recipe, node: Node) -> Recipe | None:
@@ -45,7 +47,7 @@ _RECIPES: dict[str, Callable[[Recipe, Node], Recipe | None]] = {
 
 
 def fold_parameters(graph: Graph) -> bool:
-    """Fold a transform that every use of a parameter shares into the parameter's recipe; the name stays.
+    """Fold a transform that every use of a parameter shares into its recipe; the name stays.
 
     A parameter that is used in two different ways keeps its layout and its nodes.
     """
@@ -74,7 +76,11 @@ def _shared_transform(
     param: Param, uses: dict[Value, list[tuple[Node, int]]], outputs: set[Value]
 ) -> list[Node] | None:
     nodes = [node for node, _ in uses.get(param, [])]
-    if not nodes or param in outputs or any(n.op not in _RECIPES or n.out in outputs for n in nodes):
+    if (
+        not nodes
+        or param in outputs
+        or any(n.op not in _RECIPES or n.out in outputs for n in nodes)
+    ):
         return None
     first = nodes[0]
     alike = all(n.op == first.op and _attrs(n) == _attrs(first) for n in nodes)
@@ -89,8 +95,17 @@ def _attrs(node: Node) -> Any:
 def _folded(param: Param, node: Node) -> Param | None:
     kind = node.out.type
     recipe = _RECIPES[node.op](param.recipe, node)
-    if recipe is None or not isinstance(kind, Tensor) or any(not isinstance(d, int) for d in kind.shape):
+    if (
+        recipe is None
+        or not isinstance(kind, Tensor)
+        or any(not isinstance(d, int) for d in kind.shape)
+    ):
         return None
-    if node.op == "cast" and isinstance(param.recipe, Constant) and kind.dtype.is_integer and not param.tensor.dtype.is_integer:
+    if (
+        node.op == "cast"
+        and isinstance(param.recipe, Constant)
+        and kind.dtype.is_integer
+        and not param.tensor.dtype.is_integer
+    ):
         return None  # truncation stays visible in the code
     return Param(param.name, kind, recipe, param.buffer)

@@ -1,7 +1,8 @@
 """How each op computes on operands whose axes are permuted.
 
-A `View` says that an old value is `transpose(base, axes)` of a value that exists. A rule takes a node with
-such operands and gives views of its results, having emitted the op on the bases; None where it cannot.
+A `View` says that an old value is `transpose(base, axes)` of a value that exists. A rule takes a
+node with such operands and gives views of its results, having emitted the op on the bases; None
+where it cannot.
 """
 
 from __future__ import annotations
@@ -159,7 +160,9 @@ def select(s: Sinker, node: Node) -> list[View] | None:
 
 def squeeze(s: Sinker, node: Node) -> list[View] | None:
     view = s.view(node.operands[0])
-    out = s.emit("squeeze", view.base, like=node, axes=tuple(sorted(view.axes[a] for a in node["axes"])))
+    out = s.emit(
+        "squeeze", view.base, like=node, axes=tuple(sorted(view.axes[a] for a in node["axes"]))
+    )
     return [View(out, compress([a for i, a in enumerate(view.axes) if i not in node["axes"]]))]
 
 
@@ -241,7 +244,7 @@ def _attach(groups: list[Group]) -> list[Group]:
 
 
 def axis_groups(before: Sequence[Dim], after: Sequence[Dim]) -> list[Group] | None:
-    """The finest grouping of axes that a reshape maps to each other in order; None where sizes do not tell."""
+    """The finest groups of axes that a reshape maps to each other; None if sizes do not tell."""
     groups: list[Group] = []
     i = j = 0
     while i < len(before) or j < len(after):
@@ -276,10 +279,38 @@ def _group(before: Sequence[Dim], after: Sequence[Dim], i: int, j: int) -> Group
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(
-        ["softmax", "log_softmax", "cumsum", "cumprod", "flip", "roll", "sort", "split", "slice", "glu", "repeat"], same_axes
+        [
+            "softmax",
+            "log_softmax",
+            "cumsum",
+            "cumprod",
+            "flip",
+            "roll",
+            "sort",
+            "split",
+            "slice",
+            "glu",
+            "repeat",
+        ],
+        same_axes,
     ),
     **dict.fromkeys(
-        ["sum", "mean", "max", "min", "prod", "any", "all", "var", "std", "logsumexp", "norm", "argmax", "argmin"], reduction
+        [
+            "sum",
+            "mean",
+            "max",
+            "min",
+            "prod",
+            "any",
+            "all",
+            "var",
+            "std",
+            "logsumexp",
+            "norm",
+            "argmax",
+            "argmin",
+        ],
+        reduction,
     ),
     "select": select,
     "squeeze": squeeze,

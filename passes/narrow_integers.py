@@ -17,8 +17,8 @@ LIMIT = 2**31 - 1
 
 _CREATE = {"arange", "full"}
 _SAME_RANGE = {
-    "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select", "concatenate", "stack",
-    "split", "flip", "roll", "tile", "negative", "abs", "maximum", "minimum", "clip", "where",
+    "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select",
+    "concatenate", "stack", "split", "flip", "roll", "tile", "negative", "abs", "maximum", "minimum", "clip", "where",
 }  # fmt: skip
 _COMPARE = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 # Operands that are positions in another array: any integer type will do.
@@ -26,7 +26,7 @@ _INDICES = {"embedding": (1,), "take": (1,), "gather": (1,), "take_along_axis": 
 
 
 def narrow_integers(graph: Graph) -> bool:
-    """Make i64 values i32 where they are small whatever the sizes, and only compared, cast or used as indices."""
+    """Make i64 values i32 where they are always small, and only compared, cast or indices."""
     bounds: dict[Value, int] = {}
     for node in graph.nodes:
         _bound_results(node, bounds)
@@ -55,10 +55,18 @@ def _bound(node: Node, operands: list[int | None]) -> int | None:
         return None if None in sizes else max(s for s in sizes if s is not None)
     if node.op == "cast":
         dtype = node.type(0).dtype
-        return 1 if dtype is DType.bool else 2 ** int(dtype.value[1:]) if dtype.value in ("u8", "i8", "u16", "i16") else None
+        return (
+            1
+            if dtype is DType.bool
+            else 2 ** int(dtype.value[1:])
+            if dtype.value in ("u8", "i8", "u16", "i16")
+            else None
+        )
     if node.op == "where":
         operands = operands[1:]
-    known = [o for o, operand in zip(operands, node.operands[-len(operands) :]) if operand is not None]
+    known = [
+        o for o, operand in zip(operands, node.operands[-len(operands) :]) if operand is not None
+    ]
     if not known or None in known:
         return None
     values = [k for k in known if k is not None]
@@ -102,7 +110,9 @@ def _closed(graph: Graph, small: set[Value]) -> set[Value]:
     """The values whose i64 neighbours are all small too, so that every op keeps one dtype."""
     uses = graph.uses()
     pending = [v for v in graph.outputs if v in small]
-    pending += [v for v in small if not _uses_allow(v, uses, small) or not _operands_allow(v, small)]
+    pending += [
+        v for v in small if not _uses_allow(v, uses, small) or not _operands_allow(v, small)
+    ]
     while pending:
         value = pending.pop()
         if value not in small:
@@ -112,12 +122,18 @@ def _closed(graph: Graph, small: set[Value]) -> set[Value]:
     return small
 
 
-def _neighbours(value: Value, uses: dict[Value, list[tuple[Node, int]]], small: set[Value]) -> list[Value]:
+def _neighbours(
+    value: Value, uses: dict[Value, list[tuple[Node, int]]], small: set[Value]
+) -> list[Value]:
     """Small values that may not stay so because this one is none."""
     found = [] if value.node is None else [*value.node.values, *value.node.results]
     for user, _ in uses.get(value, ()):
         found += [*user.values, *user.results]
-    return [v for v in found if v in small and (not _uses_allow(v, uses, small) or not _operands_allow(v, small))]
+    return [
+        v
+        for v in found
+        if v in small and (not _uses_allow(v, uses, small) or not _operands_allow(v, small))
+    ]
 
 
 def _operands_allow(value: Value, small: set[Value]) -> bool:
@@ -137,5 +153,3 @@ def _use_allows(node: Node, place: int, small: set[Value]) -> bool:
     if place in _INDICES.get(node.op, ()):
         return True
     return node.op == "cast" or all(r in small for r in node.results)
-
-

@@ -19,7 +19,7 @@ Dump = Callable[[int, Pass, str], None]
 
 
 class PassError(Exception):
-    """A pass failed or left a malformed graph: a bug of this package. Names the pass; holds the IR before it."""
+    """A pass failed or left a malformed graph: a bug of this package. Holds the IR before it."""
 
     def __init__(self, pass_: Pass, ir_before: str, cause: BaseException):
         super().__init__(f"the pass {pass_.name} failed: {type(cause).__name__}: {cause}")
@@ -28,7 +28,7 @@ class PassError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What one pass did: whether it changed the graph, nodes after it, its time, and its rewrites' log."""
+    """What one pass did: whether it changed the graph, nodes after it, time, log of rewrites."""
 
     pass_: Pass
     changed: bool
@@ -53,10 +53,11 @@ def run(
     verify_each: bool = False,
     passes: Iterable[str] | None = None,
 ) -> list[Run]:
-    """Run the passes of a level (or the named ones, in that order) on the program's graphs, in place.
+    """Run the passes of a level (or the named ones, in that order) on the graphs, in place.
 
-    `dump(number, pass, text)` gets the IR after `print_after`, and without it after every pass that changed
-    something. The graph is verified after passes that changed it, with `verify_each` after every pass.
+    `dump(number, pass, text)` gets the IR after `print_after`, and without it after every pass
+    that changed something. The graph is verified after passes that changed it, with `verify_each`
+    after every pass.
     ValueError on an unknown pass name; PassError where a pass fails.
     """
     names = [n for n in (*disable, stop_after, print_after, *(passes or ())) if n is not None]
@@ -72,7 +73,9 @@ def _check_names(names: Iterable[str]) -> None:
     known = {p.name for p in PASSES}
     unknown = [n for n in names if n not in known]
     if unknown:
-        raise ValueError(f"no pass is called {', '.join(unknown)}; there are {', '.join(p.name for p in PASSES)}")
+        raise ValueError(
+            f"no pass is called {', '.join(unknown)}; there are {', '.join(p.name for p in PASSES)}"
+        )
 
 
 def _named(name: str) -> Pass:
@@ -80,8 +83,8 @@ def _named(name: str) -> Pass:
 
 
 def _run(
-    graph: Graph, chosen: list[Pass], disable: set[str], stop_after: str | None, print_after: str | None,
-    dump: Dump | None, verify_each: bool,
+    graph: Graph, chosen: list[Pass], disable: set[str], stop_after: str | None,
+    print_after: str | None, dump: Dump | None, verify_each: bool,
 ) -> list[Run]:  # fmt: skip
     runs = []
     text = print_graph(graph)

@@ -1,4 +1,4 @@
-"""Composed attention becomes `attention`; keys and values repeated for grouped queries are read once."""
+"""Composed attention becomes `attention`, which shares keys and values among query heads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def _guard(match: Match) -> str | None:
         return "the batch sizes differ"
     if key.tensor.shape[1] != value.tensor.shape[1]:
         return "keys and values have different numbers of heads"
-    if query.tensor.dtype is not match.root.out.tensor.dtype or query.tensor.shape[1] != match.root.out.tensor.shape[1]:
+    if (
+        query.tensor.dtype is not match.root.out.tensor.dtype
+        or query.tensor.shape[1] != match.root.out.tensor.shape[1]
+    ):
         return "the result has another type than the queries"
     return _guard_mask(match)
 
@@ -58,13 +61,25 @@ def _guard_mask(match: Match) -> str | None:
         return "what is added to the scores is no tensor"
     fill = match.get("fill")
     lowest = -65504.0 if query.dtype.value == "f16" else _HIDDEN
-    return f"masked scores are set to {fill}, which does not hide them" if fill is not None and fill > lowest else None
+    return (
+        f"masked scores are set to {fill}, which does not hide them"
+        if fill is not None and fill > lowest
+        else None
+    )
 
 
 def _build(out: Rebuild, match: Match, like: Node) -> Any:
     scale = float(match.get("scale") or 1.0) / float(match.get("divisor") or 1.0)
     key = _transposed(out, match["key"], like)
-    return out.emit("attention", match["query"], key, match["value"], _mask(out, match, like), like=like, scale=scale)
+    return out.emit(
+        "attention",
+        match["query"],
+        key,
+        match["value"],
+        _mask(out, match, like),
+        like=like,
+        scale=scale,
+    )
 
 
 def _transposed(out: Rebuild, key: Value, like: Node) -> Operand:
@@ -84,25 +99,39 @@ def _like(inner: Node, axes: tuple[int, ...]) -> Node:
     return make_node("transpose", [inner.operands[0]], {"axes": axes}, inner)
 
 
-def _mask(out: Rebuild, match: Match, like: Node) -> Operand:
-    """An additive mask of the queries' type. A fill becomes a summand: rows that are all masked stay uniform."""
+def _mask(out: Rebuild, match: Match, like: Node) -> Any:
+    """An additive mask of the queries' type: rows that are all masked stay uniform."""
     dtype = match["query"].tensor.dtype
     mask = match.get("mask")
     if mask is not None:
-        return mask if mask.tensor.dtype is dtype else out.emit("cast", mask, like=like, hint=mask.hint, dtype=dtype)
+        return (
+            mask
+            if mask.tensor.dtype is dtype
+            else out.emit("cast", mask, like=like, hint=mask.hint, dtype=dtype)
+        )
     for name in ("masked", "kept"):
         condition = match.get(name)
         if condition is not None:
             sides = (float(match["fill"]), 0.0) if name == "masked" else (0.0, float(match["fill"]))
             mask = out.emit("where", condition, *sides, like=like, hint="mask")
-            return mask if dtype is DType.f32 else out.emit("cast", mask, like=like, hint="mask", dtype=dtype)
+            return (
+                mask
+                if dtype is DType.f32
+                else out.emit("cast", mask, like=like, hint="mask", dtype=dtype)
+            )
     return None
 
 
 ATTENTION = [
     Rewrite(
         "attention",
-        Is("matmul", (Perhaps("cast", Is("softmax", (Perhaps("cast", scores),), name="softmax")), Bind("value"))),
+        Is(
+            "matmul",
+            (
+                Perhaps("cast", Is("softmax", (Perhaps("cast", scores),), name="softmax")),
+                Bind("value"),
+            ),
+        ),
         _guard,
         _build,
     )
@@ -143,7 +172,9 @@ _FACTOR = Perhaps("transpose", Perhaps("reshape", _TIMES, name="reshaped"), name
 
 SCALES = [
     Rewrite("attention_scale", Is("attention", (_FACTOR,)), _guard_scale, _build_scale(0)),
-    Rewrite("attention_scale", Is("attention", (Bind("other"), _FACTOR)), _guard_scale, _build_scale(1)),
+    Rewrite(
+        "attention_scale", Is("attention", (Bind("other"), _FACTOR)), _guard_scale, _build_scale(1)
+    ),
 ]
 
 
@@ -172,12 +203,18 @@ def _guard_repeat(match: Match) -> str | None:
             return f"the broadcast of the {x}s changes more than the heads"
         if match[f"{x}_all"].out.tensor.shape != (batch, heads * wide[2], length, size):
             return f"the repeated {x}s are not (batch, heads, length, size)"
-    return None if match["key"].tensor.shape[1] == match["value"].tensor.shape[1] else "keys and values differ in heads"
+    return (
+        None
+        if match["key"].tensor.shape[1] == match["value"].tensor.shape[1]
+        else "keys and values differ in heads"
+    )
 
 
 def _build_repeat(out: Rebuild, match: Match, like: Node) -> Any:
     query, mask = match.root.operands[0], match.root.operands[3]
-    return out.emit("attention", query, match["key"], match["value"], mask, like=like, **match.root.attrs)
+    return out.emit(
+        "attention", query, match["key"], match["value"], mask, like=like, **match.root.attrs
+    )
 
 
 REPEATS = [

@@ -63,13 +63,19 @@ def _guard_weight(match: Match) -> str | None:
 
 
 def _build_weight(out: Rebuild, match: Match, like: Node) -> Any:
-    return out.emit("rms_norm", match["norm"].operands[0], match["weight"], like=like, eps=match["norm"]["eps"])
+    return out.emit(
+        "rms_norm", match["norm"].operands[0], match["weight"], like=like, eps=match["norm"]["eps"]
+    )
 
 
 def _guard_cast(match: Match) -> str | None:
-    """The op computes in float32 whatever its operand: casts around it are needless where they undo each other."""
+    """The op computes in float32 by itself: casts around it that undo each other are needless."""
     narrow, wide = match["narrow"], match["norm"].type(0).dtype
-    if match.root["dtype"] is not narrow.tensor.dtype or not narrow.tensor.dtype.is_float or wide.value != "f32":
+    if (
+        match.root["dtype"] is not narrow.tensor.dtype
+        or not narrow.tensor.dtype.is_float
+        or wide.value != "f32"
+    ):
         return "the casts around the norm do not undo each other"
     weight = match["norm"].operands[1]
     if weight is not None and _narrow_weight(weight, narrow) is None:
@@ -98,12 +104,13 @@ ROWS = [
         _guard_weight, _build_weight,
     ),
     Rewrite(
-        "rms_norm_cast", Is("cast", (Is("rms_norm", (Is("cast", (Bind("narrow"),)),), name="norm"),)),
+        "rms_norm_cast",
+        Is("cast", (Is("rms_norm", (Is("cast", (Bind("narrow"),)),), name="norm"),)),
         _guard_cast, _build_cast,
     ),
 ]  # fmt: skip
 
 
 def raise_rms_norm(graph: Graph, log: Log | None = None) -> bool:
-    """x * rsqrt(mean(x^2) + eps) * weight becomes one op, without the casts that it makes needless."""
+    """x * rsqrt(mean(x^2) + eps) * weight becomes one op, without needless casts."""
     return rewrite(graph, ROWS, log)

@@ -2,9 +2,9 @@
 
     def step(out: Rebuild, node: Node) -> Operand | list[Operand] | None
 
-A step returns None to keep the node, or what stands in its place (one operand, or one a result). New
-nodes come from `out.emit`, which copies scope, source and name from the node they replace. Operands of
-a node are already replaced when its step runs, so that chains collapse in one walk.
+A step returns None to keep the node, or what stands in its place (one operand, or one a result).
+New nodes come from `out.emit`, which copies scope, source and name from the node they replace.
+Operands of a node are already replaced when its step runs, so that chains collapse in one walk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Step = Callable[["Rebuild", Node], Replacement]
 
 
 class Rebuild:
-    """A graph's nodes being written anew. `replaced` maps old values to what stands in their place."""
+    """A graph's nodes being written anew. `replaced` maps old values to their replacements."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -31,9 +31,15 @@ class Rebuild:
         self._uses: dict[Value, list[tuple[Node, int]]] | None = None
 
     def emit(
-        self, op: str, *operands: Operand, like: Node, scope: Scope | None = None, hint: str | None = None, **attrs: Any
+        self,
+        op: str,
+        *operands: Operand,
+        like: Node,
+        scope: Scope | None = None,
+        hint: str | None = None,
+        **attrs: Any,
     ) -> Any:
-        """A new node in the place of `like`; its value, or a tuple where the op has several results."""
+        """A new node in the place of `like`; its value, or a tuple of several."""
         node = make_node(op, operands, attrs, like, scope, hint)
         self.nodes.append(node)
         return tuple(node.results) if node.row.several else node.out
@@ -51,9 +57,14 @@ class Rebuild:
 
 
 def make_node(
-    op: str, operands: Any, attrs: dict[str, Any], like: Node, scope: Scope | None = None, hint: str | None = None
+    op: str,
+    operands: Any,
+    attrs: dict[str, Any],
+    like: Node,
+    scope: Scope | None = None,
+    hint: str | None = None,
 ) -> Node:
-    """A node with inferred types and the scope, source and name of `like`; it stands in no graph yet."""
+    """A node with the scope, source and name of `like`; it stands in no graph yet."""
     row = TABLE[op]
     attrs = row.complete(attrs)
     types = row.infer_types([o.type if isinstance(o, Value) else o for o in operands], attrs)
@@ -64,7 +75,7 @@ def make_node(
 
 
 def walk(graph: Graph, step: Step) -> bool:
-    """Run the step on every node and put the results into the graph, less what is dead then; whether anything changed."""
+    """Run the step on every node and drop what is dead then; whether anything changed."""
     out = Rebuild(graph)
     changed = False
     for node in graph.nodes:
@@ -110,14 +121,24 @@ def _record(out: Rebuild, node: Node, values: list[Operand]) -> None:
 
 def lend_name(old: Value, new: Operand) -> None:
     """An unnamed value that replaces a named one of its own scope takes the name."""
-    if isinstance(new, Value) and new.node and not new.hint and old.node and new.node.scope is old.node.scope:
+    if (
+        isinstance(new, Value)
+        and new.node
+        and not new.hint
+        and old.node
+        and new.node.scope is old.node.scope
+    ):
         new.hint = old.hint
 
 
 def producer(operand: Operand, *ops: str, scope: Scope | None = None) -> Node | None:
-    """The node that makes the operand, if it is one of these ops (in that scope, where one is given)."""
+    """The node that makes the operand, if it is one of these ops (and in the given scope)."""
     node = operand.node if isinstance(operand, Value) else None
-    if node is None or (ops and node.op not in ops) or (scope is not None and node.scope is not scope):
+    if (
+        node is None
+        or (ops and node.op not in ops)
+        or (scope is not None and node.scope is not scope)
+    ):
         return None
     return node
 

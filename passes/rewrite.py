@@ -1,8 +1,9 @@
 """Rewrites as rows: a pattern, a guard that may give a reason against, a builder.
 
-A pattern is a tree of `Is` (a node of one of these ops), `Bind` (any operand, under a name), `Number`
-(a Python scalar, under a name) and `Perhaps` (through a node of these ops where there is one). Commutative
-ops match both ways round. Interior nodes whose results something else reads refuse the rewrite.
+A pattern is a tree of `Is` (a node of one of these ops), `Bind` (any operand, under a name),
+`Number` (a Python scalar, under a name) and `Perhaps` (through a node of these ops where there is
+one). Commutative ops match both ways round. Interior nodes whose results something else reads
+refuse the rewrite.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Is:
-    """A node of one of the ops (`"mul|div"`), with patterns for its first operands, bound to a name if it has one."""
+    """A node of one of the ops (`"sum|mean"`), with patterns for its first operands."""
 
     ops: str
     operands: tuple[Pattern, ...] = ()
@@ -72,7 +73,9 @@ class Match:
         if not name:
             return self
         if name in self.bound:
-            same = self.bound[name] is value or (not isinstance(value, Value | Node) and self.bound[name] == value)
+            same = self.bound[name] is value or (
+                not isinstance(value, Value | Node) and self.bound[name] == value
+            )
             return self if same else None
         return Match({**self.bound, name: value}, self.nodes)
 
@@ -82,7 +85,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """One row. `guard` gives the reason against, or None; `build` emits the replacement of the root's result."""
+    """One row. `guard` gives the reason against, or None; `build` emits the replacement."""
 
     name: str
     pattern: Is
@@ -100,7 +103,9 @@ class Entry:
     reason: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.rewrite} at {self.where}: " + (f"refused, {self.reason}" if self.reason else "applied")
+        return f"{self.rewrite} at {self.where}: " + (
+            f"refused, {self.reason}" if self.reason else "applied"
+        )
 
 
 Log = list[Entry]
@@ -129,16 +134,20 @@ def rewrite(graph: Graph, rows: Sequence[Rewrite], log: Log | None = None) -> bo
 
 
 def _follow(
-    match: Match, value: Value, new: list[Node], uses: dict[Value, list[tuple[Node, int]]], outputs: set[Value]
+    match: Match,
+    value: Value,
+    new: list[Node],
+    uses: dict[Value, list[tuple[Node, int]]],
+    outputs: set[Value],
 ) -> None:
-    """Keep the table of uses right: the matched nodes are dead, what read the root reads the new value."""
+    """Keep the uses right: the matched nodes are dead, readers of the root read the new value."""
     for node in match.nodes:
         for operand in node.values:
             uses[operand] = [u for u in uses.get(operand, ()) if u[0] is not node]
     for node in new:
-        for i, operand in enumerate(node.operands):
-            if isinstance(operand, Value):
-                uses.setdefault(operand, []).append((node, i))
+        for place, read in enumerate(node.operands):
+            if isinstance(read, Value):
+                uses.setdefault(read, []).append((node, place))
     uses.setdefault(value, []).extend(uses.get(match.root.out, ()))
     if match.root.out in outputs:
         outputs.add(value)
@@ -148,7 +157,9 @@ def _where(node: Node) -> str:
     return (node.scope.path or "the root") + (f" ({node.source.at})" if node.source else "")
 
 
-def _outside_use(match: Match, uses: dict[Value, list[tuple[Node, int]]], outputs: set[Value]) -> str | None:
+def _outside_use(
+    match: Match, uses: dict[Value, list[tuple[Node, int]]], outputs: set[Value]
+) -> str | None:
     inside = set(match.nodes)
     for node in match.nodes[1:]:
         for value in node.results:
@@ -160,7 +171,15 @@ def _outside_use(match: Match, uses: dict[Value, list[tuple[Node, int]]], output
 def _build(out: Rebuild, row: Rewrite, match: Match) -> Value:
     """The replacement, in the innermost scope that holds the whole match."""
     root = match.root
-    like = Node(root.op, root.operands, root.attrs, [r.type for r in root.results], root.scope, root.source, root.out.hint)
+    like = Node(
+        root.op,
+        root.operands,
+        root.attrs,
+        [r.type for r in root.results],
+        root.scope,
+        root.source,
+        root.out.hint,
+    )
     like.scope = common_scope([n.scope for n in match.nodes])
     like.by = (*root.by, row.name)
     value = row.build(out, match, like)
@@ -208,7 +227,9 @@ def _match_node(pattern: Is, node: Node, so_far: Match) -> Iterator[Match]:
         yield from _match_all(pattern.operands, operands, start)
 
 
-def _match_all(patterns: Sequence[Pattern], operands: Sequence[Operand], so_far: Match) -> Iterator[Match]:
+def _match_all(
+    patterns: Sequence[Pattern], operands: Sequence[Operand], so_far: Match
+) -> Iterator[Match]:
     if not patterns:
         yield so_far
         return

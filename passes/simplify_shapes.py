@@ -15,18 +15,21 @@ Dim = int | Expr
 _VIEWS = ("reshape", "expand_dims", "squeeze")
 
 
-def view(out: Rebuild, x: Value, shape: Sequence[Dim], like: Node, free: int | None = None) -> Value:
+def view(
+    out: Rebuild, x: Value, shape: Sequence[Dim], like: Node, free: int | None = None
+) -> Value:
     """`x` in that shape, by the plainest op: none, new axes, dropped axes, or a reshape."""
     shape, before = tuple(shape), x.tensor.shape
     if shape == before:
         return x
-    axes = inserted_axes(before, shape)
-    if axes:
-        return out.emit("expand_dims", x, like=like, axes=axes)
-    axes = inserted_axes(shape, before)
-    if axes:
-        return out.emit("squeeze", x, like=like, axes=axes)
-    return out.emit("reshape", x, like=like, shape=shape, free=free)
+    new: Value
+    if axes := inserted_axes(before, shape):
+        new = out.emit("expand_dims", x, like=like, axes=axes)
+    elif axes := inserted_axes(shape, before):
+        new = out.emit("squeeze", x, like=like, axes=axes)
+    else:
+        new = out.emit("reshape", x, like=like, shape=shape, free=free)
+    return new
 
 
 def inserted_axes(short: Sequence[Dim], long: Sequence[Dim]) -> tuple[int, ...] | None:
@@ -65,14 +68,21 @@ def _squeeze_slice(out: Rebuild, node: Node) -> Any:
     inner = producer(node.operands[0], "slice", scope=node.scope)
     if inner is None or node["axes"] != (inner["axis"],):
         return None
-    return out.emit("select", inner.operands[0], like=node, axis=inner["axis"], index=inner["start"])
+    return out.emit(
+        "select", inner.operands[0], like=node, axis=inner["axis"], index=inner["start"]
+    )
 
 
 def _squeeze_reduction(out: Rebuild, node: Node) -> Any:
     """A reduction that keeps its axes only for them to be dropped."""
     x = node.operands[0]
     inner = producer(x, scope=node.scope)
-    if inner is None or not inner.attrs.get("keepdims") or not isinstance(x, Value) or not out.used_once(x):
+    if (
+        inner is None
+        or not inner.attrs.get("keepdims")
+        or not isinstance(x, Value)
+        or not out.used_once(x)
+    ):
         return None
     reduced = inner.attrs.get("axes", (inner.attrs.get("axis"),))
     if node["axes"] != reduced or len(inner.results) > 1:
@@ -83,7 +93,9 @@ def _squeeze_reduction(out: Rebuild, node: Node) -> Any:
 def _plain(*dims: Dim) -> bool:
     """No minimum, maximum or division in the dims: they read well."""
     return all(
-        isinstance(d, int) or all(isinstance(a, Sym) for monomial, _ in d.terms for a, _ in monomial) for d in dims
+        isinstance(d, int)
+        or all(isinstance(a, Sym) for monomial, _ in d.terms for a, _ in monomial)
+        for d in dims
     )
 
 
@@ -98,7 +110,9 @@ def _slices(out: Rebuild, node: Node) -> Any:
         start, stop = first + begin, first + end
         if _plain(start, stop):
             bound = None if stop == whole else stop
-            return out.emit("slice", inner.operands[0], like=node, axis=node["axis"], start=start, stop=bound)
+            return out.emit(
+                "slice", inner.operands[0], like=node, axis=node["axis"], start=start, stop=bound
+            )
     if node["stop"] is not None and node["stop"] == size:
         attrs = {**node.attrs, "stop": None}
         return out.emit("slice", node.operands[0], like=node, **attrs)
@@ -120,7 +134,11 @@ def _select_slice(out: Rebuild, node: Node) -> Any:
         place: Dim = index
     else:
         place = first + index if index >= 0 else end + index
-    return out.emit("select", inner.operands[0], like=node, axis=axis, index=place) if _plain(place) else None
+    return (
+        out.emit("select", inner.operands[0], like=node, axis=axis, index=place)
+        if _plain(place)
+        else None
+    )
 
 
 def _shifted_arange(out: Rebuild, node: Node) -> Any:
@@ -141,10 +159,18 @@ def _flat_concatenate(out: Rebuild, node: Node) -> Any:
 
     def parts(x: Any) -> list[Any]:
         inner = producer(x, "concatenate", scope=node.scope)
-        return list(inner.operands) if inner and inner["axis"] == node["axis"] and out.used_once(x) else [x]
+        return (
+            list(inner.operands)
+            if inner and inner["axis"] == node["axis"] and out.used_once(x)
+            else [x]
+        )
 
     flat = [p for x in node.operands for p in parts(x)]
-    return out.emit("concatenate", *flat, like=node, axis=node["axis"]) if len(flat) > len(node.operands) else None
+    return (
+        out.emit("concatenate", *flat, like=node, axis=node["axis"])
+        if len(flat) > len(node.operands)
+        else None
+    )
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
@@ -190,4 +216,9 @@ def is_symbol(dim: Dim) -> bool:
     if isinstance(dim, int) or len(dim.terms) != 1:
         return False
     monomial, coefficient = dim.terms[0]
-    return coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and not isinstance(monomial[0][0], Atom)
+    return (
+        coefficient == 1
+        and len(monomial) == 1
+        and monomial[0][1] == 1
+        and not isinstance(monomial[0][0], Atom)
+    )

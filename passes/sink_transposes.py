@@ -1,7 +1,7 @@
-"""Layout: transposes move down through ops that can work on permuted axes, until they meet and cancel.
+"""Layout: transposes move down through ops that can work on permuted axes, until they cancel.
 
-Ops between transposes form regions. Each region is tried as a whole and changes only if it needs fewer
-transposes afterwards, so that code whose transposes do not cancel stays as its author wrote it.
+Ops between transposes form regions. Each region is tried as a whole and changes only if it needs
+fewer transposes afterwards: code whose transposes do not cancel stays as its author wrote it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from .simplify_shapes import inserted_axes
 
 _STRATEGIES = ("lazy", "eager")
 
-# What a region pays: a transpose that moves data, one that is a view, a reshape; and the gain that makes a change worth it.
+# What a region pays: a transpose that moves data, one that is a view, a reshape; and the gain
+# that makes a change worth it.
 TRANSPOSE, VIEW, RESHAPE, GAIN = 1.0, 0.25, 0.01, 0.2
 
 
 class Sinker:
-    """One walk that keeps transposes pending in the chosen regions. Only `commit` changes the graph."""
+    """One walk that keeps transposes pending in the chosen regions. `commit` changes the graph."""
 
-    def __init__(self, graph: Graph, regions: Mapping[Node, int], strategy: Mapping[int, str], commit: bool):
+    def __init__(
+        self, graph: Graph, regions: Mapping[Node, int], strategy: Mapping[int, str], commit: bool
+    ):
         self.graph, self.regions, self.strategy, self.commit = graph, regions, strategy, commit
         self.nodes: list[Node] = []
         self.views: dict[Value, View] = {}
@@ -79,7 +82,7 @@ class Sinker:
             node.operands = operands
 
     def _plain(self, operand: Operand, like: Node) -> Operand:
-        """The operand as the source laid it out, transposed in the reader's scope if nothing around has done so."""
+        """The operand in its old layout, transposed in the reader's scope unless done around it."""
         if not isinstance(operand, Value) or operand not in self.views:
             return operand
         view = self.views[operand]

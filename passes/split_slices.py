@@ -8,9 +8,9 @@ from ..ir.ops_shape import slice_range
 
 
 def split_slices(graph: Graph) -> bool:
-    """`x[..., :h]` and `x[..., h:]` are `split(x)`: the sizes are read from x, and no constant is left.
+    """`x[..., :h]` and `x[..., h:]` are `split(x)`: sizes are read from x, no constant is left.
 
-    The slices must cover the axis without a gap and stand in one scope; each part is used as it was.
+    The slices must cover the axis without a gap and stand in one scope.
     """
     groups: dict[tuple[Value, int, object], list[Node]] = {}
     for node in graph.nodes:

@@ -20,7 +20,6 @@ from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
 from .split_slices import split_slices
 
-
 _ROUNDS = 4
 
 
@@ -29,7 +28,8 @@ def final_cleanup(graph: Graph) -> bool:
     passes = (fold_constants, cleanup, simplify_shapes, cse, dce, fold_parameters)
     changed = False
     for _ in range(_ROUNDS):
-        if not any([f(graph) for f in passes]):
+        found = [f(graph) for f in passes]
+        if not any(found):
             break
         changed = True
     return changed
@@ -37,7 +37,7 @@ def final_cleanup(graph: Graph) -> bool:
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass: `function(graph) -> changed`; with `logs`, `function(graph, log)`. It runs from `level` on."""
+    """A pass: `function(graph) -> changed`, or `function(graph, log)` with `logs`."""
 
     name: str
     function: Callable[..., Any]
@@ -48,19 +48,61 @@ class Pass:
 
 PASSES = [
     Pass("dce", dce, 0, "drop nodes and parameters that nothing needs"),
-    Pass("fold_constants", fold_constants, 1, "uniform constants become scalars; arithmetic on them is done"),
+    Pass(
+        "fold_constants",
+        fold_constants,
+        1,
+        "uniform constants become scalars; arithmetic on them is done",
+    ),
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
-    Pass("raise_rms_norm", raise_rms_norm, 1, "composed root mean square norm becomes rms_norm", logs=True),
-    Pass("raise_attention", raise_attention, 1, "composed softmax attention becomes attention", logs=True),
-    Pass("fold_attention_scale", fold_attention_scale, 1, "a factor of the queries becomes the scale", logs=True),
-    Pass("drop_repeat_kv", drop_repeat_kv, 1, "grouped queries read keys and values once", logs=True),
-    Pass("sink_transposes", sink_transposes, 1, "channels last throughout: transposes move down and cancel"),
-    Pass("fold_parameters", fold_parameters, 1, "fold layout changes of parameters into their recipes"),
-    Pass("border_transposes", border_transposes, 1, "transposes at the border of a layer move out of it"),
-    Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits where that is harmless"),
+    Pass(
+        "raise_rms_norm",
+        raise_rms_norm,
+        1,
+        "composed root mean square norm becomes rms_norm",
+        logs=True,
+    ),
+    Pass(
+        "raise_attention",
+        raise_attention,
+        1,
+        "composed softmax attention becomes attention",
+        logs=True,
+    ),
+    Pass(
+        "fold_attention_scale",
+        fold_attention_scale,
+        1,
+        "a factor of the queries becomes the scale",
+        logs=True,
+    ),
+    Pass(
+        "drop_repeat_kv", drop_repeat_kv, 1, "grouped queries read keys and values once", logs=True
+    ),
+    Pass(
+        "sink_transposes",
+        sink_transposes,
+        1,
+        "channels last throughout: transposes move down and cancel",
+    ),
+    Pass(
+        "fold_parameters",
+        fold_parameters,
+        1,
+        "fold layout changes of parameters into their recipes",
+    ),
+    Pass(
+        "border_transposes",
+        border_transposes,
+        1,
+        "transposes at the border of a layer move out of it",
+    ),
+    Pass(
+        "narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits where that is harmless"
+    ),
     Pass("final_cleanup", final_cleanup, 1, "the clean-up passes again, until nothing changes"),
     Pass("infer_axes", infer_axes, 1, "choose the axis that a reshape leaves to be inferred"),
 ]

@@ -69,19 +69,28 @@ def check(graph: Graph, *passes: str) -> list[Run]:
             assert a.shape == b.shape and a.dtype == b.dtype
             tolerance = {"bfloat16": 2e-2, "float16": 2e-3}.get(a.dtype.name, 2e-5)
             wide = np.float64 if a.dtype.name == "bfloat16" else a.dtype
-            np.testing.assert_allclose(a.astype(wide), b.astype(wide), rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(
+                a.astype(wide), b.astype(wide), rtol=tolerance, atol=tolerance
+            )
     return runs
 
 
-def random_case(graph: Graph, sizes: dict[str, int]) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+def random_case(
+    graph: Graph, sizes: dict[str, int]
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Random inputs and source tensors; symbols that `sizes` lacks are 2 (or their bound)."""
     rng = np.random.default_rng(0)
     known = {s.name: max(s.low, min(sizes.get(s.name, 2), s.high or 64)) for s in graph.symbols()}
-    inputs = [_random(v.tensor.dtype, [evaluate(d, known) for d in v.tensor.shape], rng) for v in graph.inputs]
+    inputs = [
+        _random(v.tensor.dtype, [evaluate(d, known) for d in v.tensor.shape], rng)
+        for v in graph.inputs
+    ]
     source = {}
     for param in graph.params.values():
         for name in reads(param.recipe):
-            assert isinstance(param.recipe, Read), "the text of a test reads its parameters as they are"
+            assert isinstance(param.recipe, Read), (
+                "the text of a test reads its parameters as they are"
+            )
             source[name] = _random(param.tensor.dtype, param.tensor.shape, rng)
     return inputs, source
 
@@ -101,5 +110,7 @@ def check_program(program, inputs, tensors) -> list[np.ndarray]:
     run(program, verify_each=True)
     after = [np.asarray(a) for a in leaves(interpret(graph, inputs, tensors))]
     for a, b in zip(before, after, strict=True):
-        np.testing.assert_allclose(np.asarray(a, np.float64), b.astype(np.float64), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            np.asarray(a, np.float64), b.astype(np.float64), rtol=1e-4, atol=1e-4
+        )
     return after

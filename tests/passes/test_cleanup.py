@@ -12,7 +12,10 @@ SIMPLE = {
     "cast to the same type": ("y: f32[B, 4] = cast(x, dtype=f32)", "x"),
     "view of the same shape": ("y: f32[B, 4] = reshape(x, shape=(B, 4))", "x"),
     "whole slice": ("y: f32[B, 4] = slice(x, axis=1, start=0, stop=4)", "x"),
-    "slice past the end": ("y: f32[B, 4] = slice(x, axis=1, start=0, stop=9223372036854775807)", "x"),
+    "slice past the end": (
+        "y: f32[B, 4] = slice(x, axis=1, start=0, stop=9223372036854775807)",
+        "x",
+    ),
     "broadcast to the own shape": ("y: f32[B, 4] = broadcast_to(x, shape=(B, 4))", "x"),
     "identity permutation": ("y: f32[B, 4] = transpose(x, axes=(0, 1))", "x"),
     "concatenation of one": ("y: f32[B, 4] = concatenate(x, axis=0)", "x"),
@@ -55,7 +58,12 @@ KEPT = {
 
 @pytest.mark.parametrize("line", KEPT.values(), ids=KEPT)
 def test_does_something(line):
-    unchanged(f"def forward(x: f32[B, 4]):\n    {line}\n    return y", "cleanup", "simplify_shapes", "fold_constants")
+    unchanged(
+        f"def forward(x: f32[B, 4]):\n    {line}\n    return y",
+        "cleanup",
+        "simplify_shapes",
+        "fold_constants",
+    )
 
 
 def test_casts_that_widen_are_skipped():
@@ -303,7 +311,9 @@ FREE = {
 @pytest.mark.parametrize("kind, shape, free", FREE.values(), ids=FREE)
 def test_inferred_axis(kind, shape, free):
     option = "" if free is None else f", free={free}"
-    before = f"def forward(x: f32[B, L, 6, 2]):\n    y: {kind} = reshape(x, shape={shape})\n    return y"
+    before = (
+        f"def forward(x: f32[B, L, 6, 2]):\n    y: {kind} = reshape(x, shape={shape})\n    return y"
+    )
     becomes(before, before.replace(shape, shape + option), "infer_axes")
 
 

@@ -5,7 +5,9 @@ from pass_tools import applied, becomes, unchanged
 HEAD = "def forward(x: f32[B, 3, 8, W]):\n"
 
 
-def conv(name: str, x: str, inputs: int, outputs: int, size: str = "8, W", cls: str = "Conv2d") -> str:
+def conv(
+    name: str, x: str, inputs: int, outputs: int, size: str = "8, W", cls: str = "Conv2d"
+) -> str:
     """A convolution of width 1 as frontends emit it (a linear layer over the last axis stands in for it)."""
     return f"""
     with module("{name}", "{cls}"):
@@ -56,22 +58,32 @@ def test_squeeze_and_excitation():
 
 
 def test_flatten_after_pooling_is_a_squeeze():
-    before = HEAD + conv("a", "x", 3, 4) + """
-    r: f32[B, 4, 8, W] = relu(a)""" + conv("b", "r", 4, 4) + """
+    before = (
+        HEAD
+        + conv("a", "x", 3, 4)
+        + """
+    r: f32[B, 4, 8, W] = relu(a)"""
+        + conv("b", "r", 4, 4)
+        + """
     m: f32[B, 4, 1, 1] = mean(b, axes=(2, 3), keepdims=True)
     f: f32[B, 4] = reshape(m, shape=(B, 4))
     y: f32[B, 2] = linear(f, param("w", f32[2, 4]), None)
     return y"""
+    )
     text, _ = applied(before)
     assert text.count("= transpose(") == 1
     assert "f: f32[B, 4] = mean(b_c, axes=(1, 2))" in text
 
 
 def test_flatten_of_patches():
-    before = HEAD + conv("a", "x", 3, 4) + """
+    before = (
+        HEAD
+        + conv("a", "x", 3, 4)
+        + """
     f: f32[B, 4, 8*W] = reshape(a, shape=(B, 4, 8*W))
     y: f32[B, 8*W, 4] = transpose(f, axes=(0, 2, 1))
     return y"""
+    )
     text, _ = applied(before)
     assert text.count("= transpose(") == 1
     assert "f: f32[B, 8*W, 4] = reshape(a_c, shape=(B, 8*W, 4), free=1)" in text
@@ -139,10 +151,16 @@ def test_one_transpose_that_meets_none_stays():
 
 
 def test_flatten_with_space_keeps_its_transpose():
-    before = HEAD + conv("a", "x", 3, 4) + """
-    r: f32[B, 4, 8, W] = relu(a)""" + conv("b", "r", 4, 4) + """
+    before = (
+        HEAD
+        + conv("a", "x", 3, 4)
+        + """
+    r: f32[B, 4, 8, W] = relu(a)"""
+        + conv("b", "r", 4, 4)
+        + """
     f: f32[B, 32*W] = reshape(b, shape=(B, 32*W))
     return f"""
+    )
     text, _ = applied(before)
     assert text.count("= transpose(") == 2
 
@@ -164,4 +182,9 @@ def test_transposes_at_the_border_of_a_layer_move_out():
 
 def test_transposes_of_a_module_with_more_in_it_stay():
     before = HEAD + conv("a", "x", 3, 4).replace("param(", "param(") + "\n    return a"
-    unchanged(before.replace("        a: f32", "        e: f32[B, 8, W, 4] = exp(a_c)\n        a: f32").replace("transpose(a_c", "transpose(e"), "border_transposes")
+    unchanged(
+        before.replace(
+            "        a: f32", "        e: f32[B, 8, W, 4] = exp(a_c)\n        a: f32"
+        ).replace("transpose(a_c", "transpose(e"),
+        "border_transposes",
+    )

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from models import MODELS
 from pass_tools import check_program
+
+from models import MODELS
 
 torch = pytest.importorskip("torch")
 

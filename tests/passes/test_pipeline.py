@@ -49,14 +49,21 @@ def test_stop_and_disable():
 
 def test_dumps_of_passes_that_changed_something():
     seen = []
-    run(graph_of(TEXT), dump=lambda number, pass_, text: seen.append((number, pass_.name, "add(" in text)))
+    run(
+        graph_of(TEXT),
+        dump=lambda number, pass_, text: seen.append((number, pass_.name, "add(" in text)),
+    )
     assert [name for _, name, _ in seen] == ["cleanup", "cse"]
     assert not any(added for *_, added in seen)
 
 
 def test_print_after_dumps_one_pass():
     seen = []
-    run(graph_of(TEXT), print_after="dce", dump=lambda number, pass_, text: seen.append((number, pass_.name)))
+    run(
+        graph_of(TEXT),
+        print_after="dce",
+        dump=lambda number, pass_, text: seen.append((number, pass_.name)),
+    )
     assert seen == [(1, "dce")]
 
 

@@ -34,7 +34,9 @@ def test_rms_norm_spelled_otherwise():
         "q: f32[B, L, 1] = sqrt(e)\n        r: f32[B, L, 1] = divide(1.0, q)\n        n: f32[B, L, 8] = multiply(x, r)",
         "r: f32[B, L, 1] = power(e, -0.5)\n        n: f32[B, L, 8] = multiply(r, x)",
     ):
-        before = RMS.replace("r: f32[B, L, 1] = rsqrt(e)\n        n: f32[B, L, 8] = multiply(x, r)", line)
+        before = RMS.replace(
+            "r: f32[B, L, 1] = rsqrt(e)\n        n: f32[B, L, 8] = multiply(x, r)", line
+        )
         before = before.replace("power(x, 2, ", "multiply(x, x, ")
         assert "rms_norm(x, param(" in applied(before, "raise_rms_norm")[0]
 
@@ -67,7 +69,9 @@ def test_rms_norm_over_another_axis_is_refused():
 
 
 def test_mean_of_cubes_is_refused():
-    assert refusals(RMS.replace("power(x, 2,", "power(x, 3,"), "raise_rms_norm") == ["3 stands where 2 should"]
+    assert refusals(RMS.replace("power(x, 2,", "power(x, 3,"), "raise_rms_norm") == [
+        "3 stands where 2 should"
+    ]
 
 
 def test_rms_norm_whose_variance_is_used_elsewhere_is_refused():
@@ -76,9 +80,13 @@ def test_rms_norm_whose_variance_is_used_elsewhere_is_refused():
 
 
 def test_a_factor_that_is_no_weight_stays():
-    text, runs = applied(RMS.replace('param("norm.weight", f32[8])', 'param("gain", f32[1])'), "raise_rms_norm")
+    text, runs = applied(
+        RMS.replace('param("norm.weight", f32[8])', 'param("gain", f32[1])'), "raise_rms_norm"
+    )
     assert "rms_norm(x, None" in text and "multiply(param('gain'" in text
-    assert [e.reason for r in runs for e in r.log if e.reason] == ["the factor is no vector over the last axis"]
+    assert [e.reason for r in runs for e in r.log if e.reason] == [
+        "the factor is no vector over the last axis"
+    ]
 
 
 ATTENTION = """
@@ -107,27 +115,42 @@ def test_attention_scaled_by_division():
 
 
 def test_attention_with_scaled_queries():
-    text = ATTENTION.replace("s: f32[B, 4, L, S] = multiply(p, 0.5)\n    ", "").replace("add(s,", "add(p,")
-    text = text.replace("    p: f32", "    z: f32[B, 4, L, 8] = multiply(q, 0.5)\n    p: f32").replace("matmul(q,", "matmul(z,")
+    text = ATTENTION.replace("s: f32[B, 4, L, S] = multiply(p, 0.5)\n    ", "").replace(
+        "add(s,", "add(p,"
+    )
+    text = text.replace(
+        "    p: f32", "    z: f32[B, 4, L, 8] = multiply(q, 0.5)\n    p: f32"
+    ).replace("matmul(q,", "matmul(z,")
     found, _ = applied(text, "raise_attention", "fold_attention_scale")
     assert "attention(q, k, v, mask, scale=0.5" in found
 
 
 def test_attention_with_keys_transposed_at_once():
-    text = ATTENTION.replace("k: f32[B, 4, S, 8]", "k: f32[B, S, 4, 8]").replace("axes=(0, 1, 3, 2)", "axes=(0, 2, 3, 1)")
+    text = ATTENTION.replace("k: f32[B, 4, S, 8]", "k: f32[B, S, 4, 8]").replace(
+        "axes=(0, 1, 3, 2)", "axes=(0, 2, 3, 1)"
+    )
     found, _ = applied(text, "raise_attention")
     assert "transpose(k, axes=(0, 2, 1, 3))" in found and "attention(q, " in found
 
 
 def test_attention_with_filled_scores():
-    text = ATTENTION.replace("mask: f32", "mask: bool").replace("add(s, mask)", "where(mask, -3.4028234663852886e+38, s)")
+    text = ATTENTION.replace("mask: f32", "mask: bool").replace(
+        "add(s, mask)", "where(mask, -3.4028234663852886e+38, s)"
+    )
     found, _ = applied(text, "raise_attention")
-    assert "where(mask, -3.4028234663852886e+38, 0.0" in found and "attention(q, k, v, mask__2, scale=0.5" in found
+    assert (
+        "where(mask, -3.4028234663852886e+38, 0.0" in found
+        and "attention(q, k, v, mask__2, scale=0.5" in found
+    )
 
 
 def test_scores_filled_with_a_moderate_number_are_refused():
-    text = ATTENTION.replace("mask: f32", "mask: bool").replace("add(s, mask)", "where(mask, -100.0, s)")
-    assert refusals(text, "raise_attention") == ["masked scores are set to -100.0, which does not hide them"]
+    text = ATTENTION.replace("mask: f32", "mask: bool").replace(
+        "add(s, mask)", "where(mask, -100.0, s)"
+    )
+    assert refusals(text, "raise_attention") == [
+        "masked scores are set to -100.0, which does not hide them"
+    ]
 
 
 def test_weights_that_are_returned_are_refused():
@@ -182,7 +205,9 @@ def test_repeated_keys_and_values():
 
 def test_repetition_of_the_length_is_refused():
     text = REPEATED.replace("axes=(2,)", "axes=(3,)").replace("[B, 2, 1, S, 8]", "[B, 2, S, 1, 8]")
-    text = text.replace("(B, 2, 2, S, 8)", "(B, 2, S, 2, 8)").replace("[B, 2, 2, S, 8]", "[B, 2, S, 2, 8]")
+    text = text.replace("(B, 2, 2, S, 8)", "(B, 2, S, 2, 8)").replace(
+        "[B, 2, 2, S, 8]", "[B, 2, S, 2, 8]"
+    )
     assert refusals(text, "drop_repeat_kv") == ["the keys are not repeated along their heads"]
 
 

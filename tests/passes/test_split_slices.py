@@ -1,15 +1,20 @@
 """Slices that tile an axis become a split; others stay."""
 
 import pytest
+
 from mlx_transpile.ir.text import parse_graph, print_graph
 from mlx_transpile.ir.verify import verify
 from mlx_transpile.passes.split_slices import split_slices
 
 
 def run(*slices: str) -> tuple[bool, str]:
-    lines = [f"    p{i}: f32[B, {n}] = slice(x, axis=1{args})" for i, (n, args) in enumerate(slices)]
+    lines = [
+        f"    p{i}: f32[B, {n}] = slice(x, axis=1{args})" for i, (n, args) in enumerate(slices)
+    ]
     names = ", ".join(f"p{i}" for i in range(len(slices)))
-    graph = parse_graph("\n".join(["@graph('G')", "def forward(x: f32[B, 8]):", *lines, f"    return ({names})"]))
+    graph = parse_graph(
+        "\n".join(["@graph('G')", "def forward(x: f32[B, 8]):", *lines, f"    return ({names})"])
+    )
     verify(graph)
     changed = split_slices(graph)
     verify(graph)
