@@ -63,6 +63,11 @@ class Signature:
         rest = iter(flat)
         return [_replace(tree, rest) for tree in self.trees]
 
+    @property
+    def baked(self) -> dict[str, Any]:
+        """Arguments without a tensor: they keep the value that they had at capture."""
+        return {n: t for n, t in zip(self.names, self.trees) if not _has_leaf(t)}
+
     def axes(self) -> list[Axis]:
         return [
             Axis(leaf.label, i, symbol, len(leaf.shape), leaf.dtype.is_float)
@@ -78,6 +83,10 @@ class Signature:
         return sizes
 
 
+def _has_leaf(tree: Any) -> bool:
+    return any(isinstance(leaf, Leaf) for leaf in leaves(tree))
+
+
 def _replace(tree: Any, rest: Any) -> Any:
     if isinstance(tree, Leaf):
         return next(rest)
@@ -90,11 +99,10 @@ def _replace(tree: Any, rest: Any) -> Any:
 
 def from_examples(names: list[str], examples: list[Any]) -> Signature:
     """From a traced archive's example inputs: every dim is a symbol of its own."""
-    counter = iter(range(1_000_000))
 
     def build(label: str, hint: str, example: Any) -> Any:
         if isinstance(example, Example):
-            symbols = tuple(f"s{next(counter)}" for _ in example.shape)
+            symbols = tuple(f"{label}.{axis}" for axis in range(len(example.shape)))
             return Leaf(label, hint, example.dtype, example.shape, symbols)
         if isinstance(example, dict):
             return {k: build(f"{label}.{k}", _word(k, hint), v) for k, v in example.items()}
@@ -109,13 +117,21 @@ def _word(key: Any, otherwise: str) -> str:
     return key if isinstance(key, str) and key.isidentifier() else otherwise
 
 
-def from_specs(names: list[str], types: Sequence[Any], specs: list[InputSpec]) -> Signature:
-    """From what the user states; BadRequest where names do not match the source's."""
+def from_specs(
+    names: list[str], types: Sequence[Any], defaults: dict[str, Any], specs: list[InputSpec]
+) -> Signature:
+    """From what the user states; BadRequest where names do not match the source's.
+
+    Arguments that are not described keep their defaults.
+    """
     by_name = {spec.name: spec for spec in specs}
     found = Signature(list(names), [])
     trial: dict[str, int] = {}
     for name, type in zip(names, types):
-        found.trees.append(_tree(name, name, type, by_name, found, trial))
+        if name in defaults and not any(s == name or s.startswith(f"{name}.") for s in by_name):
+            found.trees.append(defaults[name])
+        else:
+            found.trees.append(_tree(name, name, type, by_name, found, trial))
     if by_name:
         raise BadRequest(
             f"the model has no input {', '.join(map(repr, by_name))}",

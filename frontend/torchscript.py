@@ -54,6 +54,7 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
         module_outputs=lambda arrays: source.module_outputs(signature, arrays),
         example_inputs=examples,
         dims=evidence(signature.axes(), sizes, names, ran),
+        baked=signature.baked,
         details={"aliases": source.names.aliases, "baked_buffers": walked.baked},
     )
 
@@ -84,7 +85,7 @@ class _Source:
         names = [plan.hints.get(n, "") or n.split(".")[0] for n in plan.inputs[1:]]
         types = plan.input_types[1:]
         if specs is not None:
-            return from_specs(names, types, specs)
+            return from_specs(names, types, self._defaults(names), specs)
         examples = self.archive.examples
         if examples is None or len(examples) != len(names):
             raise BadRequest(
@@ -92,6 +93,11 @@ class _Source:
                 hint="state them: " + " ".join(f"--input {n}=DIMS:DTYPE" for n in names),
             )
         return self._in_order(names, examples)
+
+    def _defaults(self, names: list[str]) -> dict[str, Any]:
+        """Default values of forward's arguments."""
+        arguments = self.archive.raw._get_method("forward").schema.arguments[1:]
+        return {n: a.default_value for n, a in zip(names, arguments) if a.has_default_value()}
 
     def _in_order(self, names: list[str], examples: list[Any]) -> Signature:
         """Keyword inputs stand in the caller's order: another order is taken where it alone runs."""
@@ -160,7 +166,11 @@ class _Source:
         handles = [_input(leaf, dims) for leaf in signature.leaves()]
         args = signature.nest(handles)
         read = domain.lowering.read
-        graph.arguments = [(name, read(arg)) for name, arg in zip(signature.names, args)]
+        graph.arguments = [
+            (name, read(arg))
+            for name, arg in zip(signature.names, args)
+            if name not in signature.baked
+        ]
         result = walk.run(self.root, graph.root, "forward", args)
         domain.lowering.finish()
         graph.result = domain.result(result)

@@ -192,6 +192,28 @@ def test_stated_inputs_must_be_those_of_the_model(tmp_path):
         capture_archive(path, parse_inputs(["ids=2,3:int64"]))
 
 
+class Options(nn.Module):
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, scale: float = 2.0, twice: bool = False
+    ) -> Tensor:
+        if mask is not None:
+            x = x * mask
+        if twice:
+            x = x + x
+        return x * scale
+
+
+def test_arguments_that_are_not_stated_keep_their_defaults(tmp_path):
+    path = save(torch.jit.script(Options().eval()), tmp_path / "m.pt")
+    captured = capture_archive(path, parse_inputs(["x=batch,3"]))
+    assert captured.baked == {"mask": None, "scale": 2.0, "twice": False}
+    assert [name for name, _ in captured.program.forward.arguments] == ["x"]
+    assert_same_as_source(captured)
+    masked = capture_archive(path, parse_inputs(["x=batch,3", "mask=batch,3"]))
+    assert list(masked.baked) == ["scale", "twice"]
+    assert_same_as_source(masked)
+
+
 # ---- archives
 
 
