@@ -12,11 +12,13 @@ from .aten_common import Row, axis, expand_dims, need, reshaped, sliced, tensor
 from .aten_elementwise import _add, _scaled, _truth
 from .aten_shape import END, _flatten
 from .promotion import cast, is_host
+from .ranges import check_positions
 
 _MASK_HINT = "use torch.where with the mask instead: its result has a fixed size"
 
 
 def _embedding(b: Builder, weight: Value, indices: Value, *unused: Any) -> Value:
+    check_positions(indices, weight.tensor.shape[0])
     return b.op("embedding", weight, indices)
 
 
@@ -27,6 +29,7 @@ def _embedding_renorm(b: Builder, *args: Any) -> Value:
 def _index_select(b: Builder, self: Value, dim: int, index: Value) -> Value:
     at = axis(self, dim)
     index = expand_dims(b, index, 0) if index.tensor.rank == 0 else index
+    check_positions(index, self.tensor.shape[at])
     return b.op("take", self, index, axis=at)
 
 
@@ -61,6 +64,8 @@ def _index(b: Builder, self: Value, indices: Sequence[Value | None]) -> Value:
         return self
     if any(v.tensor.dtype is DType.bool for _, v in given):
         raise TranspileError("indexing by a mask gives a size that depends on data", hint=_MASK_HINT)
+    for axis, index in given:
+        check_positions(index, self.tensor.shape[axis])
     if len(given) == 1:
         return b.op("take", self, given[0][1], axis=given[0][0])
     return b.op("index", self, *(v for _, v in given), axes=tuple(i for i, _ in given))

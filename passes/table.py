@@ -16,6 +16,7 @@ from .fold_parameters import fold_parameters
 from .narrow_integers import narrow_integers
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
 from .raise_rms_norm import raise_rms_norm
+from .simplify_indexing import simplify_indexing
 from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
 from .split_slices import split_slices
@@ -57,6 +58,7 @@ PASSES = [
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
+    Pass("simplify_indexing", simplify_indexing, 1, "indexing by positions that count along an axis is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass(
         "raise_rms_norm",

@@ -1,0 +1,44 @@
+"""Bounds of index arithmetic: positions that count up to a size must stay inside the axis they index.
+
+MLX checks no bounds: an index past the end reads other memory. Positions built from `arange` are compared with
+the axis while the graph is made, so that the limit becomes one of the model's dims (a learned position table of
+512 rows bounds the length), or a tie (a batch index over another input's batch).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ir import Unequal, Value
+from ..ir.dims import Expr, minimum, symbols
+
+_VIEWS = {"reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "cast", "slice"}
+
+
+def stop_of(value: Any) -> int | Expr | None:
+    """One more than the largest value of an `arange`, seen through views and added constants; None if unknown."""
+    offset: Any = 0
+    while isinstance(value, Value) and value.node is not None:
+        node = value.node
+        if node.op == "arange":
+            counts = node["step"] == 1 and isinstance(node["stop"], int | Expr)
+            return node["stop"] + offset if counts else None
+        if node.op == "add" and isinstance(node.operands[1], int | Expr):
+            offset = offset + node.operands[1]
+        elif node.op not in _VIEWS:
+            return None
+        value = node.operands[0]
+    return None
+
+
+def check_positions(index: Any, size: int | Expr) -> None:
+    """Unequal where an index that counts along one size is not known to stay below `size`.
+
+    Two free sizes are tied; a fixed axis bounds the free size.
+    """
+    stop = stop_of(index)
+    if stop is None or minimum(stop, size) == stop:
+        return
+    if isinstance(size, Expr) and symbols(size) and isinstance(stop, Expr):
+        raise Unequal(stop, size)
+    raise Unequal(minimum(stop, size), stop)
