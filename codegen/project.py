@@ -27,7 +27,7 @@ GENERATOR = "mlx-transpile"
 
 
 def check_target(out: Path) -> None:
-    """BadRequest where `out` is anything but new, an empty folder, or a folder that this tool made."""
+    """BadRequest unless `out` is new, an empty folder, or a folder that this tool made."""
     if not os.path.lexists(out):
         return
     if not out.is_dir():
@@ -51,9 +51,10 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """A temporary sibling of `out` that takes its place when the block ends well, and else leaves no trace.
+    """A temporary sibling of `out` that takes its place when the block ends well.
 
-    Files in `out` that this tool did not write are kept. BadRequest where nothing can be written there.
+    Otherwise it leaves no trace. Files in `out` that this tool did not write are kept.
+    BadRequest where nothing can be written there.
     """
     out = out.resolve()
     check_target(out)
@@ -88,7 +89,11 @@ def _replace(out: Path, folder: Path) -> None:
     if not out.exists():
         os.rename(folder, out)
         return
-    written = {*(_manifest(out) or {}).get("files", []), *(p.name for p in folder.iterdir()), "__pycache__"}
+    written = {
+        *(_manifest(out) or {}).get("files", []),
+        *(p.name for p in folder.iterdir()),
+        "__pycache__",
+    }
     kept = [p.name for p in out.iterdir() if p.name not in written]
     parent = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     old = parent / "old"
@@ -133,7 +138,9 @@ def write_constants(folder: Path, constants: Mapping[str, np.ndarray]) -> None:
     """constants.safetensors, where there are any."""
     if constants:
         entries = tensorfile.entries(constants)
-        tensorfile.write_tensors(folder / "constants.safetensors", entries, {"generator": GENERATOR})
+        tensorfile.write_tensors(
+            folder / "constants.safetensors", entries, {"generator": GENERATOR}
+        )
 
 
 def write_reference(
@@ -142,7 +149,7 @@ def write_reference(
     cases: Iterable[Any],
     tolerance: tuple[float, float],
 ) -> None:
-    """reference.safetensors: the cases' inputs and results, nested as `Model.__call__` takes and returns them."""
+    """reference.safetensors: inputs and results, nested as `Model.__call__` takes and gives them."""
     arrays: dict[str, np.ndarray] = {}
     described = []
     for number, case in enumerate(cases):
@@ -150,11 +157,17 @@ def write_reference(
         described.append(
             {
                 "sizes": case.sizes,
-                "arguments": [_describe(t, f"{number}.inputs.{i}", arrays) for i, t in enumerate(trees)],
+                "arguments": [
+                    _describe(t, f"{number}.inputs.{i}", arrays) for i, t in enumerate(trees)
+                ],
                 "result": _describe(case.result, f"{number}.outputs", arrays),
             }
         )
-    metadata = {"generator": GENERATOR, "cases": json.dumps(described), "tolerance": json.dumps(tolerance)}
+    metadata = {
+        "generator": GENERATOR,
+        "cases": json.dumps(described),
+        "tolerance": json.dumps(tolerance),
+    }
     entries = tensorfile.entries(arrays)
     tensorfile.write_tensors(folder / "reference.safetensors", entries, metadata)
 
@@ -177,7 +190,9 @@ def _fill(tree: Any, flat: Iterator[np.ndarray]) -> Any:
 def _describe(tree: Any, key: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The nesting as JSON; arrays go into `arrays` under keys that begin with `key`."""
     if isinstance(tree, Mapping):
-        return {"dict": {k: _describe(v, f"{key}.{i}", arrays) for i, (k, v) in enumerate(tree.items())}}
+        return {
+            "dict": {k: _describe(v, f"{key}.{i}", arrays) for i, (k, v) in enumerate(tree.items())}
+        }
     if isinstance(tree, tuple | list):
         kind = "tuple" if isinstance(tree, tuple) else "list"
         return {kind: [_describe(v, f"{key}.{i}", arrays) for i, v in enumerate(tree)]}
@@ -192,7 +207,9 @@ def files_of(folder: Path) -> list[str]:
     return sorted({p.name for p in folder.iterdir()} | {"manifest.json"})
 
 
-def write_ir(folder: Path, dumps: Sequence[tuple[int, str, str]], constants: Mapping[str, np.ndarray]) -> None:
+def write_ir(
+    folder: Path, dumps: Sequence[tuple[int, str, str]], constants: Mapping[str, np.ndarray]
+) -> None:
     """ir/NN-pass.ir, and the data of the constants that they name."""
     target = folder / "ir"
     target.mkdir()
@@ -200,4 +217,6 @@ def write_ir(folder: Path, dumps: Sequence[tuple[int, str, str]], constants: Map
         write_text(target / f"{number:02}-{name}.ir", text)
     if constants:
         entries = tensorfile.entries({k: narrow(v) for k, v in constants.items()})
-        tensorfile.write_tensors(target / "constants.safetensors", entries, {"generator": GENERATOR})
+        tensorfile.write_tensors(
+            target / "constants.safetensors", entries, {"generator": GENERATOR}
+        )

@@ -73,6 +73,7 @@ def build_regions(graph: Graph) -> Plan:
     plan = Plan(graph, _nest(graph))
     _dissolve_where(plan, _is_container, "only holds other modules by number")
     _dissolve_where(plan, _is_small, "is one or two ops without weights")
+    _dissolve_where(plan, _is_elsewhere, "is a module of another part of the model")
     for _ in range(len(list(plan.root.walk())) + 1):
         if not (_dissolve_foreign(plan) or _order(plan)):
             break
@@ -132,6 +133,11 @@ def _is_container(region: Region) -> bool:
 
 def _is_small(region: Region) -> bool:
     return not region.children and len(region.items) <= SMALL and not _params(region)
+
+
+def _is_elsewhere(region: Region) -> bool:
+    """A module called from a class that does not hold it."""
+    return region.parent is not None and not under(region.parent.path, region.path)
 
 
 def _dissolve_where(plan: Plan, test, why: str) -> None:
@@ -207,20 +213,22 @@ def _used(item: Node | Region) -> list[Value]:
 
 
 def _link(plan: Plan) -> None:
-    """Inputs and outputs of every region, inputs in the callee's own order where it is known."""
+    """Inputs and outputs of every region, inputs in the order of their first use.
+
+    A trace lists a callee's arguments in an order of its own, so first use reads better than that.
+    """
     uses = plan.graph.uses()
     leaving = set(plan.graph.outputs)
     for region in plan.root.walk():
         inside = set(region.nodes())
         defined = {v for n in inside for v in n.results}
-        entering: dict[Value, None] = {v: None for v in region.scope.names}
         used: dict[Value, None] = {}
         for node in region.nodes():
             for value in node.values:
                 own = isinstance(value, Param) and under(region.path, value.name)
                 if value not in defined and not own:
                     used[value] = None
-        region.inputs = [v for v in entering if v in used] + [v for v in used if v not in entering]
+        region.inputs = list(used)
         region.outputs = [
             v
             for n in region.nodes()

@@ -1,4 +1,4 @@
-"""Fills the skeletons of `templates/`, which are formatted already, and formats what goes into them."""
+"""Fills the skeletons of `templates/`, formatted already, and formats what goes into them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .. import templates
 def _environment() -> Any:
     import jinja2
 
-    # Text, not HTML: what comes from a model passes through the filter `ascii`, which makes it a Python literal.
+    # Text, not HTML: what comes from a model passes through the filter `ascii`,
+    # which makes it a Python literal.
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(templates.__file__).parent / "python"),
         undefined=jinja2.StrictUndefined,

@@ -46,7 +46,8 @@ def write_tensors(
 ) -> None:
     """Write the file. The same entries give the same bytes in any order.
 
-    ValueError where an entry's data is not of the type it states, or of one that the format or MLX lacks (f64, c128).
+    ValueError where an entry's data is not of the type it states, or of one that the format or
+    MLX lacks (f64, c128).
     """
     # Wide elements first, so that every tensor is aligned to its element.
     order = sorted(tensors, key=lambda e: (-e.dtype.numpy.itemsize, e.name))
@@ -78,5 +79,7 @@ def _bytes(entry: Entry) -> bytes:
     array = np.ascontiguousarray(entry.data())
     found = (dtype_of(array), array.shape if entry.shape else ())
     if found != (entry.dtype, entry.shape) or array.size * array.itemsize != entry.size:
-        raise ValueError(f"{entry.name} is {found[0]}{list(found[1])}, not {entry.dtype}{list(entry.shape)}")
+        raise ValueError(
+            f"{entry.name} is {found[0]}{list(found[1])}, not {entry.dtype}{list(entry.shape)}"
+        )
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -21,7 +21,7 @@ NUMBER = re.compile("0|[1-9][0-9]*")
 
 
 def stored(dtype: DType, floats: DType | None = None) -> DType:
-    """The dtype that the weights file has for a parameter's: `floats` for floating-point ones, nothing MLX cannot load."""
+    """The dtype of a parameter in the weights file: one that MLX can load, `floats` for floats."""
     return floats if floats and dtype.is_float else _NARROW.get(dtype, dtype)
 
 
@@ -30,7 +30,7 @@ def stored(dtype: DType, floats: DType | None = None) -> DType:
 
 @dataclass(frozen=True)
 class Row:
-    """A tensor or, with `{}` in its names, a tensor for each number; `code` is the function that makes it ("" copies)."""
+    """A tensor or, with `{}` in its names, one for each number. `code` makes it ("" copies)."""
 
     target: str
     sources: tuple[str, ...]
@@ -53,13 +53,24 @@ class Rules:
         return hashlib.sha256(repr((self.copied, self.made)).encode()).hexdigest()[:16]
 
 
-def make_rules(parameters: Mapping[str, Param], available: Iterable[str], aliases: Mapping[str, str]) -> Rules:
-    """The rules for all parameters. `available` are the source's tensors, `aliases` second names of tied ones."""
+def make_rules(
+    parameters: Mapping[str, Param], available: Iterable[str], aliases: Mapping[str, str]
+) -> Rules:
+    """The rules for all parameters.
+
+    `available` are the source's tensors, `aliases` the second names of tied ones.
+    """
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
     prefix = _constant_prefix({*read, *available})
     rows = generalise([_row(name, param.recipe, prefix) for name, param in parameters.items()])
-    others = [Row(other, (first,)) for other, first in aliases.items() if first in read and other not in read]
-    ignored = [Row(name, ()) for name in available if name not in read and aliases.get(name) not in read]
+    others = [
+        Row(other, (first,))
+        for other, first in aliases.items()
+        if first in read and other not in read
+    ]
+    ignored = [
+        Row(name, ()) for name in available if name not in read and aliases.get(name) not in read
+    ]
     copied = [row for row in rows if not row.code and row.sources == (row.target,)]
     return Rules(
         copied,
@@ -80,7 +91,7 @@ def _constant_prefix(names: set[str]) -> str:
 
 def constant_names(target: str, recipe: rcp.Recipe, prefix: str) -> dict[str, rcp.Constant]:
     """The names under which the constants of a parameter's recipe travel."""
-    found = [c for c in _constants(recipe)]
+    found = list(_constants(recipe))
     names = [prefix + target, *(f"{prefix}{target}:{i}" for i in range(1, len(found)))]
     return dict(zip(names, found))
 
@@ -147,7 +158,7 @@ def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterato
 
 
 def split(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The name with `{}` for its components that are whole numbers, and those numbers. Braces are doubled."""
+    """The name with `{}` for whole numbers, and those numbers. Other braces are doubled."""
     parts = name.split(".")
     literal = tuple("{}" if NUMBER.fullmatch(p) else _escape(p) for p in parts)
     return literal, tuple(p for p in parts if NUMBER.fullmatch(p))
@@ -158,15 +169,20 @@ def _escape(part: str) -> str:
 
 
 def generalise(rows: Sequence[Row]) -> list[Row]:
-    """Rows with patterns for names: one for all rows that differ in numbers alone and agree in what they do."""
+    """Rows with patterns: one for all that differ in numbers alone and agree in what they do."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(split(row.target)[0], []).append(row)
-    return [m for parts, group in groups.items() for m in _merge(group, tuple(range(parts.count("{}"))))]
+    return [
+        m for parts, group in groups.items() for m in _merge(group, tuple(range(parts.count("{}"))))
+    ]
 
 
 def _merge(rows: list[Row], free: tuple[int, ...]) -> list[Row]:
-    """One row with `{}` at the free positions; where rows disagree, those of the position that separates them best."""
+    """One row with `{}` at the free positions.
+
+    Where rows disagree: the rows of each number at the position that separates them best.
+    """
     merged = _unify(rows, free)
     if merged:
         return [merged]
@@ -184,15 +200,24 @@ def _unify(rows: list[Row], free: tuple[int, ...]) -> Row | None:
     if len({(row.code, len(row.sources)) for row in rows}) > 1:
         return None
     numbers = [split(row.target)[1] for row in rows]
-    sources = [_source_pattern([row.sources[i] for row in rows], numbers, free) for i in range(len(rows[0].sources))]
+    sources = [
+        _source_pattern([row.sources[i] for row in rows], numbers, free)
+        for i in range(len(rows[0].sources))
+    ]
     if any(s is None for s in sources):
         return None
     slots = ["{}" if p in free else n for p, n in enumerate(numbers[0])]
-    return Row(_fill(split(rows[0].target)[0], slots), tuple(s for s in sources if s is not None), rows[0].code)
+    return Row(
+        _fill(split(rows[0].target)[0], slots),
+        tuple(s for s in sources if s is not None),
+        rows[0].code,
+    )
 
 
-def _source_pattern(names: list[str], numbers: list[tuple[str, ...]], free: tuple[int, ...]) -> str | None:
-    """One pattern for the sources of several targets, whose numbers are `numbers`; None where there is none."""
+def _source_pattern(
+    names: list[str], numbers: list[tuple[str, ...]], free: tuple[int, ...]
+) -> str | None:
+    """One pattern for the sources of targets with these numbers; None where there is none."""
     splits = [split(name) for name in names]
     if len({literal for literal, _ in splits}) > 1:
         return None
@@ -207,12 +232,16 @@ def _source_pattern(names: list[str], numbers: list[tuple[str, ...]], free: tupl
     return _fill(splits[0][0], slots)
 
 
-def _slot(ordinal: int, values: tuple[str, ...], numbers: list[tuple[str, ...]], free: tuple[int, ...]) -> str | None:
-    """What stands at a number of the source: `{k}` for the target's k-th free number, or the number itself."""
+def _slot(
+    ordinal: int, values: tuple[str, ...], numbers: list[tuple[str, ...]], free: tuple[int, ...]
+) -> str | None:
+    """What a number of a source becomes: `{k}`, the target's k-th free number, or itself."""
     # With few instances several may agree: the number at the same place wins, be it free or not.
     places = sorted(range(len(numbers[0])), key=lambda place: (place != ordinal, place))
     for place in places:
-        if (place in free or place == ordinal) and all(v == own[place] for v, own in zip(values, numbers)):
+        if (place in free or place == ordinal) and all(
+            v == own[place] for v, own in zip(values, numbers)
+        ):
             return f"{{{free.index(place)}}}" if place in free else values[0]
     return values[0] if len(set(values)) == 1 else None
 
@@ -228,10 +257,14 @@ def _fill(literal: tuple[str, ...], slots: list[str]) -> str:
 def remap_script(rules: Rules, dtype: DType | None = None) -> str:
     """The text of remap_weights.py."""
     tables = formatted(render("remap_tables.py.j2", rules=rules))
-    return render("remap_weights.py.j2", rules=rules, tables=tables, dtype=f'"{dtype.mlx}"' if dtype else None)
+    return render(
+        "remap_weights.py.j2", rules=rules, tables=tables, dtype=f'"{dtype.mlx}"' if dtype else None
+    )
 
 
-def constants(parameters: Mapping[str, Param], tensors: Mapping[str, np.ndarray], rules: Rules) -> dict[str, np.ndarray]:
+def constants(
+    parameters: Mapping[str, Param], tensors: Mapping[str, np.ndarray], rules: Rules
+) -> dict[str, np.ndarray]:
     """What a checkpoint of the source library may lack: constants of its code, and buffers."""
     found: dict[str, np.ndarray] = {}
     for target, param in parameters.items():
@@ -272,14 +305,17 @@ def write_weights(
     dtype: DType | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> None:
-    """Write weights.safetensors from the source's tensors; `dtype` is for the floating-point ones."""
+    """Write weights.safetensors from the source's tensors; `dtype` is for floats."""
     source = _Narrow(tensors)
 
     def entry(name: str, param: Param) -> tensorfile.Entry:
         final = stored(param.tensor.dtype, dtype)
         shape = tuple(int(str(d)) for d in param.tensor.shape)
         return tensorfile.Entry(
-            name, final, shape, lambda: rcp.evaluate(param.recipe, source).astype(final.numpy, copy=False)
+            name,
+            final,
+            shape,
+            lambda: rcp.evaluate(param.recipe, source).astype(final.numpy, copy=False),
         )
 
     mark = {"format": "mlx", "generator": "mlx-transpile", "rules": rules.digest}
