@@ -149,7 +149,7 @@ def write_reference(
     cases: Iterable[Any],
     tolerance: tuple[float, float],
 ) -> None:
-    """reference.safetensors: inputs and results, nested as `Model.__call__` takes and gives them."""
+    """reference.safetensors: inputs and results as `Model.__call__` nests them."""
     arrays: dict[str, np.ndarray] = {}
     described = []
     for number, case in enumerate(cases):

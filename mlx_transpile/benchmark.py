@@ -27,7 +27,7 @@ def median_seconds(run: Callable[[], Any]) -> tuple[float, int]:
 
 
 def benchmark(captured: Captured, folder: Path) -> dict[str, Any]:
-    """Medians in seconds at the captured sizes; conversions of inputs are not counted for the emitted model."""
+    """Medians in seconds at the captured sizes, without the conversion of inputs to MLX."""
     inputs = captured.example_inputs
     source, source_runs = median_seconds(lambda: captured.run(inputs))
     model = EmittedModel(folder)

@@ -1,4 +1,4 @@
-"""Inputs at chosen sizes with what the source makes of them: for the reference file and for validation."""
+"""Inputs at chosen sizes and what the source makes of them, for reference and validation."""
 
 from __future__ import annotations
 
@@ -32,14 +32,21 @@ class Unrunnable:
     reason: str
 
 
-def size_sets(graph: Graph, captured: Mapping[str, int], sizes: Sequence[int] = SIZES) -> list[dict[str, int]]:
-    """Sizes to run at: the captured ones, then a few in which every symbol takes each of `sizes` that its bounds allow.
+def size_sets(
+    graph: Graph, captured: Mapping[str, int], sizes: Sequence[int] = SIZES
+) -> list[dict[str, int]]:
+    """Sizes to run at: the captured ones, then sets in which every symbol takes each of `sizes`.
 
-    Symbols are rotated against each other and differ where they can, so that sizes which only look equal come apart.
+    Sizes stay within a symbol's bounds. Symbols are rotated against each other and differ where
+    they can, so that sizes which only look equal come apart.
     """
     symbols = graph.symbols()
     choices = {s.name: _choices(s, captured.get(s.name), sizes) for s in symbols}
-    sets = [{s.name: captured[s.name] for s in symbols}] if all(s.name in captured for s in symbols) else []
+    sets = (
+        [{s.name: captured[s.name] for s in symbols}]
+        if all(s.name in captured for s in symbols)
+        else []
+    )
     for turn in range(max((len(c) for c in choices.values()), default=0)):
         chosen: dict[str, int] = {}
         for i, (name, c) in enumerate(choices.items()):
@@ -63,7 +70,10 @@ def captured_sizes(captured: Captured) -> dict[str, int]:
 
 
 def run_cases(
-    captured: Captured, sets: Sequence[Mapping[str, int]], seed: int, on_run: Callable[[Mapping[str, int]], None] = lambda s: None
+    captured: Captured,
+    sets: Sequence[Mapping[str, int]],
+    seed: int,
+    on_run: Callable[[Mapping[str, int]], None] = lambda s: None,
 ) -> Iterator[Case | Unrunnable]:
     """Run the source at each set of sizes on random inputs."""
     from .frontend.random_inputs import random_inputs

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 RULE = (
-    "Integers and booleans are equal. A float may differ from the source's value by atol times the largest magnitude "
-    "in its array (0.01 at the least) plus rtol times the value. Infinities and NaN stand in the same places."
+    "Integers and booleans are equal. A float may differ from the source's value by atol times "
+    "the largest magnitude in its array (0.01 at the least) plus rtol times the value. "
+    "Infinities and NaN stand in the same places."
 )
 # Defaults by the element type of the weights: atol, rtol.
 TOLERANCES = {"float32": (1e-4, 1e-4), "float16": (2e-2, 2e-2), "bfloat16": (1e-1, 1e-1)}
@@ -25,7 +26,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Difference:
-    """Measures over all elements; `max_rel` is relative to the source's largest magnitude in the array."""
+    """Over all elements; `max_rel` is relative to the largest magnitude in the source's array."""
 
     max_abs: float
     max_rel: float
@@ -65,13 +66,18 @@ def _wide(array: np.ndarray) -> np.ndarray:
 def _compare_exactly(got: np.ndarray, want: np.ndarray) -> Difference:
     wrong = int(np.count_nonzero(got != want))
     measured = _measure(_wide(got), _wide(want))
-    return Difference(*measured, wrong == 0, f"{wrong} of {want.size} elements differ" if wrong else "")
+    return Difference(
+        *measured, wrong == 0, f"{wrong} of {want.size} elements differ" if wrong else ""
+    )
 
 
 def _compare_floats(got: np.ndarray, want: np.ndarray, tolerance: Tolerance) -> Difference:
     finite = np.isfinite(want)
     odd = np.where(finite, 0, want)
-    if not np.array_equal(np.where(finite, 0, got), odd, equal_nan=True) or not np.isfinite(got[finite]).all():
+    if (
+        not np.array_equal(np.where(finite, 0, got), odd, equal_nan=True)
+        or not np.isfinite(got[finite]).all()
+    ):
         return _failed("infinities or NaN stand in other places")
     got, want = np.where(finite, got, 0), np.where(finite, want, 0)
     magnitude = float(np.abs(want).max(initial=0.0))

@@ -55,7 +55,10 @@ class Options:
 
 @dataclass
 class Result:
-    """What a run made. `out` is None for a check; `report` needs `validate` or `benchmark`; `plan` needs `check`."""
+    """What a run made.
+
+    `out` is None for a check; `report` needs `validate` or `benchmark`; `plan` needs `check`.
+    """
 
     out: Path | None
     files: list[str] = field(default_factory=list)
@@ -107,15 +110,15 @@ def transpile(
 ) -> Result:
     """Write the MLX model of `source` into the folder `out`.
 
-    `source` is a path, `package.module:factory` (with `weights`), or a model in memory: an `nn.Module` with
-    `example_inputs`, an `ExportedProgram`, a `GraphModule`. `inputs` describes inputs as `--input` does
-    (`"ids=batch,seq:int64"`). The folder takes its place only when it is complete; a failed validation leaves a
-    complete folder with its report, and a Result whose `ok` is False. `progress(stage, done, total)` is told how
-    far the run is. Raises TranspileError.
+    `source` is a path, `package.module:factory` (with `weights`), or a model in memory: an
+    `nn.Module` with `example_inputs`, an `ExportedProgram`, a `GraphModule`. `inputs` describes
+    inputs as `--input` does (`"ids=batch,seq:int64"`). The folder takes its place only when it is
+    complete; a failed validation leaves a complete folder with its report, and a Result whose
+    `ok` is False. `progress(stage, done, total)` is told how far the run is. Raises TranspileError.
     """
     options = Options(
-        tuple(emit), dtype, level, validate, rtol, atol, benchmark, no_weights, name, check, dump_ir, print_after,
-        stop_after, tuple(disable_pass), verify_each,
+        tuple(emit), dtype, level, validate, rtol, atol, benchmark, no_weights, name, check,
+        dump_ir, print_after, stop_after, tuple(disable_pass), verify_each,
     )  # fmt: skip
     _check_options(options, out)
     specs = _input_specs(inputs)
@@ -146,13 +149,21 @@ def _check_options(options: Options, out: Any) -> None:
         if target not in TARGETS:
             raise BadRequest(f"nothing emits {target!r}", where="--emit", hint="--emit python")
         if target == "cpp":
-            raise BadRequest("C++ comes with the C++ emitter, which is not in this version", where="--emit", hint="--emit python")
+            raise BadRequest(
+                "C++ comes with the C++ emitter, which is not in this version",
+                where="--emit",
+                hint="--emit python",
+            )
     if "python" not in options.emit:
         raise BadRequest("nothing to emit", where="--emit", hint="--emit python")
     if options.dtype is not None and options.dtype not in DTYPES:
-        raise BadRequest(f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}")
+        raise BadRequest(
+            f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}"
+        )
     if options.level not in (0, 1, 2):
-        raise BadRequest(f"there is no level {options.level}", where="-O", hint="-O 0, -O 1 or -O 2")
+        raise BadRequest(
+            f"there is no level {options.level}", where="-O", hint="-O 0, -O 1 or -O 2"
+        )
     for name, value in (("--rtol", options.rtol), ("--atol", options.atol)):
         if value is not None and not 0 <= value < float("inf"):
             raise BadRequest(f"{value} is no tolerance", where=name, hint="a number from 0 on")
@@ -167,7 +178,9 @@ def _check_options(options: Options, out: Any) -> None:
 
 
 def _check_pass_names(options: Options) -> None:
-    asked = [n for n in (*options.disable_pass, options.print_after, options.stop_after) if n is not None]
+    asked = [
+        n for n in (*options.disable_pass, options.print_after, options.stop_after) if n is not None
+    ]
     if not asked:
         return
     from .passes.pipeline import list_passes
@@ -175,7 +188,9 @@ def _check_pass_names(options: Options) -> None:
     known = [p.name for p in list_passes()]
     for name in asked:
         if name not in known:
-            raise BadRequest(f"no pass is called {name!r}", hint=f"one of {', '.join(known)} (--list-passes)")
+            raise BadRequest(
+                f"no pass is called {name!r}", hint=f"one of {', '.join(known)} (--list-passes)"
+            )
 
 
 def _input_specs(inputs: Sequence[Any] | None) -> list[Any] | None:
@@ -222,7 +237,9 @@ def _run_passes(work: _Work) -> None:
 
 def _pass_failed(error: Any) -> TranspileError:
     """The user's error for a pass that failed; the IR before it is kept in a file."""
-    with tempfile.NamedTemporaryFile("w", prefix=f"before-{error.pass_.name}-", suffix=".ir", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix=f"before-{error.pass_.name}-", suffix=".ir", delete=False, encoding="utf-8"
+    ) as file:
         file.write(error.ir_before)
     return TranspileError(
         f"internal error: {error}",
@@ -280,7 +297,9 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
         )  # fmt: skip
     tolerance = _tolerance(work)
     cases = _reference_cases(work)
-    project.write_reference(folder, captured.program.forward.arguments, cases, (tolerance.atol, tolerance.rtol))
+    project.write_reference(
+        folder, captured.program.forward.arguments, cases, (tolerance.atol, tolerance.rtol)
+    )
     if options.dump_ir:
         project.write_ir(folder, work.dumps, work.constants)
 
@@ -290,8 +309,12 @@ def _tolerance(work: _Work) -> Any:
     from .compare import TOLERANCES, Tolerance
 
     params = work.captured.program.forward.params.values()
-    narrowest = [n for n, short in DTYPES.items() if any(p.tensor.dtype.value == short for p in params)]
-    default = work.options.dtype or ("bfloat16" if "bfloat16" in narrowest else (narrowest or ["float32"])[0])
+    narrowest = [
+        n for n, short in DTYPES.items() if any(p.tensor.dtype.value == short for p in params)
+    ]
+    default = work.options.dtype or (
+        "bfloat16" if "bfloat16" in narrowest else (narrowest or ["float32"])[0]
+    )
     atol, rtol = TOLERANCES[default]
     return Tolerance(
         atol if work.options.atol is None else work.options.atol,
@@ -300,12 +323,14 @@ def _tolerance(work: _Work) -> Any:
 
 
 def _reference_cases(work: _Work) -> list[Case]:
-    """Runs of the source for reference.safetensors: at the captured sizes and at another set of sizes."""
+    """Runs of the source for reference.safetensors: at the captured sizes and at others."""
     from .cases import Case, captured_sizes, run_cases, size_sets
 
     captured = work.captured
     work.progress("running the source", 0, 0)
-    sets: list[dict[str, int]] = size_sets(captured.program.forward, captured_sizes(captured)) or [{}]
+    sets: list[dict[str, int]] = size_sets(captured.program.forward, captured_sizes(captured)) or [
+        {}
+    ]
     sets = [sets[0], *reversed(sets[1:3]), *sets[3:]]
     cases: list[Case] = []
     for case in run_cases(captured, sets, REFERENCE_SEED):
@@ -339,9 +364,19 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
     return report
 
 
-def _write_manifest(work: _Work, folder: Path, emitted: Emitted, rules: Rules, sources: Mapping[str, Path]) -> None:
+def _write_manifest(
+    work: _Work, folder: Path, emitted: Emitted, rules: Rules, sources: Mapping[str, Path]
+) -> None:
     from .codegen.project import files_of, write_json
     from .manifest import manifest
 
-    data = manifest(work.captured, emitted, rules, work.runs, work.options.recorded(), sources, _dtype(work.options))
+    data = manifest(
+        work.captured,
+        emitted,
+        rules,
+        work.runs,
+        work.options.recorded(),
+        sources,
+        _dtype(work.options),
+    )
     write_json(folder / "manifest.json", {**data, "files": files_of(folder)})

@@ -1,4 +1,4 @@
-"""Loads an emitted model from its folder and runs it on NumPy arrays, with a record of every module's output."""
+"""Loads an emitted model from its folder, runs it on NumPy arrays, records module outputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class EmittedModel:
         converted = [map_structure(to_mlx, a) for a in arguments]
         return lambda: mx.eval(self.model(*converted))
 
-    def run_recorded(self, arguments: Sequence[Any]) -> tuple[Any, dict[str, list[list[np.ndarray]]]]:
+    def run_recorded(
+        self, arguments: Sequence[Any]
+    ) -> tuple[Any, dict[str, list[list[np.ndarray]]]]:
         """The result, and for each module path the flat arrays of each of its calls."""
         with _recorded(self.model) as calls:
             result = self.run(arguments)
@@ -65,7 +67,7 @@ def to_mlx(value: Any) -> Any:
 
 
 def to_numpy(value: Any) -> Any:
-    """The array in NumPy (bfloat16 as float32, which holds it exactly); other values as they are."""
+    """The array in NumPy (bfloat16 as float32, exactly); other values as they are."""
     import mlx.core as mx
 
     if isinstance(value, mx.array):
@@ -75,7 +77,7 @@ def to_numpy(value: Any) -> Any:
 
 @contextlib.contextmanager
 def _recorded(model: Any) -> Iterator[dict[int, list[list[np.ndarray]]]]:
-    """While open, every call of a module in the model adds its flat output under the module's id."""
+    """While open, every call of a module adds its flat output under the module's id."""
     calls: dict[int, list[list[np.ndarray]]] = {}
     ours = {id(module) for _, module in model.named_modules()}
     running: set[int] = set()
@@ -96,7 +98,9 @@ def _recorded(model: Any) -> Iterator[dict[int, list[list[np.ndarray]]]]:
         return call
 
     classes = {type(module) for _, module in model.named_modules()}
-    originals = {cls: (cls.__dict__.get("__call__"), cls.__call__) for cls in classes if hasattr(cls, "__call__")}
+    originals = {
+        cls: (cls.__dict__.get("__call__"), cls.__call__) for cls in classes if callable(cls)
+    }
     try:
         for cls, (_, found) in originals.items():
             cls.__call__ = wrap(found)

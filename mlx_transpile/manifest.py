@@ -37,12 +37,15 @@ def manifest(
     sources: Mapping[str, Path],
     dtype: DType | None,
 ) -> dict[str, Any]:
-    """All of the manifest but `files`. Nothing in it depends on the machine's paths or on the time."""
+    """All of the manifest but `files`. Nothing depends on the machine's paths or on the time."""
     graph = captured.program.forward
     return {
         "generator": {"name": GENERATOR, "version": version()},
         "name": graph.name,
-        "source": {"format": captured.format, **{f"{k}_sha256": sha256(v) for k, v in sources.items()}},
+        "source": {
+            "format": captured.format,
+            **{f"{k}_sha256": sha256(v) for k, v in sources.items()},
+        },
         "versions": versions(captured.format),
         "options": dict(options),
         "arguments": [{"name": name, "value": describe(tree)} for name, tree in graph.arguments],
@@ -83,7 +86,10 @@ def _tensor(value: Value) -> dict[str, Any]:
     type_ = value.type
     if not isinstance(type_, Tensor):
         return {"dtype": "int", "dims": []}
-    return {"dtype": str(type_.dtype), "dims": [d if isinstance(d, int) else str(d) for d in type_.shape]}
+    return {
+        "dtype": str(type_.dtype),
+        "dims": [d if isinstance(d, int) else str(d) for d in type_.shape],
+    }
 
 
 def describe(tree: Any) -> Any:
@@ -104,7 +110,10 @@ def plan(captured: Captured, runs: Iterable[Run], aliases: Aliases) -> str:
         ("baked inputs", [f"{name} = {value!r}" for name, value in captured.baked.items()]),
         ("ops", _ops(graph)),
         ("parameters", _parameters(graph, aliases)),
-        ("passes that change something", [f"{r.pass_.name}: {r.nodes} nodes after it" for r in runs if r.changed]),
+        (
+            "passes that change something",
+            [f"{r.pass_.name}: {r.nodes} nodes after it" for r in runs if r.changed],
+        ),
     ]
     lines = [f"{graph.name} ({captured.format})"]
     for title, entries in sections:
@@ -123,14 +132,19 @@ def _text(tree: Any) -> str:
 
 
 def _dim(dim: Any) -> str:
-    what = {"free": f"{dim.symbol}, free", "tied": f"{dim.symbol}, tied"}.get(dim.kind, f"{dim.size}, {dim.kind}")
+    what = {"free": f"{dim.symbol}, free", "tied": f"{dim.symbol}, tied"}.get(
+        dim.kind, f"{dim.size}, {dim.kind}"
+    )
     return f"{dim.input}, axis {dim.axis}: {what} ({dim.evidence})"
 
 
 def _ops(graph: Graph) -> list[str]:
     counts = Counter(node.op for node in graph.nodes)
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [*(f"{op} x{count}" for op, count in rows), f"{len(graph.nodes)} nodes; all of them are supported"]
+    return [
+        *(f"{op} x{count}" for op, count in rows),
+        f"{len(graph.nodes)} nodes; all of them are supported",
+    ]
 
 
 def _parameters(graph: Graph, aliases: Aliases) -> list[str]:

@@ -42,7 +42,11 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "outputs": [{"name": name, **_difference(d)} for name, d in case.outputs],
         "first_divergence": _where(first) if first else None,
         "modules": [
-            {"path": m.path, "call": m.call, **(_difference(m.difference) if m.difference else {"skipped": m.skipped})}
+            {
+                "path": m.path,
+                "call": m.call,
+                **(_difference(m.difference) if m.difference else {"skipped": m.skipped}),
+            }
             for m in case.modules
         ],
     }
@@ -85,19 +89,28 @@ def as_markdown(report: Report) -> str:
 
 def _rule(report: Report) -> str:
     weights = f" Weights are {report.dtype}; the source's are as captured." if report.dtype else ""
-    return f"{RULE} Here atol is {report.tolerance.atol:g} and rtol {report.tolerance.rtol:g}.{weights}"
+    used = report.tolerance
+    return f"{RULE} Here atol is {used.atol:g} and rtol {used.rtol:g}.{weights}"
 
 
 def _outputs(cases: list[CaseReport]) -> list[str]:
-    lines = ["## Outputs", "", "| sizes | output | max abs | max rel | cosine | |", "|---|---|---|---|---|---|"]
+    lines = [
+        "## Outputs",
+        "",
+        "| sizes | output | max abs | max rel | cosine | |",
+        "|---|---|---|---|---|---|",
+    ]
     for case in cases:
         sizes = sizes_text(case.sizes)
         if case.unrunnable:
-            lines.append(f"| {sizes} | - | | | | the source does not run: {cell(case.unrunnable)} |")
+            lines.append(
+                f"| {sizes} | - | | | | the source does not run: {cell(case.unrunnable)} |"
+            )
         elif case.error:
             lines.append(f"| {sizes} | - | | | | FAILED: {cell(case.error)} |")
         for name, d in case.outputs:
-            lines.append(f"| {sizes} | {cell(name)} | {_numbers(d)} | {'ok' if d.ok else 'FAILED'} {cell(d.note)} |")
+            state = f"{_verdict(d)} {cell(d.note)}"
+            lines.append(f"| {sizes} | {cell(name)} | {_numbers(d)} | {state} |")
     return [*lines, ""]
 
 
@@ -113,7 +126,8 @@ def _modules(cases: list[CaseReport]) -> list[str]:
     for case in cases:
         if case.modules:
             first = case.first_divergence
-            lines.append(f"- {sizes_text(case.sizes)}: {f'first diverges {cell(_where(first))}' if first else 'none diverges'}")
+            found = f"first diverges {cell(_where(first))}" if first else "none diverges"
+            lines.append(f"- {sizes_text(case.sizes)}: {found}")
     lines += ["", "Worst of all sizes, in the order in which the source's calls end:", ""]
     lines += ["| module | max abs | max rel | cosine | |", "|---|---|---|---|---|"]
     return [*lines, *(_module_row(checks) for checks in calls.values()), ""]
@@ -124,16 +138,32 @@ def _module_row(checks: list[ModuleCheck]) -> str:
     if not found:
         return f"| {cell(_where(checks[0]))} | {_numbers(None)} | skipped: {checks[0].skipped} |"
     worst = Difference(
-        max(d.max_abs for d in found), max(d.max_rel for d in found), min(d.cosine for d in found), all(d.ok for d in found)
+        max(d.max_abs for d in found),
+        max(d.max_rel for d in found),
+        min(d.cosine for d in found),
+        all(d.ok for d in found),
     )
     skipped = f", skipped {len(checks) - len(found)} times" if len(found) < len(checks) else ""
-    return f"| {cell(_where(checks[0]))} | {_numbers(worst)} | {'ok' if worst.ok else 'FAILED'}{skipped} |"
+    return f"| {cell(_where(checks[0]))} | {_numbers(worst)} | {_verdict(worst)}{skipped} |"
+
+
+def _verdict(difference: Difference) -> str:
+    return "ok" if difference.ok else "FAILED"
 
 
 def _benchmark(found: dict[str, Any]) -> list[str]:
-    lines = ["## Time", "", f"Inputs: {found['inputs']}. Medians.", "", "| | ms | runs |", "|---|---|---|"]
+    lines = [
+        "## Time",
+        "",
+        f"Inputs: {found['inputs']}. Medians.",
+        "",
+        "| | ms | runs |",
+        "|---|---|---|",
+    ]
     for name in ("source", "emitted"):
-        lines.append(f"| {name} | {found[name]['median_seconds'] * 1000:.3f} | {found[name]['runs']} |")
+        lines.append(
+            f"| {name} | {found[name]['median_seconds'] * 1000:.3f} | {found[name]['runs']} |"
+        )
     return [*lines, ""]
 
 

@@ -1,4 +1,4 @@
-"""Runs the source and the emitted model side by side and compares outputs and every module's output."""
+"""Runs source and emitted model side by side; compares outputs and every module's output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ModuleCheck:
 
 @dataclass
 class CaseReport:
-    """One set of sizes. `error` is why the emitted model did not run; `unrunnable` why the source did not."""
+    """One set of sizes. `error`: why the emitted model did not run; `unrunnable`: the source."""
 
     sizes: dict[str, int]
     outputs: list[tuple[str, Difference]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class CaseReport:
 
     @property
     def first_divergence(self) -> ModuleCheck | None:
-        """The first module call, in the order in which the source's calls end, whose output is off."""
+        """The first call, in the order in which the source's calls end, whose output is off."""
         return next((m for m in self.modules if m.difference and not m.difference.ok), None)
 
 
@@ -75,10 +75,10 @@ def validate(
     dtype: str | None = None,
     on_run: Callable[[Mapping[str, int]], None] = lambda sizes: None,
 ) -> Report:
-    """Compare the model in `folder` with the source at the captured sizes and at 1, 3 and 17 of every symbol.
+    """Compare the model in `folder` with the source, at the sizes of `size_sets`.
 
-    `modules` maps module calls of the source to modules of the emitted model. Sizes at which the source itself does
-    not run are noted and prove nothing.
+    `modules` maps module calls of the source to modules of the emitted model. Sizes at which the
+    source itself does not run are noted and prove nothing.
     """
     sets = size_sets(captured.program.forward, captured_sizes(captured))
     model = EmittedModel(folder)
@@ -93,24 +93,32 @@ def validate(
 
 
 def _check(
-    case: Case | Unrunnable, captured: Captured, modules: Calls, model: EmittedModel, tolerance: Tolerance
+    case: Case | Unrunnable,
+    captured: Captured,
+    modules: Calls,
+    model: EmittedModel,
+    tolerance: Tolerance,
 ) -> CaseReport:
     report = CaseReport(case.sizes)
     if isinstance(case, Unrunnable):
         report.unrunnable = case.reason
         return report
     try:
-        got, calls = model.run_recorded(fill_arguments(captured.program.forward.arguments, case.inputs))
+        got, calls = model.run_recorded(
+            fill_arguments(captured.program.forward.arguments, case.inputs)
+        )
     except Exception as error:
         report.error = f"{type(error).__name__}: {error}"
         return report
     report.outputs = compare_results(got, case.result, tolerance)
-    report.modules = _compare_modules(captured.module_outputs(case.inputs), calls, modules, tolerance)
+    report.modules = _compare_modules(
+        captured.module_outputs(case.inputs), calls, modules, tolerance
+    )
     return report
 
 
 def compare_results(got: Any, want: Any, tolerance: Tolerance) -> list[tuple[str, Difference]]:
-    """Every output by its name: `logits`, `0`, `hidden_states.1`, or `output` where there is one array."""
+    """Every output by its name: `logits`, `0`, `hidden_states.1`; `output` where there is one."""
     ours, theirs = dict(_named(got)), dict(_named(want))
     if ours.keys() != theirs.keys():
         note = f"the result holds {', '.join(ours)} instead of {', '.join(theirs)}"
@@ -152,14 +160,21 @@ def _compare_modules(
         if target is None:
             checks.append(ModuleCheck(*key, None, "no module of its own in model.py"))
         elif len(got) != expected[target]:
-            checks.append(ModuleCheck(*key, None, f"called {len(got)} times, {expected[target]} in the source"))
+            checks.append(
+                ModuleCheck(
+                    *key, None, f"called {len(got)} times, {expected[target]} in the source"
+                )
+            )
         else:
             checks.append(_compare_module(key, got[number], want, tolerance))
     return checks
 
 
 def _compare_module(
-    key: tuple[str, int], got: Sequence[np.ndarray], want: Sequence[np.ndarray], tolerance: Tolerance
+    key: tuple[str, int],
+    got: Sequence[np.ndarray],
+    want: Sequence[np.ndarray],
+    tolerance: Tolerance,
 ) -> ModuleCheck:
     if len(got) != len(want):
         return ModuleCheck(*key, None, f"gives {len(got)} arrays, {len(want)} in the source")
@@ -167,11 +182,17 @@ def _compare_module(
     if any(d is None for d in found):
         return ModuleCheck(*key, None, "an output has another shape")
     known = [d for d in found if d is not None]
-    return ModuleCheck(*key, max(known, key=lambda d: (not d.ok, d.max_rel))) if known else ModuleCheck(*key, None, "no arrays")
+    return (
+        ModuleCheck(*key, max(known, key=lambda d: (not d.ok, d.max_rel)))
+        if known
+        else ModuleCheck(*key, None, "no arrays")
+    )
 
 
-def _compare_either_layout(got: np.ndarray, want: np.ndarray, tolerance: Tolerance) -> Difference | None:
-    """Compare as they are, or with the source's channels (axis 1) last; None where no layout has the shape."""
+def _compare_either_layout(
+    got: np.ndarray, want: np.ndarray, tolerance: Tolerance
+) -> Difference | None:
+    """Compare as they are, or with the source's axis 1 last; None where no layout fits."""
     layouts = [want, *([np.moveaxis(want, 1, -1)] if want.ndim > 2 else [])]
     found = [compare(got, w, tolerance) for w in layouts if w.shape == got.shape]
     return min(found, key=lambda d: (not d.ok, d.max_rel), default=None)

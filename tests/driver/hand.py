@@ -69,16 +69,19 @@ def captured(source: str | None = None, **changes: Any) -> Captured:
     source = source or text()
     g, own = graph(source), graph(source)
     data = {**tensors(g), "unused.0.counter": np.array(3)}
-    fields: dict[str, Any] = dict(
-        program=Program({"forward": g}),
-        format="hand",
-        tensors=data,
-        run=lambda inputs: interpret(own, inputs, data),
-        module_outputs=lambda inputs: _module_outputs(own, inputs, data),
-        example_inputs=[np.arange(10).reshape(2, 5)],
-        dims=[DimEvidence("ids", 0, "free", 2, "B", "by hand"), DimEvidence("ids", 1, "free", 5, "L", "by hand")],
-        details={"aliases": {"head.weight": "embed.weight"}},
-    )
+    fields: dict[str, Any] = {
+        "program": Program({"forward": g}),
+        "format": "hand",
+        "tensors": data,
+        "run": lambda inputs: interpret(own, inputs, data),
+        "module_outputs": lambda inputs: _module_outputs(own, inputs, data),
+        "example_inputs": [np.arange(10).reshape(2, 5)],
+        "dims": [
+            DimEvidence("ids", 0, "free", 2, "B", "by hand"),
+            DimEvidence("ids", 1, "free", 5, "L", "by hand"),
+        ],
+        "details": {"aliases": {"head.weight": "embed.weight"}},
+    }
     return Captured(**{**fields, **changes})
 
 

@@ -44,7 +44,9 @@ def test_done(main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr() == ("", "")  # quiet in a pipe
 
 
-def test_a_failed_validation_is_status_1_with_the_report(main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_validation_is_status_1_with_the_report(
+    main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main("model.pt", "-o", "out", "--validate", "--atol", "0", "--rtol", "0") == 1
     assert "validation failed: see" in capsys.readouterr().err
     assert (tmp_path / "out" / "report.md").exists()
@@ -57,7 +59,21 @@ def test_options_reach_the_driver(main: Callable[..., int], tmp_path: Path) -> N
         seen.update(options, source=source)
         return hand.captured()
 
-    args = ["m:f", "--weights", "w.pt", "-o", "out", "--input", "ids=batch,seq:int64", "--dtype", "bfloat16", "-O0", "--name", "Mine", "--no-weights"]
+    args = [
+        "m:f",
+        "--weights",
+        "w.pt",
+        "-o",
+        "out",
+        "--input",
+        "ids=batch,seq:int64",
+        "--dtype",
+        "bfloat16",
+        "-O0",
+        "--name",
+        "Mine",
+        "--no-weights",
+    ]
     assert main(*args, capture=capture) == 0
     assert seen["source"] == "m:f"
     assert seen["weights"] == "w.pt"
@@ -68,7 +84,9 @@ def test_options_reach_the_driver(main: Callable[..., int], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("status", [1, 2])
-def test_an_error_is_one_message(main: Callable[..., int], capsys: pytest.CaptureFixture[str], status: int) -> None:
+def test_an_error_is_one_message(
+    main: Callable[..., int], capsys: pytest.CaptureFixture[str], status: int
+) -> None:
     error = TranspileError("it is broken", where="file.pt", hint="another file", status=status)
     assert main("m.pt", "-o", "out", capture=raising(error)) == status
     out, err = capsys.readouterr()
@@ -81,7 +99,9 @@ def test_traceback(main: Callable[..., int], capsys: pytest.CaptureFixture[str])
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_an_internal_error_has_no_traceback_unless_asked(main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_has_no_traceback_unless_asked(
+    main: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main("m.pt", "-o", "out", capture=raising(KeyError("x"))) == 1
     err = capsys.readouterr().err
     assert "internal error: KeyError: 'x'" in err
@@ -90,18 +110,24 @@ def test_an_internal_error_has_no_traceback_unless_asked(main: Callable[..., int
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_interrupt(main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt(
+    main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main("m.pt", "-o", "out", capture=raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "transpile: interrupted\n"
     assert os.listdir(tmp_path) == []
 
 
-def test_control_characters_of_a_model_do_not_reach_the_terminal(main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_a_model_do_not_reach_the_terminal(
+    main: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     main("m.pt", "-o", "out", capture=raising(TranspileError("name \x1b[2J\u202e")))
     assert capsys.readouterr().err == "transpile: name \\x1b[2J\\u202e\n"
 
 
-def test_check(main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check(
+    main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main("m.pt", "--check") == 0
     assert "linear x4" in capsys.readouterr().out
     assert os.listdir(tmp_path) == []
@@ -132,7 +158,13 @@ def test_bad_usage_is_status_2(main: Callable[..., int], args: tuple[str, ...]) 
         (("m.pt", "-o", "taken"), "was not made by this tool"),
     ],
 )
-def test_bad_requests_are_status_2(main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], words: str) -> None:
+def test_bad_requests_are_status_2(
+    main: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    args: tuple[str, ...],
+    words: str,
+) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
     assert main(*args, capture=raising(AssertionError("not reached"))) == 2
@@ -174,5 +206,12 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_a_reader_that_goes_away() -> None:
-    done = subprocess.run(f"{sys.executable} -m mlx_transpile.cli --list-passes | true; exit ${{PIPESTATUS[0]}}", shell=True, executable="/bin/bash", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        f"{sys.executable} -m mlx_transpile.cli --list-passes | true; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in done.stderr

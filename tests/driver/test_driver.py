@@ -27,15 +27,21 @@ FILES = {
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     """A run on the model made by hand, into `out`."""
 
-    def run(out: str | None = "out", captured: dict[str, Any] | None = None, **options: Any) -> Result:
-        monkeypatch.setattr(mlx_transpile.frontend, "capture", lambda *a, **k: hand.captured(**(captured or {})))
+    def run(
+        out: str | None = "out", captured: dict[str, Any] | None = None, **options: Any
+    ) -> Result:
+        monkeypatch.setattr(
+            mlx_transpile.frontend, "capture", lambda *a, **k: hand.captured(**(captured or {}))
+        )
         return transpile("by hand", tmp_path / out if out else None, **options)
 
     return run
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 # ---- what comes out
@@ -68,21 +74,40 @@ def test_manifest(run: Callable[..., Result], tmp_path: Path) -> None:
     assert set(manifest["files"]) == FILES
 
 
-def test_the_test_of_the_output_runs_without_torch(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_the_test_of_the_output_runs_without_torch(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     run()
-    command = [sys.executable, "-c", "import sys; sys.modules['torch'] = sys.modules['numpy.random'] = None; import runpy; runpy.run_path('test_model.py', run_name='__main__')"]
-    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; sys.modules['torch'] = sys.modules['numpy.random'] = None; import runpy; runpy.run_path('test_model.py', run_name='__main__')",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path / "out", capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_model.py"]
-    assert subprocess.run(pytest_, cwd=tmp_path / "out", capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run(pytest_, cwd=tmp_path / "out", capture_output=True, check=False).returncode
+        == 0
+    )
 
 
-def test_the_test_of_the_output_finds_a_wrong_model(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_the_test_of_the_output_finds_a_wrong_model(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     run()
     model = tmp_path / "out" / "model.py"
     model.write_text(model.read_text().replace("h + z", "h - z"))
-    done = subprocess.run([sys.executable, "test_model.py"], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "test_model.py"],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert "differs by" in done.stderr
 
@@ -93,17 +118,25 @@ def test_the_same_input_gives_the_same_bytes(run: Callable[..., Result], tmp_pat
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
-def test_the_number_of_layers_is_in_the_configuration_alone(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_the_number_of_layers_is_in_the_configuration_alone(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     run("two", captured={"source": hand.text(2)})
     run("six", captured={"source": hand.text(6)})
     two, six = tree(tmp_path / "two"), tree(tmp_path / "six")
     for name in ("model.py", "remap_weights.py", "test_model.py"):
         assert two[name] == six[name]
-    differs = {k for k, v in json.loads(six["config.json"]).items() if json.loads(two["config.json"])[k] != v}
+    differs = {
+        k
+        for k, v in json.loads(six["config.json"]).items()
+        if json.loads(two["config.json"])[k] != v
+    }
     assert differs == {"num_hidden_layers"}
 
 
-def test_validation_and_benchmark_write_reports(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_and_benchmark_write_reports(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mlx_transpile.benchmark.SECONDS", 0.0)
     result = run(validate=True, benchmark=True)
     assert result.ok and result.report and result.report.max_abs < 1e-5
@@ -113,13 +146,17 @@ def test_validation_and_benchmark_write_reports(run: Callable[..., Result], tmp_
     assert "## Time" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_benchmark_alone(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benchmark_alone(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mlx_transpile.benchmark.SECONDS", 0.0)
     assert run(benchmark=True).ok
     assert json.loads((tmp_path / "out" / "report.json").read_text())["passed"] is None
 
 
-def test_validation_that_fails_leaves_the_output_and_says_so(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_validation_that_fails_leaves_the_output_and_says_so(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     result = run(validate=True, atol=0.0, rtol=0.0)
     assert not result.ok
     assert json.loads((tmp_path / "out" / "report.json").read_text())["passed"] is False
@@ -127,12 +164,20 @@ def test_validation_that_fails_leaves_the_output_and_says_so(run: Callable[..., 
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_dtype_is_validated_with_its_own_tolerance(run: Callable[..., Result], tmp_path: Path, dtype: str) -> None:
+def test_dtype_is_validated_with_its_own_tolerance(
+    run: Callable[..., Result], tmp_path: Path, dtype: str
+) -> None:
     result = run(dtype=dtype, validate=True)
     assert result.ok and result.report
     assert result.report.tolerance.atol > 1e-3
     assert 1e-5 < result.report.max_abs < 0.1
-    done = subprocess.run([sys.executable, "test_model.py"], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "test_model.py"],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -164,14 +209,21 @@ def test_check_writes_nothing(run: Callable[..., Result], tmp_path: Path) -> Non
     result = run(None, check=True)
     assert result.out is None
     assert os.listdir(tmp_path) == []
-    for part in ("ids: i64[B, L]", "linear x4", "head.weight is tied to embed.weight", "ids, axis 1: L, free (by hand)"):
+    for part in (
+        "ids: i64[B, L]",
+        "linear x4",
+        "head.weight is tied to embed.weight",
+        "ids, axis 1: L, free (by hand)",
+    ):
         assert part in (result.plan or "")
 
 
 # ---- the folder that is there already
 
 
-def test_a_folder_of_ours_is_replaced_and_the_users_files_stay(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_folder_of_ours_is_replaced_and_the_users_files_stay(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     run(dump_ir=True, validate=True)
     out = tmp_path / "out"
     (out / "notes.txt").write_text("mine")
@@ -189,8 +241,13 @@ def test_an_empty_folder_is_taken(run: Callable[..., Result], tmp_path: Path) ->
     assert run().files
 
 
-@pytest.mark.parametrize("manifest", [None, "{}", "[]", "no json", '{"generator": "other"}', '{"generator": {"name": "x"}}'])
-def test_a_folder_of_another_tool_is_refused(run: Callable[..., Result], tmp_path: Path, manifest: str | None) -> None:
+@pytest.mark.parametrize(
+    "manifest",
+    [None, "{}", "[]", "no json", '{"generator": "other"}', '{"generator": {"name": "x"}}'],
+)
+def test_a_folder_of_another_tool_is_refused(
+    run: Callable[..., Result], tmp_path: Path, manifest: str | None
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "file.txt").write_text("mine")
@@ -216,7 +273,9 @@ def test_a_link_to_a_folder_stays_a_link(run: Callable[..., Result], tmp_path: P
     assert (tmp_path / "real" / "model.py").exists()
 
 
-def test_parents_are_made_and_taken_back(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parents_are_made_and_taken_back(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("a/b/out")
     assert (tmp_path / "a" / "b" / "out" / "model.py").exists()
     monkeypatch.setattr(project, "write_json", fail)
@@ -271,7 +330,11 @@ STAGES = [
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("existing", [False, True])
 def test_a_failure_in_any_stage_leaves_everything_as_it_was(
-    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, existing: bool
+    run: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    existing: bool,
 ) -> None:
     monkeypatch.setattr("mlx_transpile.benchmark.SECONDS", 0.0)
     if existing:
@@ -287,7 +350,9 @@ def test_a_failure_in_any_stage_leaves_everything_as_it_was(
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
-def test_a_failed_rename_is_undone(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+def test_a_failed_rename_is_undone(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
     run()
     (tmp_path / "out" / "notes.txt").write_text("mine")
     before = tree(tmp_path)
@@ -307,7 +372,9 @@ def test_a_failed_rename_is_undone(run: Callable[..., Result], tmp_path: Path, m
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_pass_that_fails_is_named_and_its_ir_is_kept(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_that_fails_is_named_and_its_ir_is_kept(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlx_transpile.passes import pipeline
     from mlx_transpile.passes.table import Pass
 
@@ -336,7 +403,12 @@ def test_a_pass_that_fails_is_named_and_its_ir_is_kept(run: Callable[..., Result
         ({"inputs": ["x=0:int64"]}, "a dim is 0"),
     ],
 )
-def test_bad_requests_fail_before_any_work(run: Callable[..., Result], options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_requests_fail_before_any_work(
+    run: Callable[..., Result],
+    options: dict[str, Any],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(BadRequest, match=message.replace("+", "\\+")) as error:
         run(**options)
     assert error.value.status == 2

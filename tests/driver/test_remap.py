@@ -62,7 +62,9 @@ def refusal(folder: Path, checkpoint: Path) -> str:
     return str(error.value)
 
 
-def checkpoint(path: Path, change: Callable[[dict[str, np.ndarray]], object] = lambda t: None) -> Path:
+def checkpoint(
+    path: Path, change: Callable[[dict[str, np.ndarray]], object] = lambda t: None
+) -> Path:
     tensors = hand.checkpoint(hand.captured())
     change(tensors)
     save_file(tensors, path)
@@ -78,7 +80,9 @@ def same(got: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> bool:
 
 
 def test_a_safetensors_file_gives_what_the_driver_wrote(out: Path, tmp_path: Path) -> None:
-    assert same(remap(out, checkpoint(tmp_path / "c.safetensors")), load_file(out / "weights.safetensors"))
+    assert same(
+        remap(out, checkpoint(tmp_path / "c.safetensors")), load_file(out / "weights.safetensors")
+    )
 
 
 def test_a_sharded_checkpoint_by_its_index_and_by_its_folder(out: Path, tmp_path: Path) -> None:
@@ -142,7 +146,9 @@ def test_a_torchscript_archive(out: Path, tmp_path: Path) -> None:
     assert same(remap(out, tmp_path / "model.pt"), load_file(out / "weights.safetensors"))
 
 
-def test_a_torch_export_archive_needs_no_torch(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_export_archive_needs_no_torch(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch = pytest.importorskip("torch")
     module = module_of(hand.checkpoint(hand.captured()))
     with warnings.catch_warnings():
@@ -154,7 +160,9 @@ def test_a_torch_export_archive_needs_no_torch(out: Path, tmp_path: Path, monkey
     assert same(load_file(tmp_path / "w.safetensors"), load_file(out / "weights.safetensors"))
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int64", "float16", "bfloat16", "float32", "complex64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int16", "int64", "float16", "bfloat16", "float32", "complex64"]
+)
 @pytest.mark.parametrize("shape", [(), (3,), (0, 2), (2, 3)])
 def test_torch_tensors_arrive_exactly(out: Path, dtype: str, shape: tuple[int, ...]) -> None:
     torch = pytest.importorskip("torch")
@@ -162,7 +170,11 @@ def test_torch_tensors_arrive_exactly(out: Path, dtype: str, shape: tuple[int, .
     array = script(out).from_torch(tensor)
     assert tuple(array.shape) == shape
     assert str(array.dtype).removeprefix("mlx.core.").removesuffix("_") == dtype
-    assert np.array(array.astype(array.dtype)).tolist() == tensor.tolist() if dtype != "bfloat16" else array.tolist() == tensor.tolist()
+    assert (
+        np.array(array.astype(array.dtype)).tolist() == tensor.tolist()
+        if dtype != "bfloat16"
+        else array.tolist() == tensor.tolist()
+    )
 
 
 def test_transposed_views_and_float64_of_torch(out: Path) -> None:
@@ -186,7 +198,9 @@ def test_pickled_code_does_not_run(out: Path, tmp_path: Path) -> None:
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"no checkpoint at all" * 9, b"{}", b"PK\x03\x04broken"])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"no checkpoint at all" * 9, b"{}", b"PK\x03\x04broken"]
+)
 def test_what_is_no_checkpoint_is_refused(out: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.pt").write_bytes(content)
     found = command(out, str(tmp_path / "c.pt"))
@@ -216,7 +230,10 @@ def test_everything_that_does_not_fit_is_listed_at_once(out: Path, tmp_path: Pat
 
 
 def test_a_transposition_that_cannot_be_done_is_a_wrong_shape(out: Path, tmp_path: Path) -> None:
-    path = checkpoint(tmp_path / "c.safetensors", lambda t: t.update({"mix.weight": np.zeros((8, 8, 1), np.float32)}))
+    path = checkpoint(
+        tmp_path / "c.safetensors",
+        lambda t: t.update({"mix.weight": np.zeros((8, 8, 1), np.float32)}),
+    )
     assert "wrong shape: mix.weight" in refusal(out, path)
 
 
@@ -227,11 +244,17 @@ def test_known_unused_tensors_may_be_there_or_not(out: Path, tmp_path: Path) -> 
 
 def test_a_tied_tensor_may_stand_under_either_name(out: Path, tmp_path: Path) -> None:
     want = load_file(out / "weights.safetensors")
-    both = checkpoint(tmp_path / "both.safetensors", lambda t: t.update({"head.weight": t["embed.weight"]}))
+    both = checkpoint(
+        tmp_path / "both.safetensors", lambda t: t.update({"head.weight": t["embed.weight"]})
+    )
     assert same(remap(out, both), want)
-    other = checkpoint(tmp_path / "other.safetensors", lambda t: t.update({"head.weight": t.pop("embed.weight")}))
+    other = checkpoint(
+        tmp_path / "other.safetensors", lambda t: t.update({"head.weight": t.pop("embed.weight")})
+    )
     assert same(remap(out, other), want)
-    unequal = checkpoint(tmp_path / "un.safetensors", lambda t: t.update({"head.weight": t["embed.weight"] + 1}))
+    unequal = checkpoint(
+        tmp_path / "un.safetensors", lambda t: t.update({"head.weight": t["embed.weight"] + 1})
+    )
     assert "not equal: head.weight and embed.weight" in refusal(out, unequal)
 
 
@@ -250,12 +273,16 @@ def test_converting_twice_changes_nothing(out: Path, tmp_path: Path) -> None:
     assert same(load_file(twice), load_file(once))
 
 
-def test_weights_of_another_output_are_refused(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_another_output_are_refused(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = write(monkeypatch, tmp_path / "other", level=0)
     assert "converted for another model.py" in refusal(out, other / "weights.safetensors")
 
 
-def test_converted_weights_of_other_sizes_are_refused(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converted_weights_of_other_sizes_are_refused(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = write(monkeypatch, tmp_path / "other", captured={"source": hand.text(3)})
     message = refusal(out, other / "weights.safetensors")
     assert "surprising: blocks.2.fc.weight" in message
@@ -269,7 +296,9 @@ def test_dtype(out: Path, tmp_path: Path) -> None:
     assert {v.dtype for v in mx.load(str(path)).values()} == {mx.bfloat16}
 
 
-def test_dtype_of_the_driver_is_the_scripts_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dtype_of_the_driver_is_the_scripts_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlx.core as mx
 
     out = write(monkeypatch, tmp_path / "out", dtype="float16")
@@ -281,7 +310,9 @@ def test_dtype_of_the_driver_is_the_scripts_default(tmp_path: Path, monkeypatch:
     assert all(got[k].dtype == mx.float16 and mx.array_equal(got[k], want[k]) for k in want)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_partial_one(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_partial_one(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "w.safetensors"
     target.write_bytes(b"old")
     before = sorted(os.listdir(tmp_path))
@@ -303,7 +334,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_partial_one(out: Path, tmp_pa
 
 
 def command(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(folder / "remap_weights.py"), *args], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, str(folder / "remap_weights.py"), *args],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_command(out: Path, tmp_path: Path) -> None:
@@ -318,7 +354,15 @@ def test_command(out: Path, tmp_path: Path) -> None:
 
 def test_help_says_what_it_reads(out: Path) -> None:
     text = command(out, "--help").stdout
-    for word in ("TorchScript", ".pt2", "state dict", ".safetensors", "index.json", "--dtype", "--output"):
+    for word in (
+        "TorchScript",
+        ".pt2",
+        "state dict",
+        ".safetensors",
+        "index.json",
+        "--dtype",
+        "--output",
+    ):
         assert word in text
 
 

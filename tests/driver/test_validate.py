@@ -75,7 +75,9 @@ def test_results_of_another_structure() -> None:
 
 
 def graph(head: str) -> Graph:
-    return hand.graph(f"@graph('Net'{head})\ndef forward(x: f32[B, L, 8]):\n    h: f32[B, L, 8] = relu(x)\n    return h\n")
+    return hand.graph(
+        f"@graph('Net'{head})\ndef forward(x: f32[B, L, 8]):\n    h: f32[B, L, 8] = relu(x)\n    return h\n"
+    )
 
 
 def test_every_symbol_takes_every_size_and_symbols_differ() -> None:
@@ -153,7 +155,12 @@ def forward(x: f32[B, L, 8]):
 MODULES = {("double", 0): "double", ("double", 1): "double", ("swap", 0): "parts.0", ("", 0): ""}
 
 
-def run(tmp_path: Path, factor: float = 2.0, modules: dict[tuple[str, int], str] = MODULES, **changes: object) -> Report:
+def run(
+    tmp_path: Path,
+    factor: float = 2.0,
+    modules: dict[tuple[str, int], str] = MODULES,
+    **changes: object,
+) -> Report:
     (tmp_path / "model.py").write_text(MODEL.replace("FACTOR", str(factor)))
     captured = hand.captured(TEXT, **changes)
     captured.dims[:] = []
@@ -163,7 +170,11 @@ def run(tmp_path: Path, factor: float = 2.0, modules: dict[tuple[str, int], str]
 def test_outputs_and_modules_are_compared(tmp_path: Path) -> None:
     report = run(tmp_path)
     assert report.ok
-    assert [c.sizes for c in report.cases] == [{"B": 1, "L": 3}, {"B": 3, "L": 17}, {"B": 17, "L": 1}]
+    assert [c.sizes for c in report.cases] == [
+        {"B": 1, "L": 3},
+        {"B": 3, "L": 17},
+        {"B": 17, "L": 1},
+    ]
     case = report.cases[0]
     assert [name for name, _ in case.outputs] == ["0", "1"]
     checks = {(m.path, m.call): m for m in case.modules}
@@ -194,7 +205,9 @@ def test_other_numbers_of_calls_are_not_paired(tmp_path: Path) -> None:
 
 
 def test_channels_last_counts_as_equal(tmp_path: Path) -> None:
-    (tmp_path / "model.py").write_text(MODEL.replace("FACTOR", "2.0").replace("x.transpose(0, 2, 1)", "x"))
+    (tmp_path / "model.py").write_text(
+        MODEL.replace("FACTOR", "2.0").replace("x.transpose(0, 2, 1)", "x")
+    )
     captured = hand.captured(TEXT)
     report = validate(captured, MODULES, tmp_path, TIGHT)
     swap = next(m for m in report.cases[0].modules if m.path == "swap")

@@ -125,14 +125,36 @@ def test_only_whole_numbers_are_numbers() -> None:
 # ---- names that hurt
 
 hostile = st.text(min_size=1, max_size=12) | st.sampled_from(
-    ['"""', "'''", "\\", "\n__import__('os')", "{}", "{0}", "{{", "}", "{0.__class__}", "0", "00", "#", "\u202e", "\ud800", ")]\nraise SystemExit"]
+    [
+        '"""',
+        "'''",
+        "\\",
+        "\n__import__('os')",
+        "{}",
+        "{0}",
+        "{{",
+        "}",
+        "{0.__class__}",
+        "0",
+        "00",
+        "#",
+        "\u202e",
+        "\ud800",
+        ")]\nraise SystemExit",
+    ]
 )
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(hostile, min_size=1, max_size=4).map(".".join), min_size=1, max_size=5, unique=True))
+@given(
+    st.lists(
+        st.lists(hostile, min_size=1, max_size=4).map(".".join), min_size=1, max_size=5, unique=True
+    )
+)
 def test_no_name_becomes_code(names: list[str]) -> None:
-    found = params(*((n, Permute(Read(n), (0,)) if i % 2 else Read(n)) for i, n in enumerate(names)))
+    found = params(
+        *((n, Permute(Read(n), (0,)) if i % 2 else Read(n)) for i, n in enumerate(names))
+    )
     made = w.make_rules(found, [*names, "unused\n" + names[0]], {names[0] + "'": names[0]})
     text = w.remap_script(made)
     assert text.isascii()
@@ -196,9 +218,13 @@ def test_tensors_are_aligned_and_readable(tmp_path: Path) -> None:
         (DType.f64, (2,), np.zeros(2), "MLX cannot load x from a file: it is f64"),
     ],
 )
-def test_an_entry_that_is_not_what_it_says(tmp_path: Path, dtype: DType, shape: tuple[int, ...], data: np.ndarray, message: str) -> None:
+def test_an_entry_that_is_not_what_it_says(
+    tmp_path: Path, dtype: DType, shape: tuple[int, ...], data: np.ndarray, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        tensorfile.write_tensors(tmp_path / "x", [tensorfile.Entry("x", dtype, shape, lambda: data)], {})
+        tensorfile.write_tensors(
+            tmp_path / "x", [tensorfile.Entry("x", dtype, shape, lambda: data)], {}
+        )
 
 
 def test_float64_is_stored_as_float32(tmp_path: Path) -> None:
