@@ -319,7 +319,6 @@ def _rows_by_rank() -> dict[str, Row]:
 
 ROWS: dict[str, Row] = {
     **_rows_by_rank(),
-    "conv_transpose2d.input": _conv_transpose, "conv_transpose3d.input": _conv_transpose,
     "convolution": _convolution, "_convolution": _convolution, "convolution_overrideable": _convolution,
     "mkldnn_convolution": lambda b, self, weight, bias, padding, stride, dilation, groups: _convolution(
         b, self, weight, bias, stride, padding, dilation, False, 0, groups),  # type: ignore[arg-type]

@@ -16,6 +16,11 @@ def _arange(b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | N
     return b.op("arange", start=start, stop=end, step=step, dtype=dtype or (FLOAT if floating else DType.i64))
 
 
+def _range(b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | None = None, **unused: Any) -> Value:
+    """The end counts, and numbers are floats by default."""
+    return _arange(b, start, end + step * 0.5, step, dtype=dtype or FLOAT)
+
+
 def _arange_end(b: Builder, end: Any, *, dtype: DType | None = None, **unused: Any) -> Value:
     return _arange(b, 0, end, 1, dtype=dtype)
 
@@ -133,7 +138,7 @@ _random = refuse(
 
 ROWS: dict[str, Row] = {
     "arange": _arange_end, "arange.start": _arange, "arange.start_step": _arange,
-    "range": lambda b, start, end, step=1, **o: _arange(b, start, end + step * 0.5 if isinstance(step, float) else end + 1, step, **o),
+    "range": _range,
     "zeros": _constant(0), "ones": _constant(1), "empty": _constant(0), "full": _full,
     "empty_strided": lambda b, size, stride, **o: _constant(0)(b, size, **o),
     "empty_permuted": lambda b, size, physical_layout, **o: _constant(0)(b, size, **o),

@@ -406,12 +406,7 @@ def _fill(b: Builder, self: Any, value: Any) -> Value:
 
 
 def _bucketize(b: Builder, self: Any, boundaries: Value, *, out_int32: bool = False, right: bool = False) -> Value:
-    """How many boundaries lie below the value: a comparison with each, counted."""
-    x, edges = promoted(b, tensor(b, self), boundaries)
-    x = expand_dims(b, x, x.tensor.rank)
-    inside = b.op("less_equal" if right else "less", edges, x)
-    dtype = DType.i32 if out_int32 else DType.i64
-    return b.op("sum", b.op("cast", inside, dtype=dtype), axes=(x.tensor.rank - 1,))
+    return _searchsorted(b, boundaries, self, out_int32=out_int32, right=right)
 
 
 def _isin(b: Builder, elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Value:
@@ -464,7 +459,7 @@ _hardtanh: Row = lambda b, self, min_val=-1, max_val=1: _clamp(b, self, min_val,
 ROWS: dict[str, Row] = {
     "add": _add, "sub": _sub, "subtract": _sub, "rsub": _rsub, "mul": _mul, "multiply": _mul,
     "div": _div, "divide": _div, "true_divide": _true_divide, "floor_divide": _floor_divide,
-    "remainder": _binary("remainder", operator.mod), "fmod": _fmod, "pow": _pow, "float_power": _pow,
+    "remainder": _binary("remainder", operator.mod), "fmod": _fmod, "pow": _pow, "float_power": lambda b, self, exponent: _pow(b, cast(b, self, DType.f64), cast(b, exponent, DType.f64)),
     "atan2": lambda b, self, other: b.op("arctan2", *(floats(b, o) for o in promoted(b, self, other))),
     "eq": _eq, "ne": _ne, "not_equal": _ne, "lt": _lt, "less": _lt, "le": _le, "less_equal": _le,
     "gt": _gt, "greater": _gt, "ge": _ge, "greater_equal": _ge,
@@ -540,5 +535,7 @@ def _searchsorted(
     b: Builder, sorted_sequence: Value, self: Any, *, out_int32: bool = False, right: bool = False,
     side: str | None = None, sorter: Any = None,
 ) -> Value:  # fmt: skip
-    need(sorted_sequence.tensor.rank == 1 and sorter is None, "searchsorted over several rows or with a sorter is not supported")
-    return _bucketize(b, self, sorted_sequence, out_int32=out_int32, right=right or side == "right")
+    need(sorter is None, "searchsorted with a sorter", "sort the sequence first")
+    values, edges = promoted(b, tensor(b, self), sorted_sequence)
+    dtype = DType.i32 if out_int32 else DType.i64
+    return b.op("searchsorted", edges, values, right=right or side == "right", dtype=dtype)

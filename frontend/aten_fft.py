@@ -8,6 +8,7 @@ from typing import Any
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, floordiv
 from .aten_common import Row, axis, floats, need, sliced
+from .aten_shape import _pad
 
 _NORMS = {None: "backward", "backward": "backward", "ortho": "ortho", "forward": "forward"}
 
@@ -136,7 +137,10 @@ def _stft_center(
     onesided: bool | None = None, return_complex: bool | None = None, align_to_window: bool | None = None,
 ) -> Value:  # fmt: skip
     padding = {"replicate": "edge"}.get(pad_mode, pad_mode) if center else "none"
-    return _spectra(b, self, n_fft, hop_length, win_length, window, normalized, onesided, return_complex, padding)
+    x = self
+    if padding == "circular":
+        x, padding = _pad(b, self, [n_fft // 2, n_fft // 2], pad_mode), "none"
+    return _spectra(b, x, n_fft, hop_length, win_length, window, normalized, onesided, return_complex, padding)
 
 
 def _spectra(

@@ -26,7 +26,7 @@ def _stride(b: Builder, self: Value, dim: int | None = None) -> Any:
     return strides if dim is None else strides[axis(self, dim)]
 
 
-def _item(b: Builder, self: Any) -> Any:
+def _item(b: Builder, self: Any, *unused: Any) -> Any:
     if not isinstance(self, Value):
         return self
     raise TranspileError(

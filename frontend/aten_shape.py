@@ -232,10 +232,7 @@ def _diagonal(b: Builder, self: Value, offset: int = 0, dim1: int = 0, dim2: int
 
 def _unfold(b: Builder, self: Value, dimension: int, size: int, step: int) -> Value:
     """Windows of an axis: [..., windows, ..., size], the window's own axis last."""
-    at = axis(self, dimension)
-    out = b.op("windows", self, axis=at, size=size, step=step)
-    rank = out.tensor.rank
-    return permuted(b, out, [*range(at + 1), *range(at + 2, rank), at + 1])
+    return b.op("windows", self, axis=axis(self, dimension), size=size, step=step)
 
 
 # ---- joins

@@ -10,7 +10,7 @@ import numpy as np
 
 from .dims import Expr, floordiv, minimum
 from .op import Attr, InferError, Op, equal, tensor
-from .tree import Layer, Literal, Tree, Width, call, infix, lift
+from .tree import Layer, Literal, Name, Tree, Width, call, infix, lift
 from .types import I64, Tensor
 
 _STEPS = {"stride": Attr("ints"), "padding": Attr("ints"), "dilation": Attr("ints")}
@@ -65,11 +65,12 @@ def _conv_options(node: Any) -> dict[str, Any]:
 
 
 def _conv_tree(node: Any, x: Tree, weight: Tree, bias: Tree) -> Tree:
-    groups = {"groups": node["groups"]} if node["groups"] != 1 else {}
-    name = "conv_transpose" if node.op == "conv_transpose" else "conv"
-    rank = len(node["stride"])
-    function = f"runtime.grouped_{name}3d" if rank == 3 and groups else f"mx.{name}{rank}d"
-    out = call(function, x, weight, **_conv_options(node), **groups)
+    groups, function = node["groups"], f"mx.{node.op}{len(node['stride'])}d"
+    options = _conv_options(node)
+    if groups != 1 and len(node["stride"]) == 3:
+        out = call("runtime.grouped_conv", Name(function), x, weight, groups, **options)
+    else:
+        out = call(function, x, weight, **options, **({"groups": groups} if groups != 1 else {}))
     return out if bias == Literal(None) else infix("+", out, bias)
 
 

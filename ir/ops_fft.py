@@ -155,8 +155,7 @@ def _stft(
     x: np.ndarray, window: Any, n_fft: int, hop_length: int, win_length: int, padding: str, normalized: bool, onesided: bool
 ) -> np.ndarray:
     if padding != "none":
-        mode: Any = {"circular": "wrap"}.get(padding, padding)
-        x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)], mode=mode)
+        x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)], mode=padding)  # type: ignore[call-overload]
     frames = np.lib.stride_tricks.sliding_window_view(x, n_fft, -1)[..., ::hop_length, :] * _centred(window, win_length, n_fft)
     function = np.fft.rfft if onesided else np.fft.fft
     out = function(frames, norm="ortho" if normalized else None)
@@ -205,11 +204,11 @@ def _short_time_tree(node: Any, x: Tree, window: Tree) -> Tree:
     else:
         options["center"] = (True, node["center"])
         options["length"] = (None, node["length"])
-    options |= {"normalized": (False, node["normalized"]), "onesided": (True, node["onesided"])}
+    options |= {"norm": ("backward", "ortho" if node["normalized"] else "backward"), "onesided": (True, node["onesided"])}
     given = {k: value for k, (default, value) in options.items() if value != default}
     if window != Literal(None):
         given["window"] = window
-    return call(f"runtime.{node.op}", x, n_fft, **given)
+    return call(f"mx.fft.{node.op}", x, n_fft, **given)
 
 
 _FRAMES = {"n_fft": Attr("int"), "hop_length": Attr("int"), "win_length": Attr("int")}
@@ -222,7 +221,7 @@ ROWS = [
     _fft("rfft", _infer_rfft, "Transform of a real array; the last of the axes keeps its non-negative frequencies."),
     _fft("irfft", _infer_irfft, "Inverse of rfft; `size` is the length of the last of the axes.", size=Attr("dim")),
     Op(
-        "complex", "real imaginary", _infer_complex, lambda n, a, b: call("runtime.complex_from", a, b), _complex,
+        "complex", "real imaginary", _infer_complex, lambda n, a, b: call("runtime.view_as_complex", call("mx.stack", arrays([a, b]), axis=-1)), _complex,
         doc="real + 1j * imaginary.",
     ),
     Op("real", "x", _infer_part, lambda n, x: call("mx.real", x), lambda x: np.real(x).copy()),
@@ -247,7 +246,7 @@ ROWS = [
     Op(
         "stft", "x window?", _infer_stft, _short_time_tree, _stft, {**_FRAMES, "padding": Attr("str", "reflect"), **_SPECTRUM},
         doc="[..., L] to complex [..., frequencies, frames]; the ends are padded by half a frame (`padding`: none, reflect, "
-        "constant, edge, circular).",
+        "constant, edge).",
     ),
     Op(
         "istft", "x window?", _infer_istft, _short_time_tree, _istft,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .op import Attr, InferError, Op, equal, tensor
-from .tree import Layer, Literal, Name, Operand, Sequence, Tree, Width, arrays, call, lift, method
+from .tree import Layer, Literal, Name, Operand, Sequence, Tree, Width, arrays, call, lift
 from .types import Tensor
 
 _ATTRS = {
@@ -68,18 +68,17 @@ def _groups(weights: tuple[Any, ...], count: int, bias: bool) -> Iterator[tuple[
 
 
 def _call_tree(function: str, states: int) -> Callable[..., Tree]:
-    """A free-standing call: time first, an initial state of zeros written out."""
+    """A free-standing call, with an initial state of zeros written out."""
 
     def emit(node: Any, x: Tree, *rest: Tree) -> Tree:
         groups = [
             Sequence(tuple(_leaf(w) for w in (group if group[-1] is not None else group[:4])))
             for group in _groups(rest[states:], _directions(node["layers"], node["bidirectional"]), node["bias"])
         ]
-        swapped = node["batch_first"] and node.type(0).rank == 3
-        inputs = method(x, "swapaxes", 0, 1) if swapped else x
+        swapped = {"batch_first": True} if node["batch_first"] and node.type(0).rank == 3 else {}
         initial = [_zeros(node, i + 1) if s == Literal(None) else s for i, s in enumerate(rest[:states])]
         extra = [_nonlinearity(node)] if "nonlinearity" in node.attrs else []
-        return call(function, inputs, *initial, arrays(groups), node["bidirectional"], *extra, **({"batch_first": True} if swapped else {}))
+        return call(function, x, *initial, arrays(groups), node["bidirectional"], *extra, **swapped)
 
     return emit
 

@@ -10,12 +10,13 @@ def run_gru(
     h: mx.array,
     weights: list[tuple[mx.array | None, ...]],
     bidirectional: bool = False,
+    batch_first: bool = False,
 ) -> tuple[mx.array, mx.array]:
     """torch.gru over x [L, N, D] or [L, D]: the outputs and the last h.
 
     weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, or None.
     """
-    out, h = scan_layers(_scan_gru, x, (h,), weights, bidirectional)
+    out, h = scan_layers(_scan_gru, x, (h,), weights, bidirectional, batch_first)
     return out, h
 
 

@@ -11,12 +11,13 @@ def run_lstm(
     c: mx.array,
     weights: list[tuple[mx.array | None, ...]],
     bidirectional: bool = False,
+    batch_first: bool = False,
 ) -> tuple[mx.array, mx.array, mx.array]:
-    """torch.lstm over x [L, N, D] or [L, D]: the outputs, the last h, the last c.
+    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D]: the outputs, the last h, the last c.
 
     weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
     """
-    out, h, c = scan_layers(_scan_lstm, x, (h, c), weights, bidirectional)
+    out, h, c = scan_layers(_scan_lstm, x, (h, c), weights, bidirectional, batch_first)
     return out, h, c
 
 

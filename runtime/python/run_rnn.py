@@ -13,6 +13,7 @@ def run_rnn(
     weights: list[tuple[mx.array | None, ...]],
     bidirectional: bool = False,
     nonlinearity: Callable[[mx.array], mx.array] = nn.tanh,
+    batch_first: bool = False,
 ) -> tuple[mx.array, mx.array]:
     """torch.rnn_tanh, or torch.rnn_relu with nn.relu, over x [L, N, D] or [L, D].
 
@@ -27,5 +28,5 @@ def run_rnn(
             outputs.append(h)
         return mx.stack(outputs), h
 
-    out, h = scan_layers(scan, x, (h,), weights, bidirectional)
+    out, h = scan_layers(scan, x, (h,), weights, bidirectional, batch_first)
     return out, h

@@ -9,13 +9,17 @@ def scan_layers(
     state: tuple[mx.array, ...],
     weights: list[tuple[mx.array | None, ...]],
     bidirectional: bool,
+    batch_first: bool = False,
 ) -> tuple[mx.array, ...]:
-    """Stack recurrent layers over the first axis of x, in one direction or in both.
+    """Stack recurrent layers over time, in one direction or in both.
+
+    Time is the first axis of x, or the second one with batch_first.
 
     `scan(x, state, *weights)` runs one of them and returns its outputs and last state.
     `weights` and the first axis of each state go by layer, then direction.
     """
     directions = 2 if bidirectional else 1
+    x = x.swapaxes(0, 1) if batch_first else x
     last_states = []
     for first in range(0, len(weights), directions):
         outputs = []
@@ -25,4 +29,5 @@ def scan_layers(
             outputs.append(out[::step])
             last_states.append(last)
         x = mx.concatenate(outputs, axis=-1)
+    x = x.swapaxes(0, 1) if batch_first else x
     return x, *(mx.stack(list(s)) for s in zip(*last_states))

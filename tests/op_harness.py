@@ -9,8 +9,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_transpile.codegen.render import render
-from mlx_transpile.ir import Node, Tensor, Value
+from mlx_transpile.ir import Graph, Node, Tensor, Value
 from mlx_transpile.ir.dims import Expr, evaluate, symbols
+from mlx_transpile.ir.graph import map_structure
 from mlx_transpile.ir.types import DType
 from mlx_transpile.runtime import helper_closure
 
@@ -84,3 +85,25 @@ def close(found: np.ndarray, expected: np.ndarray, dtype: DType, rtol: float = 1
         rtol, atol = 2e-2, 2e-2
     kind = np.complex128 if dtype.is_complex else np.float64
     np.testing.assert_allclose(found.astype(kind), expected.astype(kind), rtol=rtol, atol=atol)
+
+
+def run_graph(graph: Graph, arrays: list[np.ndarray], sizes: dict[str, int]) -> Any:
+    """A graph without parameters, node by node as emitted Python."""
+    known: dict[Any, Any] = dict(zip(graph.inputs, map(to_mlx, arrays), strict=True))
+    for node in graph.nodes:
+        used = {o: f"a{i}" for i, o in enumerate(node.operands) if isinstance(o, Value)}
+        tree = node.row.tree(node)
+        scope = {"mx": mx, "nn": nn, **helpers(used_helpers(tree)), **sizes} | {n: known[v] for v, n in used.items()}
+        out = eval(code_of(node, used), scope)
+        for value, result in zip(node.results, flat(out) if node.row.several else [out], strict=True):
+            to_numpy(result, value.type)
+            known[value] = result
+    return map_structure(lambda v: as_numpy(known[v]) if isinstance(v, Value) else v, graph.result)
+
+
+def as_numpy(array: mx.array) -> np.ndarray:
+    if array.dtype == mx.bfloat16:
+        import ml_dtypes
+
+        return np.array(array.astype(mx.float32)).astype(ml_dtypes.bfloat16)
+    return np.array(array)
