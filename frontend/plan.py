@@ -12,18 +12,25 @@ from .schema import Schema, parse
 
 @dataclass
 class Instruction:
-    """One node: `kind` with its namespace, names of inputs and outputs, attributes, sub-blocks."""
+    """One node: its kind, names of inputs and outputs, constant or attribute, sub-blocks.
+
+    `names` gives the hint of every value of the graph.
+    """
 
     kind: str
     inputs: list[str]
     outputs: list[str]
-    hints: list[str]
-    at: str
+    names: dict[str, str]
+    at: str = ""
     constant: Any = None
     attribute: str = ""
     schema_text: str = ""
-    types: list[str] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def hint(self) -> str:
+        """The source's name for the first result, or ""."""
+        return self.names[self.outputs[0]] if self.outputs else ""
 
     @cached_property
     def schema(self) -> Schema:
@@ -47,61 +54,45 @@ class Block:
 
 def read_graph(graph: Any) -> Block:
     """The plan of a `torch._C.Graph`."""
-    names = _all_names(graph)
+    names: dict[str, str] = {}
+    block = _block(graph.inputs(), graph.outputs(), graph.nodes(), names)
     bases = {_base(n) for n in names}
-    hints = {n: hint(n, bases) for n in names}
-    inputs = list(graph.inputs())
-    return _block(inputs, graph.outputs(), graph.nodes(), hints)
+    for name in names:
+        names[name] = hint(name, bases)
+    return block
 
 
-def _all_names(graph: Any) -> list[str]:
-    names = [v.debugName() for v in graph.inputs()]
-    pending = list(graph.nodes())
-    while pending:
-        node = pending.pop()
-        names.extend(v.debugName() for v in node.outputs())
-        for block in node.blocks():
-            names.extend(v.debugName() for v in block.inputs())
-            pending.extend(block.nodes())
-    return names
-
-
-def _block(inputs: Any, outputs: Any, nodes: Any, hints: dict[str, str]) -> Block:
+def _block(inputs: Any, outputs: Any, nodes: Any, names: dict[str, str]) -> Block:
+    """A block whose value names are entered in `names`, for their hints to be filled in later."""
     inputs = list(inputs)
-    return Block(
-        [v.debugName() for v in inputs],
-        [v.debugName() for v in outputs],
-        [_instruction(n, hints) for n in nodes],
-        hints,
-        [v.type() for v in inputs],
-    )
+    input_names = [v.debugName() for v in inputs]
+    names.update(dict.fromkeys(input_names, ""))
+    code = [_instruction(n, names) for n in nodes]
+    outputs = [v.debugName() for v in outputs]
+    return Block(input_names, outputs, code, names, [v.type() for v in inputs])
 
 
-def _instruction(node: Any, hints: dict[str, str]) -> Instruction:
+def _instruction(node: Any, names: dict[str, str]) -> Instruction:
     kind = node.kind()
     inputs, outputs = list(node.inputs()), list(node.outputs())
-    names = [v.debugName() for v in outputs]
-    out = Instruction(
-        kind,
-        [v.debugName() for v in inputs],
-        names,
-        [hints.get(n, "") for n in names],
-        "" if kind == "prim::Constant" else source_line(node.sourceRange()),
-    )
+    output_names = [v.debugName() for v in outputs]
+    names.update(dict.fromkeys(output_names, ""))
+    out = Instruction(kind, [v.debugName() for v in inputs], output_names, names)
     if kind == "prim::Constant":
         out.constant = _constant(outputs[0])
-    elif kind in ("prim::GetAttr", "prim::CallMethod", "prim::SetAttr"):
+        return out
+    if kind == "prim::GetAttr":
+        out.attribute = node.s("name")
+        return out
+    out.at = source_line(node.sourceRange())
+    if kind in ("prim::CallMethod", "prim::SetAttr"):
         out.attribute = node.s("name")
     elif kind == "prim::CallFunction":
         out.attribute = inputs[0].type().annotation_str
-    elif kind.startswith("prim::"):
-        out.types = [v.type().str() for v in outputs]
-        if kind == "prim::TupleIndex":
-            out.attribute = ""
-    else:
+    elif not kind.startswith("prim::"):
         schema = node.schema()
         out.schema_text = schema if schema != "(no schema)" else ""
-    out.blocks = [_block(b.inputs(), b.outputs(), b.nodes(), hints) for b in node.blocks()]
+    out.blocks = [_block(b.inputs(), b.outputs(), b.nodes(), names) for b in node.blocks()]
     return out
 
 

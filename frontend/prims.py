@@ -165,7 +165,7 @@ _TENSOR_LISTS: dict[str, Callable[..., Any]] = {
 
 
 def _constant(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    return [host_constant(walk, op.constant, op.hints[0], frame)]
+    return [host_constant(walk, op.constant, op.hint, frame)]
 
 
 def host_constant(walk: Walk, value: Any, hint: str, frame: Frame) -> Any:
@@ -191,7 +191,7 @@ def _get_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> l
         return [Module(path, value)]
     if hasattr(value, "untyped_storage"):
         return [walk.domain.attribute(value, path)]
-    return [host_constant(walk, value, op.hints[0], frame)]
+    return [host_constant(walk, value, op.hint, frame)]
 
 
 def _set_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:

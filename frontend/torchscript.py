@@ -160,7 +160,7 @@ class _Source:
 
         def position(frame: Frame, op: Instruction) -> None:
             builder.scope, builder.source = frame.scope, source_of(op)
-            builder.hint = op.hints[0] if op.hints else ""
+            builder.hint = op.hint
 
         walk = Walk(domain, self.plans, _name_arguments(domain), lambda *_: None, position)
         handles = [_input(leaf, dims) for leaf in signature.leaves()]

@@ -54,10 +54,10 @@ class Plans:
 class Frame:
     """A method or function being executed."""
 
-    __slots__ = ("env", "hints", "module", "scope")
+    __slots__ = ("env", "module", "scope")
 
-    def __init__(self, module: Module, scope: Scope, hints: dict[str, str]):
-        self.module, self.scope, self.hints = module, scope, hints
+    def __init__(self, module: Module, scope: Scope):
+        self.module, self.scope = module, scope
         self.env: dict[str, Any] = {}
 
 
@@ -87,7 +87,7 @@ class Walk:
     def _call(self, module: Module, scope: Scope, method: str, args: list[Any]) -> Any:
         plan = self.plans.method(module, method)
         self.enter(scope, plan, args)
-        result = self._execute(plan, Frame(module, scope, plan.hints), [module, *args])
+        result = self._execute(plan, Frame(module, scope), [module, *args])
         self.leave(scope, result)
         return result
 
@@ -95,14 +95,14 @@ class Walk:
         """A call of a sub-module opens a scope; of another method of the same module it does not."""
         if target.path == frame.module.path:
             plan = self.plans.method(target, method)
-            return self._execute(plan, Frame(target, frame.scope, plan.hints), [target, *args])
+            return self._execute(plan, Frame(target, frame.scope), [target, *args])
         number = self.calls[target.path]
         self.calls[target.path] += 1
         return self._call(target, Scope(target.path, target.cls, frame.scope, number), method, args)
 
     def call_function(self, frame: Frame, name: str, args: list[Any]) -> Any:
         plan = self.plans.function(name)
-        return self._execute(plan, Frame(frame.module, frame.scope, plan.hints), args)
+        return self._execute(plan, Frame(frame.module, frame.scope), args)
 
     def _execute(self, plan: Block, frame: Frame, args: list[Any]) -> Any:
         results = self.block(plan, frame, args)
