@@ -4,7 +4,7 @@
 
 Transpiles the Llama-type decoder of tests/models from a saved archive (reading, walking, passes,
 code, weights, files) and prints the best of `--repeat` runs for each depth, and how the time grows:
-(t32 - t2) / (t8 - t2) is 5 when it is linear in the depth.
+(t32 - t2) / (t8 - t2) is 5 when it is linear in the depth. torch runs on one thread.
 """
 
 import argparse
@@ -37,14 +37,24 @@ def save(layers: int, route: str, folder: Path) -> Path:
         return path
 
 
-def seconds(source: Path, out: Path, repeat: int) -> float:
-    """The best of `repeat` runs."""
-    times = []
+def measure(source: Path, out: Path, repeat: int) -> tuple[float, float]:
+    """Wall and processor seconds, each the best of `repeat` runs.
+
+    On a machine that does other work too, the processor's time is the one to look at.
+    """
+    walls, cpus = [], []
     for _ in range(repeat):
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         mlx_transpile.transpile(source, out)
-        times.append(time.perf_counter() - start)
-    return min(times)
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return min(walls), min(cpus)
+
+
+def growth(times: dict[int, float]) -> float:
+    """(t_last - t_first) / (t_second - t_first)."""
+    first, second, *_, last = times.values()
+    return (last - first) / (second - first)
 
 
 def main() -> None:
@@ -53,22 +63,23 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--route", choices=["trace", "export"], default="trace")
     args = parser.parse_args()
+    if len(args.layers) < 3 or args.layers != sorted(set(args.layers)):
+        parser.error("--layers takes three or more different numbers in rising order")
 
+    torch.set_num_threads(1)
     print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sources = {n: save(n, args.route, folder) for n in args.layers}
-        seconds(sources[args.layers[0]], folder / "warm-up", repeat=1)
-        times = {n: seconds(path, folder / f"out{n}", args.repeat) for n, path in sources.items()}
-    for n, value in times.items():
-        print(f"{n:4d} layers  {value:7.2f} s")
-    if len(args.layers) >= 3:
-        small, middle, large = args.layers[0], args.layers[1], args.layers[-1]
-        ratio = (times[large] - times[small]) / (times[middle] - times[small])
-        linear = (large - small) / (middle - small)
-        print(
-            f"(t{large} - t{small}) / (t{middle} - t{small}) = {ratio:.2f}  (linear: {linear:.2f})"
-        )
+        measure(sources[args.layers[0]], folder / "warm-up", repeat=1)
+        times = {n: measure(path, folder / f"out{n}", args.repeat) for n, path in sources.items()}
+    for n, (wall, cpu) in times.items():
+        print(f"{n:4d} layers  {wall:7.2f} s  {cpu:7.2f} s of processor time")
+    wall_growth = growth({n: wall for n, (wall, _) in times.items()})
+    cpu_growth = growth({n: cpu for n, (_, cpu) in times.items()})
+    a, b, c = args.layers[0], args.layers[1], args.layers[-1]
+    print(f"(t{c} - t{a}) / (t{b} - t{a}): {wall_growth:.2f}, {cpu_growth:.2f} of processor time")
+    print(f"linear would be {(c - a) / (b - a):.2f}")
 
 
 if __name__ == "__main__":
