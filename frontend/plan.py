@@ -135,13 +135,11 @@ def hint(name: str, others: set[str]) -> str:
 
 
 def _without_uniquifier(name: str, others: set[str]) -> str:
-    """Digits are appended in order from 0, each to a name that is already taken."""
+    """Numbers are counted up for each name that is taken; the longest such name is the base."""
     for cut in range(len(name) - 1, 0, -1):
         digits = name[cut:]
         if not digits.isdigit():
             return name
-        if (digits[0] == "0" and len(digits) > 1) or name[:cut] not in others:
-            continue
-        if digits == "0" or f"{name[:cut]}{int(digits) - 1}" in others:
+        if name[:cut] in others and (digits == "0" or digits[0] != "0"):
             return _without_uniquifier(name[:cut], others)
     return name
