@@ -25,6 +25,7 @@ help:
 demo: $(VENV)/.installed-demo
 	$(BIN)/transpile $(DEMO) -o $(OUT) --validate
 	@echo
+	@sed -n '3p; /^| sizes/,/^$$/p' $(OUT)/report.md
 	@echo "$(OUT)/model.py has $$(wc -l < $(OUT)/model.py) lines; its classes:"
 	@grep -n '^class ' $(OUT)/model.py
 	@echo
