@@ -18,7 +18,8 @@ LIMIT = 2**31 - 1
 _CREATE = {"arange", "full"}
 _SAME_RANGE = {
     "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select",
-    "concatenate", "stack", "split", "flip", "roll", "tile", "negative", "abs", "maximum", "minimum", "clip", "where",
+    "concatenate", "stack", "split", "flip", "roll", "tile", "negative", "abs", "maximum",
+    "minimum", "clip", "where",
 }  # fmt: skip
 _COMPARE = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 # Operands that are positions in another array: any integer type will do.

@@ -42,7 +42,12 @@ def _places(node: Node) -> list[int] | None:
 def _counted_axis(value: Value) -> int | None:
     """The one axis along which the value is 0, 1, 2, ..., all other axes having size 1."""
     source = value
-    while source.node is not None and source.node.op in ("expand_dims", "reshape", "cast", "squeeze"):
+    while source.node is not None and source.node.op in (
+        "expand_dims",
+        "reshape",
+        "cast",
+        "squeeze",
+    ):
         source = source.node.values[0]
         if not isinstance(source.type, Tensor) or source.tensor.rank > value.tensor.rank:
             return None

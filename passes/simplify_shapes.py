@@ -90,6 +90,20 @@ def _squeeze_reduction(out: Rebuild, node: Node) -> Any:
     return out.emit(inner.op, *inner.operands, like=node, **{**inner.attrs, "keepdims": False})
 
 
+def _linear_views(out: Rebuild, node: Node) -> Any:
+    """A layer over the last axis needs no flat batch: views around it that restore it go."""
+    layer = producer(node.operands[0], "linear", scope=node.scope)
+    flat = producer(layer.operands[0], *_VIEWS, scope=node.scope) if layer else None
+    if layer is None or flat is None or not out.used_once(layer.out):
+        return None
+    shape = flat.type(0).shape
+    if not shape or node.out.tensor.shape != (*shape[:-1], layer.out.tensor.shape[-1]):
+        return None
+    if shape[-1] != flat.out.tensor.shape[-1]:
+        return None
+    return out.emit("linear", flat.operands[0], *layer.operands[1:], like=node)
+
+
 def _plain(*dims: Dim) -> bool:
     """No minimum, maximum or division in the dims: they read well."""
     return all(
@@ -174,7 +188,7 @@ def _flat_concatenate(out: Rebuild, node: Node) -> Any:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "reshape": (_views,),
+    "reshape": (_linear_views, _views),
     "expand_dims": (_views,),
     "squeeze": (_squeeze_slice, _squeeze_reduction, _views),
     "slice": (_slices,),

@@ -15,6 +15,7 @@ from .fold_constants import fold_constants
 from .fold_parameters import fold_parameters
 from .narrow_integers import narrow_integers
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
+from .raise_linear import raise_linear
 from .raise_rms_norm import raise_rms_norm
 from .simplify_indexing import simplify_indexing
 from .simplify_shapes import infer_axes, simplify_shapes
@@ -49,62 +50,21 @@ class Pass:
 
 PASSES = [
     Pass("dce", dce, 0, "drop nodes and parameters that nothing needs"),
-    Pass(
-        "fold_constants",
-        fold_constants,
-        1,
-        "uniform constants become scalars; arithmetic on them is done",
-    ),
+    Pass("fold_constants", fold_constants, 1, "uniform constants become scalars"),
+    Pass("raise_linear", raise_linear, 1, "products with a parameter become linear", logs=True),
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
-    Pass("simplify_indexing", simplify_indexing, 1, "indexing by positions that count along an axis is a view"),
+    Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
-    Pass(
-        "raise_rms_norm",
-        raise_rms_norm,
-        1,
-        "composed root mean square norm becomes rms_norm",
-        logs=True,
-    ),
-    Pass(
-        "raise_attention",
-        raise_attention,
-        1,
-        "composed softmax attention becomes attention",
-        logs=True,
-    ),
-    Pass(
-        "fold_attention_scale",
-        fold_attention_scale,
-        1,
-        "a factor of the queries becomes the scale",
-        logs=True,
-    ),
-    Pass(
-        "drop_repeat_kv", drop_repeat_kv, 1, "grouped queries read keys and values once", logs=True
-    ),
-    Pass(
-        "sink_transposes",
-        sink_transposes,
-        1,
-        "channels last throughout: transposes move down and cancel",
-    ),
-    Pass(
-        "fold_parameters",
-        fold_parameters,
-        1,
-        "fold layout changes of parameters into their recipes",
-    ),
-    Pass(
-        "border_transposes",
-        border_transposes,
-        1,
-        "transposes at the border of a layer move out of it",
-    ),
-    Pass(
-        "narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits where that is harmless"
-    ),
-    Pass("final_cleanup", final_cleanup, 1, "the clean-up passes again, until nothing changes"),
-    Pass("infer_axes", infer_axes, 1, "choose the axis that a reshape leaves to be inferred"),
-]
+    Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
+    Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
+    Pass("fold_attention_scale", fold_attention_scale, 1, "query factors become the scale", logs=True),
+    Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
+    Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
+    Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
+    Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
+    Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits"),
+    Pass("final_cleanup", final_cleanup, 1, "clean-up passes until nothing changes"),
+    Pass("infer_axes", infer_axes, 1, "choose the axis that a reshape infers"),
+]  # fmt: skip

@@ -250,3 +250,60 @@ def test_negative_factor_is_refused():
         return o
     """
     assert refusals(text, "fold_attention_scale") == ["the factor -0.25 is not positive"]
+
+
+FLAT = """
+def forward(x: f32[B, L, 8]):
+    with module("c_attn", "Conv1D"):
+        f: f32[B*L, 8] = reshape(x, shape=(B*L, 8))
+        p: f32[B*L, 6] = matmul(f, param("c_attn.weight", f32[8, 6]))
+        a: f32[B*L, 6] = add(param("c_attn.bias", f32[6]), p)
+        y: f32[B, L, 6] = reshape(a, shape=(B, L, 6))
+    return y
+"""
+
+
+def test_product_with_a_parameter_and_a_bias_is_a_layer():
+    becomes(
+        FLAT,
+        """
+        def forward(x: f32[B, L, 8]):
+            with module("c_attn", "Conv1D"):
+                y: f32[B, L, 6] = linear(x, param("c_attn.weight", f32[6, 8], recipe=permute(read("c_attn.weight"), (1, 0))), param("c_attn.bias", f32[6]))
+            return y
+        """,
+        "raise_linear", "simplify_shapes", "fold_parameters",
+    )  # fmt: skip
+
+
+def test_product_with_a_transposed_parameter_is_a_layer():
+    becomes(
+        """
+        def forward(x: f32[B, 8]):
+            t: f32[8, 6] = transpose(param("w", f32[6, 8]), axes=(1, 0))
+            y: f32[B, 6] = matmul(x, t)
+            return y
+        """,
+        """
+        def forward(x: f32[B, 8]):
+            y: f32[B, 6] = linear(x, param("w", f32[6, 8]), None, by=["linear"])
+            return y
+        """,
+        "raise_linear",
+    )
+
+
+def test_product_with_a_shared_parameter_is_refused():
+    text = FLAT.replace(
+        "return y",
+        'z: f32[B, 8, 6] = broadcast_to(param("c_attn.weight", f32[8, 6]), shape=(B, 8, 6))\n    return y, z',
+    )
+    assert refusals(text, "raise_linear") == ["the weight is used elsewhere, in its own layout"]
+
+
+def test_a_flat_batch_that_stays_flat_is_left():
+    text = FLAT.replace(
+        "y: f32[B, L, 6] = reshape(a, shape=(B, L, 6))",
+        "y: f32[L, B, 6] = reshape(a, shape=(L, B, 6))",
+    )
+    assert "reshape(x" in applied(text, "raise_linear", "simplify_shapes")[0]
