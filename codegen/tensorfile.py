@@ -35,7 +35,11 @@ class Entry:
 
 def entries(arrays: Mapping[str, np.ndarray]) -> list[Entry]:
     """Entries of arrays that are in memory already."""
-    return [Entry(k, dtype_of(v), v.shape, lambda v=v: v) for k, v in arrays.items()]
+    return [_entry(name, array) for name, array in arrays.items()]
+
+
+def _entry(name: str, array: np.ndarray) -> Entry:
+    return Entry(name, dtype_of(array), array.shape, lambda: array)
 
 
 def write_tensors(

@@ -133,12 +133,13 @@ def transpile(
 
         return Result(None, plan=plan(captured, work.runs, captured.details.get("aliases", {})))
     assert out is not None  # _check_options
-    files = {k: Path(v) for k, v in (("model", source), ("weights", weights)) if _is_file(v)}
-    return _write(work, Path(out), files)
+    return _write(work, Path(out), _files(model=source, weights=weights))
 
 
-def _is_file(source: Any) -> bool:
-    return isinstance(source, str | os.PathLike) and os.path.isfile(source)
+def _files(**sources: Any) -> dict[str, Path]:
+    """Those of the sources that are files: the manifest has their digests."""
+    paths = {k: Path(v) for k, v in sources.items() if isinstance(v, str | os.PathLike)}
+    return {k: p for k, p in paths.items() if p.is_file()}
 
 
 # ---- the request

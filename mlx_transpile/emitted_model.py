@@ -98,16 +98,21 @@ def _recorded(model: Any) -> Iterator[dict[int, list[list[np.ndarray]]]]:
         return call
 
     classes = {type(module) for _, module in model.named_modules()}
-    originals = {
-        cls: (cls.__dict__.get("__call__"), cls.__call__) for cls in classes if callable(cls)
-    }
+    originals = {cls: (cls.__dict__.get("__call__"), _method(cls)) for cls in classes}
     try:
         for cls, (_, found) in originals.items():
-            cls.__call__ = wrap(found)
+            if found is not None:
+                cls.__call__ = wrap(found)
         yield calls
     finally:
         for cls, (own, _) in originals.items():
-            if own is None:
-                del cls.__call__
-            else:
+            if own is not None:
                 cls.__call__ = own
+            elif "__call__" in cls.__dict__:
+                del cls.__call__
+
+
+def _method(cls: type) -> Any:
+    """The `__call__` of the class's instances; a module that only holds others may have none."""
+    found = (c.__dict__["__call__"] for c in cls.__mro__ if "__call__" in c.__dict__)
+    return next(found, None)
