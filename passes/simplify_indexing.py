@@ -12,7 +12,8 @@ from .rebuild import Rebuild, walk
 def simplify_indexing(graph: Graph) -> bool:
     """`mask[arange(B)[:, None, None], arange(L)[None, None]]` is `mask[:, None]`.
 
-    Every index must be `arange(n)` of the whole axis, spread over one axis of the result; the indexed axes come first.
+    Every index must be `arange(n)` of the whole axis, spread over one axis of the result; the
+    indexed axes come first.
     """
 
     def step(out: Rebuild, node: Node) -> Any:

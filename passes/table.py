@@ -59,7 +59,7 @@ PASSES = [
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
-    Pass("fold_attention_scale", fold_attention_scale, 1, "query factors become the scale", logs=True),
+    Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
