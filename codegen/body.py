@@ -261,10 +261,14 @@ class BodyBuilder:
         self.body.lines.append((0, f"{targets} = {text.code}"))
 
     def _inlines(self, value: Value, text: Text) -> bool:
-        if self.counts[value] != 1 or length(text.code) > INLINE:
+        if self.counts[value] != 1:
             return False
         user = self.user.get(value)
-        if user is None:  # returned
+        if user is None and not self.root and len(self.region.outputs) == 1:
+            return True  # all that the method returns
+        if length(text.code) > INLINE:
+            return False
+        if user is None:
             return True
         if user in self.looped:
             return False

@@ -6,6 +6,7 @@ after the attribute and the parameter that it belongs to.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -214,7 +215,7 @@ class Fields:
             return self.heads[root]
         for role, attr, name in FIELD_ROLES:
             for found_role, found_attr in self.evidence.get(root, ()):
-                if re.fullmatch(role, found_role) and re.search(attr, last_name(found_attr)):
+                if re.fullmatch(role, found_role) and re.search(attr, last_name(found_attr), re.I):
                     return name
         return "intermediate_size" if root in self.inner else None
 
@@ -295,26 +296,38 @@ def camel_class(cls: str) -> str:
 
 
 def _prefixes(groups: list[Any], cls: str) -> list[str]:
+    """A word or two before the class name for each group: the fewest features that tell them apart."""
     if len(groups) == 1:
         return [""]
     features = [_features(g, cls) for g in groups]
-    count = len(features[0])
-    for size in range(1, count + 1):
+    count = max(map(len, features))
+    features = [f + ("",) * (count - len(f)) for f in features]
+    for size in range(1, min(count, 4) + 1):
         for chosen in combinations(range(count), size):
-            picked = [tuple(f[i] for i in chosen) for f in features]
-            if len(set(picked)) == len(picked) and all(any(p) for p in picked[1:]):
-                return ["".join(dict.fromkeys(p)) for p in picked]
+            picked = ["".join(dict.fromkeys(f[i] for i in chosen)) for f in features]
+            if len(set(picked)) == len(picked):
+                return picked
     return ["" if i == 0 else _ORDINALS[min(i, 9)] * (1 + i // 10) for i in range(len(groups))]
 
 
 def _features(group: Any, cls: str) -> tuple[str, ...]:
-    """Words that may tell the group from others: attribute, place in the list, enclosing modules."""
+    """Words that may tell the group from others: attribute, place in each list, enclosing modules."""
     attributes = {last_name(p) for p in group.paths}
     attr = _without_tail(camel(attributes.pop()), cls) if len(attributes) == 1 else ""
-    indices = {int(m[-1]) for p in group.paths if (m := re.findall(r"\.(\d+)(?=\.|$)", p))}
-    place = "First" if indices == {0} else "Even" if indices and all(i % 2 == 0 for i in indices) and len(indices) > 1 else "Odd" if indices and all(i % 2 for i in indices) and len(indices) > 1 else ""
-    outer = [{p.split(".")[d] for p in group.paths if len(p.split(".")) > d and not p.split(".")[d].isdigit()} for d in range(3)]
-    return (attr, place, *(camel(o.pop()) if len(o) == 1 else "" for o in outer))
+    numbers = [[int(part) for part in p.split(".") if part.isdigit()] for p in group.paths]
+    depth = min(map(len, numbers))
+    places = [_place({n[d] for n in numbers}) for d in range(depth)]
+    outer = [{p.split(".")[d] for p in group.paths if len(p.split(".")) > d} for d in range(3)]
+    names = [o.pop() if len(o) == 1 else "" for o in outer]
+    return (*(camel(n) if not n.isdigit() else "" for n in names), *(places + [""] * 4)[:4], attr)
+
+
+def _place(indices: set[int]) -> str:
+    if indices == {0}:
+        return "First"
+    if len(indices) > 1 and len({i % 2 for i in indices}) == 1:
+        return "Odd" if indices.pop() % 2 else "Even"
+    return ""
 
 
 def _without_tail(attr: str, cls: str) -> str:
@@ -340,6 +353,7 @@ def role_of(value: Value) -> list[str]:
     return [ROLE_OF_OP[value.node.op]] if value.node.op in ROLE_OF_OP else []
 
 
+_BUILTINS = frozenset(dir(builtins))
 _FALLBACKS = ("h", "out", "hidden", "y", "z", "r", "t", "u", "part", "term", "state", "inner", "rest")
 
 
@@ -350,6 +364,7 @@ def local_names(locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], re
     for i in order:
         held = {names[j] for j in range(len(locals_)) if names[j] and _overlap(spans[i], spans[j])} | reserved
         hints = [safe(h) for h in locals_[i].hints if h and not h.isdigit()]
+        hints = [h for h in hints if h not in _BUILTINS] + [h for h in hints if h in _BUILTINS]
         candidates = [*hints, *_FALLBACKS, *(f"{h}_{f}" for h in hints for f in _FALLBACKS)]
         candidates += [f"{a}_{b}" for a in _FALLBACKS for b in _FALLBACKS]
         names[i] = next((c for c in candidates if c not in held), f"local_{'i' * (i + 1)}")

@@ -24,22 +24,22 @@ class Widths:
 
     def find(self, element: Element) -> Element:
         root = element
-        while self._up.get(root, root) is not root:
+        while self._up.get(root, root) != root:
             root = self._up[root]
-        while self._up.get(element, element) is not root:
+        while self._up.get(element, element) != root:
             self._up[element], element = root, self._up[element]
         return root
 
     def join(self, a: Element, b: Element) -> None:
         a, b = self.find(a), self.find(b)
-        if a is not b:
+        if a != b:
             self._up[b] = a
 
     def product(self, element: Element) -> tuple[Element, ...] | None:
         """The parts whose product the size is, where a reshape split it."""
         root = self.find(element)
         for whole, parts in self.factors.items():
-            if self.find(whole) is root:
+            if self.find(whole) == root:
                 return parts
         return None
 
@@ -89,6 +89,8 @@ def _ties(node: Node) -> Iterator[Tie]:
         case "attention":
             q, k, v = values[:3]
             yield from (((out, -1), (v, -1)), ((q, -1), (k, -1)), ((k, 1), (v, 1)), ((out, 1), (q, 1)))
+            for mask in values[3:]:
+                yield (mask, -3), (q, 1)
         case "transpose":
             yield from (((out, i), (values[0], a)) for i, a in enumerate(node["axes"]))
         case "reshape":
