@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Rules:
     """The tables of the remap script. Sources that begin with `prefix` are constants."""
 
     copied: list[Row]
+    changed: list[Row]
     made: list[Row]
     aliases: list[Row]
     unused: list[Row]
@@ -50,11 +51,13 @@ class Rules:
     @property
     def digest(self) -> str:
         """Names what converted files hold: equal rules make equal files."""
-        return hashlib.sha256(repr((self.copied, self.made)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.copied, self.changed, self.made)).encode()).hexdigest()[
+            :16
+        ]
 
 
 def make_rules(
-    parameters: Mapping[str, Param], available: Iterable[str], aliases: Mapping[str, str]
+    parameters: Mapping[str, Param], available: Collection[str], aliases: Mapping[str, str]
 ) -> Rules:
     """The rules for all parameters.
 
@@ -62,23 +65,25 @@ def make_rules(
     """
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
     prefix = _constant_prefix({*read, *available})
-    rows = generalise([_row(name, param.recipe, prefix) for name, param in parameters.items()])
-    others = [
-        Row(other, (first,))
-        for other, first in aliases.items()
-        if first in read and other not in read
-    ]
-    ignored = [
-        Row(name, ()) for name in available if name not in read and aliases.get(name) not in read
-    ]
-    copied = [row for row in rows if not row.code and row.sources == (row.target,)]
+    rows = [_row(name, param.recipe, prefix) for name, param in parameters.items()]
+    patterns = generalise(_in_order(rows, available))
+    kept = [row for row in patterns if row.sources == (row.target,)]
+    second = {o: first for o, first in aliases.items() if first in read and o not in read}
+    ignored = [name for name in available if name not in read and name not in second]
     return Rules(
-        copied,
-        [replace(row, code=row.code or "None") for row in rows if row not in copied],
-        generalise(others),
-        generalise(ignored),
-        prefix,
+        copied=[row for row in kept if not row.code],
+        changed=[row for row in kept if row.code],
+        made=[replace(row, code=row.code or "None") for row in patterns if row not in kept],
+        aliases=generalise([Row(other, (first,)) for other, first in second.items()]),
+        unused=generalise([Row(name, ()) for name in ignored]),
+        prefix=prefix,
     )
+
+
+def _in_order(rows: list[Row], available: Iterable[str]) -> list[Row]:
+    """The rows in the order in which the source's tensors stand; constants come last."""
+    place = {name: number for number, name in enumerate(available)}
+    return sorted(rows, key=lambda row: min(place.get(s, len(place)) for s in row.sources))
 
 
 def _constant_prefix(names: set[str]) -> str:

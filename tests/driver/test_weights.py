@@ -31,7 +31,7 @@ def rules(*items: tuple[str, rcp.Recipe]) -> w.Rules:
 
 def table(*items: tuple[str, rcp.Recipe]) -> list[tuple[str, tuple[str, ...], str]]:
     found = rules(*items)
-    return [(r.target, r.sources, r.code) for r in [*found.copied, *found.made]]
+    return [(r.target, r.sources, r.code) for r in [*found.copied, *found.changed, *found.made]]
 
 
 # ---- code of recipes: the same numbers as the reference evaluation
@@ -175,7 +175,7 @@ def plain_skeleton() -> str:
 def skeleton(text: str) -> str:
     """The syntax tree without the tables."""
     tree = ast.parse(text)
-    tables = {"MARK", "COPIED", "MADE", "ALIASES", "UNUSED", "CONSTANT"}
+    tables = {"MARK", "COPIED", "CHANGED", "MADE", "ALIASES", "UNUSED", "CONSTANT"}
     kept = []
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
