@@ -135,6 +135,8 @@ def table(*groups: Iterable[Op]) -> dict[str, Op]:
         for part in ("infer", "emit", "reference"):
             if not callable(getattr(row, part)):
                 raise ValueError(f"the row {row.name} has no {part}")
+        if not row.doc:
+            raise ValueError(f"the row {row.name} has no doc")
         for name, attr in row.attrs.items():
             if attr.kind not in _KINDS:
                 raise ValueError(f"the row {row.name}: attribute {name} is of unknown kind {attr.kind}")

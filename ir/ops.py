@@ -14,6 +14,17 @@ from .ops_reduce import ROWS as REDUCE
 from .ops_rnn import ROWS as RNN
 from .ops_shape import ROWS as SHAPE
 
-TABLE: dict[str, Op] = table(
-    ELEMENTWISE, ACTIVATION, SHAPE, INDEX, REDUCE, MATRIX, NORM, CONV, RNN, FFT
+GROUPS: tuple[tuple[str, list[Op]], ...] = (
+    ("Elementwise", ELEMENTWISE),
+    ("Activations and functions", ACTIVATION),
+    ("Shapes, parts, creation", SHAPE),
+    ("Indices and masks", INDEX),
+    ("Reductions, scans, order", REDUCE),
+    ("Matrices and attention", MATRIX),
+    ("Normalisation", NORM),
+    ("Convolution, pooling, resizing", CONV),
+    ("Recurrent layers", RNN),
+    ("Transforms, complex numbers, constants", FFT),
 )
+
+TABLE: dict[str, Op] = table(*(rows for _, rows in GROUPS))

@@ -45,7 +45,7 @@ def _binary(name: str, operator: str, function: Callable[..., Any], commutative:
     """`a op b`, spelled as an operator."""
     return Op(
         name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), weak(function),
-        commutative=commutative, elementwise=True, doc=doc,
+        commutative=commutative, elementwise=True, doc=f"`a {operator} b`. {doc}".strip(),
     )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def _compare(name: str, operator: str, function: Callable[..., Any]) -> Op:
 def _unary(name: str, function: Callable[..., Any], mlx: str | None = None, doc: str = "") -> Op:
     return Op(
         name, "x", same, lambda n, x: call(mlx or f"mx.{name}", x),
-        lambda x: np.asarray(function(x), x.dtype), elementwise=True, doc=doc,
+        lambda x: np.asarray(function(x), x.dtype), elementwise=True, doc=doc or f"{name}(x), elementwise.",
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _function(name: str, function: Callable[..., Any], mlx: str | None = None, d
     """A real function of one array."""
     return Op(
         name, "x", _float, lambda n, x: call(mlx or f"mx.{name}", x),
-        lambda x: np.asarray(function(x)).astype(x.dtype), elementwise=True, doc=doc,
+        lambda x: np.asarray(function(x)).astype(x.dtype), elementwise=True, doc=doc or f"{name}(x), elementwise.",
     )  # fmt: skip
 
 
@@ -158,7 +158,7 @@ ROWS = [
     _logical("bitwise_xor", "^", np.bitwise_xor, "exclusive or"),
     _binary_call("maximum", "maximum", np.maximum, commutative=True, doc="NaN wins."),
     _binary_call("minimum", "minimum", np.minimum, commutative=True, doc="NaN wins."),
-    _binary_call("arctan2", "arctan2", np.arctan2),
+    _binary_call("arctan2", "arctan2", np.arctan2, doc="The angle of the point (b, a)."),
     _compare("equal", "==", np.equal),
     _compare("not_equal", "!=", np.not_equal),
     _compare("less", "<", np.less),
@@ -172,14 +172,14 @@ ROWS = [
         "invert", "x", same, _invert_tree, np.invert, elementwise=True,
         doc="Bitwise not; logical not on booleans.",
     ),
-    _unary("abs", np.abs),
-    _unary("sign", np.sign),
+    _unary("abs", np.abs, doc="Absolute value of real numbers."),
+    _unary("sign", np.sign, doc="-1, 0 or 1."),
     _unary("floor", np.floor),
     _unary("ceil", np.ceil),
     _unary("round", np.round, doc="Half to even."),
-    _unary("trunc", np.trunc),
-    _unary("square", np.square),
-    _unary("relu", lambda x: np.maximum(x, 0), "nn.relu"),
+    _unary("trunc", np.trunc, doc="Toward zero."),
+    _unary("square", np.square, doc="x * x."),
+    _unary("relu", lambda x: np.maximum(x, 0), "nn.relu", doc="max(x, 0)."),
     _test("isnan", np.isnan),
     _test("isinf", np.isinf),
     _test("isfinite", np.isfinite),
@@ -192,10 +192,10 @@ ROWS = [
             "arccosh": np.arccosh, "arctanh": np.arctanh,
         }.items()
     ),
-    _function("rsqrt", lambda x: 1 / np.sqrt(x)),
-    _function("reciprocal", lambda x: 1 / x),
-    _function("erf", _erf),
-    _function("sigmoid", _sigmoid),
+    _function("rsqrt", lambda x: 1 / np.sqrt(x), doc="1 / sqrt(x)."),
+    _function("reciprocal", lambda x: 1 / x, doc="1 / x."),
+    _function("erf", _erf, doc="The error function."),
+    _function("sigmoid", _sigmoid, doc="1 / (1 + exp(-x))."),
     _function("silu", lambda x: x * _sigmoid(x), "nn.silu", doc="x * sigmoid(x)."),
     Op(
         "gelu", "x", _float, _gelu_tree, _gelu, {"approximate": Attr("str", "none")}, elementwise=True,

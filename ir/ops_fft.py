@@ -224,9 +224,9 @@ ROWS = [
         "complex", "real imaginary", _infer_complex, lambda n, a, b: call("runtime.view_as_complex", call("mx.stack", arrays([a, b]), axis=-1)), _complex,
         doc="real + 1j * imaginary.",
     ),
-    Op("real", "x", _infer_part, lambda n, x: call("mx.real", x), lambda x: np.real(x).copy()),
-    Op("imag", "x", _infer_part, lambda n, x: call("mx.imag", x), lambda x: np.imag(x).copy()),
-    Op("conj", "x", lambda x: tensor(x), lambda n, x: call("mx.conj", x), np.conj),
+    Op("real", "x", _infer_part, lambda n, x: call("mx.real", x), lambda x: np.real(x).copy(), doc="Real part."),
+    Op("imag", "x", _infer_part, lambda n, x: call("mx.imag", x), lambda x: np.imag(x).copy(), doc="Imaginary part."),
+    Op("conj", "x", lambda x: tensor(x), lambda n, x: call("mx.conj", x), np.conj, doc="Complex conjugate."),
     Op(
         "angle", "x", _infer_part, lambda n, x: call("runtime.angle", x), lambda x: np.angle(x).astype(np.real(x).dtype),
         doc="The argument of complex numbers.",
@@ -261,11 +261,12 @@ ROWS = [
     Op(
         "linspace", "", lambda start, stop, count, dtype: Tensor(dtype, (count,)), _linspace_tree, _linspace,
         {"start": Attr("float"), "stop": Attr("float"), "count": Attr("dim"), "dtype": Attr("dtype")},
+        doc="`count` numbers from start to stop, both included.",
     ),
     Op(
         "eye", "", lambda rows, columns, dtype: Tensor(dtype, (rows, columns)), _eye_tree,
         lambda rows, columns, dtype: np.eye(rows, columns, dtype=dtype.numpy),
-        {"rows": Attr("dim"), "columns": Attr("dim"), "dtype": Attr("dtype")},
+        {"rows": Attr("dim"), "columns": Attr("dim"), "dtype": Attr("dtype")}, doc="Ones on the diagonal, zeros elsewhere.",
     ),
     Op(
         "literal", "", lambda values, dtype: Tensor(dtype, (len(values),)), _literal_tree,

@@ -311,7 +311,7 @@ ROWS = [
         lambda n, x, m, s: call("runtime.masked_scatter", x, m, s), _masked_scatter,
         doc="x with the elements of src, in order, where the mask holds.",
     ),
-    Op("diagonal", "x", _infer_diagonal, _diagonal_tree, lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2), _DIAGONAL),
+    Op("diagonal", "x", _infer_diagonal, _diagonal_tree, lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2), _DIAGONAL, doc="A diagonal of two axes, as the last axis."),
     Op(
         "diagonal_update", "x src", _infer_diagonal_update,
         lambda n, x, s: call("runtime.diagonal_scatter", x, s, n["offset"], n["axis1"], n["axis2"]),

@@ -168,6 +168,7 @@ ROWS = [
         "log_softmax", "x", _infer_float,
         lambda n, x: call("nn.log_softmax", x, axis=last(n["axis"], n.type(0).rank)),
         lambda x, axis: np.log(_softmax(x.astype(np.float64), axis)).astype(x.dtype), {"axis": Attr("axis")},
+        doc="log(softmax(x)).",
     ),
     Op(
         "attention", "query key value mask?", _infer_attention, _attention_tree, _attention,

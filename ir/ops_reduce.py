@@ -201,13 +201,13 @@ def _running(name: str, keep: Callable[[Any, Any], Any]) -> Op:
 
 
 ROWS = [
-    _reduction("sum", np.sum, _infer_wide),
-    _reduction("prod", np.prod, _infer_wide),
-    _reduction("mean", np.mean, _infer_float),
-    _reduction("max", np.max),
-    _reduction("min", np.min),
-    _reduction("any", np.any, _infer_bool),
-    _reduction("all", np.all, _infer_bool),
+    _reduction("sum", np.sum, _infer_wide, "Sum; narrow integers must be cast first."),
+    _reduction("prod", np.prod, _infer_wide, "Product; narrow integers must be cast first."),
+    _reduction("mean", np.mean, _infer_float, "Mean of floats."),
+    _reduction("max", np.max, doc="Largest; NaN wins."),
+    _reduction("min", np.min, doc="Smallest; NaN wins."),
+    _reduction("any", np.any, _infer_bool, "Whether any is true."),
+    _reduction("all", np.all, _infer_bool, "Whether all are true."),
     _reduction("logsumexp", _logsumexp, _infer_float, "log(sum(exp(x)))."),
     _spread("var", np.var),
     _spread("std", np.std),

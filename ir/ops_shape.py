@@ -234,7 +234,7 @@ ROWS = [
     ),
     Op(
         "broadcast_to", "x", _infer_broadcast_to, lambda n, x: call("mx.broadcast_to", x, n["shape"]),
-        lambda x, shape: np.broadcast_to(x, shape), {"shape": Attr("dims")},
+        lambda x, shape: np.broadcast_to(x, shape), {"shape": Attr("dims")}, doc="Axes of size 1 repeated, new ones in front; NumPy's rule.",
     ),
     Op(
         "slice", "x", _infer_slice, _slice_tree, _slice,
@@ -249,12 +249,12 @@ ROWS = [
     Op(
         "concatenate", "*arrays", _infer_concatenate,
         lambda n, *xs: call("mx.concatenate", arrays(xs), axis=last(n["axis"], n.out.tensor.rank)),
-        lambda *xs, axis: np.concatenate(xs, axis), {"axis": Attr("axis")},
+        lambda *xs, axis: np.concatenate(xs, axis), {"axis": Attr("axis")}, doc="Joined along an axis.",
     ),
     Op(
         "stack", "*arrays", _infer_stack,
         lambda n, *xs: call("mx.stack", arrays(xs), axis=last(n["axis"], n.out.tensor.rank)),
-        lambda *xs, axis: np.stack(xs, axis), {"axis": Attr("axis")},
+        lambda *xs, axis: np.stack(xs, axis), {"axis": Attr("axis")}, doc="Joined along a new axis.",
     ),
     Op(
         "split", "x", _infer_split, _split_tree, _split, {"sizes": Attr("dims"), "axis": Attr("axis")},
@@ -267,7 +267,7 @@ ROWS = [
     ),
     Op(
         "flip", "x", lambda x, axes: tensor(x), lambda n, x: call("mx.flip", x, n["axes"]),
-        lambda x, axes: np.flip(x, axes), {"axes": Attr("axes")},
+        lambda x, axes: np.flip(x, axes), {"axes": Attr("axes")}, doc="Axes backwards.",
     ),
     Op(
         "tile", "x",
@@ -277,12 +277,13 @@ ROWS = [
     ),
     Op(
         "roll", "x", lambda x, shifts, axes: tensor(x), lambda n, x: call("mx.roll", x, n["shifts"], axis=n["axes"]),
-        lambda x, shifts, axes: np.roll(x, shifts, axes), {"shifts": Attr("dims"), "axes": Attr("axes")},
+        lambda x, shifts, axes: np.roll(x, shifts, axes), {"shifts": Attr("dims"), "axes": Attr("axes")}, doc="Elements moved along axes; those that leave come back in front.",
     ),
     Op(
         "arange", "", _infer_arange, _arange_tree,
         lambda start, stop, step, dtype: np.arange(start, stop, step).astype(dtype.numpy),
         {"start": Attr("number", 0), "stop": Attr("number"), "step": Attr("number", 1), "dtype": Attr("dtype")},
+        doc="start, start + step ... before stop.",
     ),
     Op(
         "full", "", lambda shape, value, dtype: Tensor(dtype, shape), _full_tree,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import zlib
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -13,6 +14,7 @@ import pytest
 from mlx_transpile.codegen.render import render
 from mlx_transpile.ir import TABLE, Builder, Graph, Node, Tensor, Value
 from mlx_transpile.ir.dims import parse_dim
+from mlx_transpile.ir.doc import ops_page
 from mlx_transpile.ir.op import Op, table
 from mlx_transpile.ir.tree import Layer
 from mlx_transpile.ir.types import DType
@@ -159,3 +161,7 @@ def test_incomplete_row_is_refused() -> None:
         table([Op("odd", "x", lambda x: x, lambda n, x: x, None)])  # type: ignore[arg-type]
 
 
+
+
+def test_page_of_ops_is_up_to_date(root: Path) -> None:
+    assert (root / "docs" / "ops.md").read_text() == ops_page(), "run python -m mlx_transpile.ir.doc > docs/ops.md"
