@@ -23,7 +23,8 @@ class Unsolvable(ValueError):
 
 @dataclass
 class Sizes:
-    """What is known of the symbols. `captured` holds the sizes of the example inputs, in input order.
+    """What is known of the symbols. `captured` holds the sizes of the example inputs, in input
+    order.
 
     `stated` are symbols that the user calls free.
     """
@@ -87,9 +88,14 @@ class Sizes:
                 ):
                     rest = [a for a in atom.args if a != chosen]
                     signs = [a - chosen if atom.kind == "min" else chosen - a for a in rest]
-                    if all([self._at_least_zero(s, text) for s in signs]):
+                    bounded = [self._at_least_zero(s, text) for s in signs]
+                    if all(bounded):
                         return True
         return False
+
+    def require(self, dim: Dim, text: str) -> bool:
+        """`dim >= 0` as a bound of the only symbol in it; whether that is news."""
+        return self._at_least_zero(dim, text)
 
     def _at_least_zero(self, dim: Dim, text: str) -> bool:
         """Learn the bound that `dim >= 0` puts on the only symbol in it."""
@@ -112,7 +118,8 @@ class Sizes:
         if (low, high) == self.limits.get(sym.name, (1, None)):
             return False
         self.limits[sym.name] = (low, high)
-        self.evidence.setdefault(sym.name, f"bounded by {text}")
+        limit = f"at least {low}" if slope > 0 else f"at most {high}"
+        self.evidence[sym.name] = f"{limit}: {text}"
         return True
 
     def _solve_linear(self, difference: Dim, text: str) -> bool:

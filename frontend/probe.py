@@ -13,6 +13,7 @@ from ..ir import Graph, Unequal
 from ..ir.dims import Expr, evaluate, symbols
 from ..ir.graph import leaves
 from .equations import Dim, Sizes, Unsolvable, renamed
+from .lookups import needs
 from .random_inputs import random_inputs
 from .source import DimEvidence
 
@@ -163,6 +164,8 @@ def _first_line(error: Exception) -> str:
 def probe(build: Build, sizes: Sizes, run: Run) -> tuple[Graph, dict[str, set[int]]]:
     """Free only what runs at other sizes. Returns the graph and the sizes at which each symbol was run."""
     graph = settle(build, sizes)
+    if _bound_by_tables(graph, sizes):
+        graph = settle(build, sizes)
     while True:
         trial = Probe(graph, run, sizes)
         if not trial.works({}):
@@ -173,6 +176,12 @@ def probe(build: Build, sizes: Sizes, run: Run) -> tuple[Graph, dict[str, set[in
         if not _restrict(trial):
             return graph, trial.ran
         graph = settle(build, sizes)
+
+
+def _bound_by_tables(graph: Graph, sizes: Sizes) -> bool:
+    """Lengths whose positions would run past a table get a bound; whether any did."""
+    bounded = [sizes.require(need, text) for need, text in needs(graph)]
+    return any(bounded)
 
 
 def _restrict(trial: Probe) -> bool:
@@ -296,8 +305,8 @@ def readable_names(axes: Sequence[Axis], sizes: Sizes, given: Mapping[str, str])
 
 def _candidates(axis: Axis) -> Iterable[str]:
     if axis.axis == 0 and axis.rank > 1:
-        yield "B"
-    if axis.rank == 4 and axis.floating:
+        yield from ("B", "N")
+    elif axis.rank == 4 and axis.floating:
         yield from ("H", "W")
     yield from ("L", "T", "S", "N", "M", "K", "P", "Q", "R")
     number = 1

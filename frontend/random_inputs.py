@@ -11,6 +11,9 @@ import numpy as np
 from ..ir import Graph, Node, Param, Value
 from ..ir.dims import evaluate
 from ..ir.types import Tensor
+from .lookups import lookups
+
+Origins = list[tuple[Value, int]]
 
 
 @dataclass
@@ -36,15 +39,6 @@ _MASKING = frozenset(
     ["bitwise_and", "bitwise_or", "invert", "cumsum", "where", "multiply", "subtract", "equal", "not_equal", "greater",
      "less", "greater_equal", "less_equal", "sum", "attention", "logical_not"]
 )  # fmt: skip
-# Operand numbers: the table and the indices into it; and the attribute that names the axis (axis 0
-# without one).
-_LOOKUPS = {
-    "embedding": (0, 1),
-    "take": (0, 1),
-    "gather": (0, 1),
-    "take_along_axis": (0, 1),
-    "take_rows": (0, 1),
-}
 
 
 def random_inputs(
@@ -60,7 +54,7 @@ def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
     uses = {
         v: Use() for v in graph.inputs if not (v.tensor.dtype.is_float or v.tensor.dtype.is_complex)
     }
-    carried: dict[Value, list[tuple[Value, int]]] = {v: [(v, 0)] for v in uses}
+    carried: dict[Value, Origins] = {v: [(v, 0)] for v in uses}
     for node in graph.nodes:
         _note_uses(node, carried, uses, sizes)
         origins = _carry(node, carried)
@@ -71,30 +65,20 @@ def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
 
 
 def _note_uses(
-    node: Node,
-    carried: Mapping[Value, list[tuple[Value, int]]],
-    uses: dict[Value, Use],
-    sizes: Mapping[str, int],
+    node: Node, carried: Mapping[Value, Origins], uses: dict[Value, Use], sizes: Mapping[str, int]
 ) -> None:
-    lookup = _LOOKUPS.get(node.op)
-    for i, operand in enumerate(node.operands):
-        if not isinstance(operand, Value):
-            continue
+    looked_up = list(lookups(node))
+    for operand, size in looked_up:
         for origin, offset in carried.get(operand, ()):
-            if lookup and i == lookup[1]:
-                uses[origin].indexed(max(1, _rows(node, lookup[0], sizes) - offset))
-            elif node.op in _MASKING or (
-                node.op == "cast" and not node.out.tensor.dtype.is_integer
-            ):
+            uses[origin].indexed(max(1, evaluate(size, sizes) - offset))
+    masking = node.op in _MASKING or (node.op == "cast" and not node.out.tensor.dtype.is_integer)
+    if masking:
+        for operand in node.values:
+            for origin, _ in carried.get(operand, ()):
                 uses[origin].mask = True
 
 
-def _rows(node: Node, table: int, sizes: Mapping[str, int]) -> int:
-    axis = node.attrs.get("axis") or 0
-    return evaluate(node.type(table).shape[axis], sizes)
-
-
-def _carry(node: Node, carried: Mapping[Value, list[tuple[Value, int]]]) -> list[tuple[Value, int]]:
+def _carry(node: Node, carried: Mapping[Value, Origins]) -> Origins:
     """Which inputs the results hold values of, and by how much they were shifted."""
     shift = 0
     if node.op in ("add", "subtract"):

@@ -70,6 +70,23 @@ def test_a_table_of_positions_bounds_the_length(tmp_path):
     assert_same_as_source(captured)
 
 
+def test_computed_positions_bound_the_length(tmp_path):
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("table", torch.randn(12, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            places = torch.arange(x.shape[1]) + torch.zeros(x.shape[0], 1, dtype=torch.long) + 2
+            return x + self.table.index_select(0, places.view(-1)).view(x.shape)
+
+    captured = capture(Positions(), tmp_path, torch.ones(2, 5, 4))
+    (length,) = [s for s in captured.program.forward.symbols() if s.name == "L"]
+    assert length.high == 10
+    assert "at most 10: take in Positions at test_probe.py:" in found(captured)["x.1"].evidence
+    assert_same_as_source(captured)
+
+
 def test_a_run_bounds_what_the_walk_cannot(tmp_path):
     class Lookup(nn.Module):
         def __init__(self):
