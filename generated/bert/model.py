@@ -1,0 +1,219 @@
+"""BertModel in MLX, transpiled; see manifest.json."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+
+
+def check_shape(name: str, x: mx.array, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless the input has the shape that the model was made for."""
+    if x.shape != shape:
+        raise ValueError(f"{name} has shape {x.shape}, expected {shape}")
+
+
+def check_size(name: str, size: int, low: int, high: int | None) -> None:
+    """Raise ValueError unless low <= size <= high (None: no upper bound)."""
+    if size < low or (high is not None and size > high):
+        bound = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} is {size}, it must be {bound}")
+
+
+@dataclass
+class ModelArgs:
+    embeddings_position_ids_size: int
+    vocab_size: int
+    hidden_size: int
+    type_vocab_size: int
+    max_position_embeddings: int
+    layer_norm_eps: float
+    num_attention_heads: int
+    head_dim: int
+    intermediate_size: int
+    dense_output_dims: int
+
+
+class BertEmbeddings(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.position_ids = mx.zeros(
+            (1, args.embeddings_position_ids_size), dtype=mx.int64
+        )
+        self.word_embeddings = nn.Embedding(args.vocab_size, args.hidden_size)
+        self.token_type_embeddings = nn.Embedding(
+            args.type_vocab_size, args.hidden_size
+        )
+        self.position_embeddings = nn.Embedding(
+            args.max_position_embeddings, args.hidden_size
+        )
+        self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
+
+    def __call__(self, input_ids: mx.array, token_type_ids: mx.array) -> mx.array:
+        L = input_ids.shape[-1]
+
+        position_ids = self.position_ids[..., :L]
+        embeddings = self.word_embeddings(input_ids) + self.token_type_embeddings(
+            token_type_ids
+        )
+        return self.LayerNorm(embeddings + self.position_embeddings(position_ids))
+
+
+class BertSelfAttention(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.num_attention_heads = args.num_attention_heads
+        self.head_dim = args.head_dim
+        self.scale = args.head_dim**-0.5
+        self.query = nn.Linear(
+            args.hidden_size, args.num_attention_heads * args.head_dim
+        )
+        self.key = nn.Linear(args.hidden_size, args.num_attention_heads * args.head_dim)
+        self.value = nn.Linear(
+            args.hidden_size, args.num_attention_heads * args.head_dim
+        )
+
+    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
+        B, L, _ = normed.shape
+
+        queries = self.query(normed).reshape(
+            B, L, self.num_attention_heads, self.head_dim
+        )
+        queries = queries.transpose(0, 2, 1, 3)
+        keys = self.key(normed).reshape(B, L, self.num_attention_heads, self.head_dim)
+        values = self.value(normed).reshape(
+            B, L, self.num_attention_heads, self.head_dim
+        )
+        values = values.transpose(0, 2, 1, 3)
+        keys = keys.transpose(0, 2, 1, 3)
+        attn_output = mx.fast.scaled_dot_product_attention(
+            queries, keys, values, scale=self.scale, mask=attention_mask
+        )
+        return attn_output.transpose(0, 2, 1, 3).reshape(B, L, -1)
+
+
+class BertSelfOutput(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.dense = nn.Linear(
+            args.num_attention_heads * args.head_dim, args.hidden_size
+        )
+        self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
+
+    def __call__(self, input: mx.array, normed: mx.array) -> mx.array:
+        return self.LayerNorm(self.dense(input) + normed)
+
+
+class BertAttention(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.self = BertSelfAttention(args)
+        self.output = BertSelfOutput(args)
+
+    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
+        return self.output(self.self(normed, attention_mask), normed)
+
+
+class BertIntermediate(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.dense = nn.Linear(args.hidden_size, args.intermediate_size)
+
+    def __call__(self, normed: mx.array) -> mx.array:
+        return nn.gelu(self.dense(normed))
+
+
+class FirstBertOutput(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.dense = nn.Linear(args.intermediate_size, args.hidden_size)
+        self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
+
+    def __call__(self, h: mx.array, normed: mx.array) -> mx.array:
+        return self.LayerNorm(self.dense(h) + normed)
+
+
+class FirstBertLayer(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.attention = BertAttention(args)
+        self.intermediate = BertIntermediate(args)
+        self.output = FirstBertOutput(args)
+
+    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
+        normed = self.attention(normed, attention_mask)
+        return self.output(self.intermediate(normed), normed)
+
+
+class BertOutput(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.dense = nn.Linear(args.intermediate_size, args.hidden_size)
+        self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
+
+    def __call__(self, h: mx.array, normed: mx.array) -> mx.array:
+        input = self.dense(h) + normed
+        return self.LayerNorm(input)
+
+
+class BertLayer(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.attention = BertAttention(args)
+        self.intermediate = BertIntermediate(args)
+        self.output = BertOutput(args)
+
+    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
+        normed = self.attention(normed, attention_mask)
+        return self.output(self.intermediate(normed), normed)
+
+
+class BertEncoder(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.layer = [FirstBertLayer(args), BertLayer(args)]
+
+    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
+        return self.layer[1](self.layer[0](normed, attention_mask), attention_mask)
+
+
+class BertPooler(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.dense = nn.Linear(args.hidden_size, args.dense_output_dims)
+
+    def __call__(self, hidden_states: mx.array) -> mx.array:
+        input = hidden_states[:, 0]
+        return mx.tanh(self.dense(input))
+
+
+class Model(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.embeddings = BertEmbeddings(args)
+        self.encoder = BertEncoder(args)
+        self.pooler = BertPooler(args)
+
+    def __call__(
+        self, input_ids: mx.array, attention_mask: mx.array, token_type_ids: mx.array
+    ) -> tuple[mx.array, mx.array]:
+        B, L = input_ids.shape
+        check_shape("attention_mask", attention_mask, (B, L))
+        check_shape("token_type_ids", token_type_ids, (B, L))
+        check_size("L", L, 1, 40)
+
+        mask = (
+            1.0 - attention_mask[:, None, None].astype(mx.float32)
+        ) * -3.4028234663852886e38
+        hidden_states = self.encoder(self.embeddings(input_ids, token_type_ids), mask)
+        return (hidden_states, self.pooler(hidden_states))
+
+
+def load(path: str | Path | None = None) -> Model:
+    """Build the model from config.json and weights.safetensors in `path` (here by default)."""
+    path = Path(path or Path(__file__).parent)
+    config = json.loads((path / "config.json").read_text())
+    model = Model(ModelArgs(**{f.name: config[f.name] for f in fields(ModelArgs)}))
+    model.load_weights(str(path / "weights.safetensors"))
+    return model.eval()

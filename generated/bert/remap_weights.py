@@ -1,0 +1,496 @@
+"""Make weights.safetensors for the model.py beside this script from a checkpoint of the source model.
+
+CHECKPOINT is a TorchScript archive, a torch.export archive (.pt2), a state dict saved by torch.save,
+a .safetensors file, the index.json of a sharded one, or a folder that holds one of the last two.
+Reading it runs no code from it. Only TorchScript and state dict files need torch.
+
+Every tensor is checked against model.py before anything is written; all that is missing, surprising or
+of a wrong shape is listed at once. A file that this script made is recognised and not converted twice.
+Floating-point tensors keep the checkpoint's dtype unless --dtype says otherwise (float64 becomes float32).
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+
+HERE = Path(__file__).resolve().parent
+MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "7ce9f014e4f5a83c"}
+DTYPE = None  # default of --dtype; None keeps the checkpoint's
+
+# A name with {} stands for one name a number; {0}, {1} are the target's numbers in another order.
+# Tensors that keep name and layout:
+COPIED = [
+    "embeddings.position_ids",
+    "embeddings.word_embeddings.weight",
+    "embeddings.position_embeddings.weight",
+    "embeddings.token_type_embeddings.weight",
+    "embeddings.LayerNorm.weight",
+    "embeddings.LayerNorm.bias",
+    "encoder.layer.{}.attention.self.query.weight",
+    "encoder.layer.{}.attention.self.query.bias",
+    "encoder.layer.{}.attention.self.key.weight",
+    "encoder.layer.{}.attention.self.key.bias",
+    "encoder.layer.{}.attention.self.value.weight",
+    "encoder.layer.{}.attention.self.value.bias",
+    "encoder.layer.{}.attention.output.dense.weight",
+    "encoder.layer.{}.attention.output.dense.bias",
+    "encoder.layer.{}.attention.output.LayerNorm.weight",
+    "encoder.layer.{}.attention.output.LayerNorm.bias",
+    "encoder.layer.{}.intermediate.dense.weight",
+    "encoder.layer.{}.intermediate.dense.bias",
+    "encoder.layer.{}.output.dense.weight",
+    "encoder.layer.{}.output.dense.bias",
+    "encoder.layer.{}.output.LayerNorm.weight",
+    "encoder.layer.{}.output.LayerNorm.bias",
+    "pooler.dense.weight",
+    "pooler.dense.bias",
+]
+# Tensors that keep their name, and what is done to them:
+CHANGED = []
+# Others: target, sources, and how it is made from them.
+MADE = []
+# Other names of a tensor that the model holds once: not needed, and equal where present.
+ALIASES = []
+# Tensors of the source that the model does not use.
+UNUSED = []
+# Sources with this prefix stood in the source's code: constants.safetensors has them.
+CONSTANT = "constant:"
+
+
+class Refused(Exception):
+    """The checkpoint does not fit; says why."""
+
+
+# ---- rules
+
+
+def matcher(pattern):
+    """The regular expression of the names that the pattern stands for; its groups are the numbers."""
+    parts = []
+    for part in pattern.split("."):
+        text = re.escape(part.replace("{{", "{").replace("}}", "}"))
+        parts.append("(0|[1-9][0-9]*)" if part == "{}" else text)
+    return re.compile(r"\.".join(parts))
+
+
+def expand(rules, name):
+    """The sources and the function of the first rule for the tensor `name`; None where there is none."""
+    for regex, sources, make in rules:
+        found = regex.fullmatch(name)
+        if found:
+            return [source.format(*found.groups()) for source in sources], make
+    return None
+
+
+def compiled_rules():
+    rules = [(name, [name], None) for name in COPIED]
+    rules += [(name, [name], change) for name, change in CHANGED] + MADE
+    return [(matcher(target), sources, make) for target, sources, make in rules]
+
+
+# ---- reading: each reader returns {name: function that gives the array}
+
+
+def read_safetensors(paths):
+    return {
+        k: (lambda v=v: v)
+        for p in paths
+        for k, v in mx.load(str(p), format="safetensors").items()
+    }
+
+
+def read_index(path):
+    """A sharded checkpoint by its index.json."""
+    weight_map = json.loads(path.read_text())["weight_map"]
+    shards = [path.parent / name for name in dict.fromkeys(weight_map.values())]
+    absent = [str(shard) for shard in shards if not shard.is_file()]
+    if absent:
+        raise Refused(f"{path} lists files that do not exist: {', '.join(absent)}")
+    tensors = read_safetensors(shards)
+    lacking = sorted(weight_map.keys() - tensors.keys())
+    if lacking:
+        raise Refused(f"{path} lists tensors that its files lack: {', '.join(lacking)}")
+    return tensors
+
+
+def read_folder(path):
+    indexes = sorted(path.glob("*.safetensors.index.json"))
+    files = sorted(path.glob("*.safetensors"))
+    if len(indexes) == 1:
+        return read_index(indexes[0])
+    if len(files) == 1:
+        return read_safetensors(files)
+    raise Refused(f"{path} holds no single safetensors checkpoint; name the file")
+
+
+def import_torch():
+    try:
+        import torch
+    except ImportError:
+        raise Refused(
+            "this checkpoint needs torch to be read: pip install torch numpy"
+        ) from None
+    return torch
+
+
+def from_torch(tensor):
+    """The tensor as an array, through its bytes: exact for every dtype, bfloat16 too."""
+    torch = import_torch()
+    narrow = {torch.float64: torch.float32, torch.complex128: torch.complex64}
+    tensor = (
+        tensor.detach().to("cpu", narrow.get(tensor.dtype, tensor.dtype)).contiguous()
+    )
+    dtype = getattr(
+        mx, str(tensor.dtype).removeprefix("torch.").replace("bool", "bool_"), None
+    )
+    if dtype is None:
+        raise Refused(f"MLX has no dtype {tensor.dtype}")
+    if dtype == mx.bool_:
+        return mx.array(tensor.numpy())
+    data = tensor.reshape(-1).view(torch.uint8).numpy()
+    return mx.array(data).view(dtype).reshape(tuple(tensor.shape))
+
+
+def readers(tensors):
+    return {name: (lambda t=tensor: from_torch(t)) for name, tensor in tensors.items()}
+
+
+def read_torchscript(path):
+    module = import_torch().jit.load(str(path), map_location="cpu")
+    return readers(
+        dict(
+            [
+                *module.named_parameters(remove_duplicate=False),
+                *module.named_buffers(remove_duplicate=False),
+            ]
+        )
+    )
+
+
+def read_state_dict(file):
+    torch = import_torch()
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise Refused(
+            f"no state dict can be read from it without running its code ({reason(error)})"
+        ) from None
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    tensors = (
+        {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
+        if isinstance(found, dict)
+        else {}
+    )
+    if not tensors:
+        raise Refused("it holds no state dict")
+    return readers(tensors)
+
+
+# Element types as .pt2 archives number them.
+PT2_DTYPES = {
+    1: mx.uint8, 2: mx.int8, 3: mx.int16, 4: mx.int32, 5: mx.int64, 6: mx.float16, 7: mx.float32,
+    8: mx.float64, 10: mx.complex64, 12: mx.bool_, 13: mx.bfloat16, 28: mx.uint16,
+}  # fmt: skip
+
+
+def read_pt2(archive):
+    """Weights and constants of a torch.export archive: raw bytes described by JSON."""
+    tensors = {}
+    for name in archive.namelist():
+        folder, _, file = name.rpartition("/")
+        if file.endswith("_weights_config.json") or file.endswith(
+            "_constants_config.json"
+        ):
+            for key, entry in json.loads(archive.read(name))["config"].items():
+                if entry.get("tensor_meta") and not entry.get("use_pickle"):
+                    tensors[key] = pt2_reader(
+                        archive.filename,
+                        f"{folder}/{entry['path_name']}",
+                        entry["tensor_meta"],
+                    )
+    return tensors
+
+
+def pt2_reader(path, member, meta):
+    def read():
+        if meta["dtype"] not in PT2_DTYPES:
+            raise Refused(f"MLX has no dtype for {member} (number {meta['dtype']})")
+        dtype = PT2_DTYPES[meta["dtype"]]
+        with zipfile.ZipFile(path) as archive:
+            data = mx.array(memoryview(archive.read(member)))
+        shape = [size["as_int"] for size in meta["sizes"]]
+        if 0 in shape:
+            return mx.zeros(shape, mx.float32 if dtype == mx.float64 else dtype)
+        flat = data != 0 if dtype == mx.bool_ else data.view(dtype)
+        strides = [stride["as_int"] for stride in meta["strides"]]
+        array = mx.as_strided(flat, shape, strides, meta["storage_offset"]["as_int"])
+        return array.astype(mx.float32, stream=mx.cpu) if dtype == mx.float64 else array
+
+    return read
+
+
+def read_zip(path):
+    with zipfile.ZipFile(path) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.namelist()}
+        if "models/model.json" in names or "archive_format" in names:
+            return read_pt2(archive)
+        if "serialized_state_dict.pt" in names:  # .pt2 as torch before 2.8 wrote it
+            with archive.open("serialized_state_dict.pt") as file:
+                return read_state_dict(file)
+    return read_torchscript(path) if "constants.pkl" in names else read_state_dict(path)
+
+
+def reason(error):
+    """The first line of what a library says."""
+    return next(
+        (line for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )
+
+
+def read(path):
+    """The checkpoint's tensors and its metadata, by what it holds."""
+    if not path.exists():
+        raise Refused("there is no such file")
+    try:
+        return (read_folder(path), {}) if path.is_dir() else read_file(path)
+    except (Refused, OSError):
+        raise
+    except Exception as error:
+        raise Refused(f"it cannot be read ({reason(error)})") from None
+
+
+def read_file(path):
+    with path.open("rb") as file:
+        head = file.read(9)
+    if head[8:] == b"{":
+        return (
+            read_safetensors([path]),
+            mx.load(str(path), format="safetensors", return_metadata=True)[1],
+        )
+    if head[:1] == b"{":
+        return read_index(path), {}
+    return (read_zip(path) if zipfile.is_zipfile(path) else read_state_dict(path)), {}
+
+
+def read_constants():
+    path = HERE / "constants.safetensors"
+    return read_safetensors([path]) if path.is_file() else {}
+
+
+# ---- checking and converting
+
+
+def build_model():
+    """The model of model.py and config.json, with whatever weights its constructor gives it."""
+    spec = importlib.util.spec_from_file_location("model", HERE / "model.py")
+    module = sys.modules["model"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.Model.load_weights = (
+        lambda model, *args, **kwargs: model
+    )  # load() without reading weights
+    return module.load(HERE)
+
+
+def expected(model, rules):
+    """The arrays that weights.safetensors must hold, by name."""
+    names = {name for name, _ in tree_flatten(model.parameters())}
+    arrays = [(k, v) for k, v in tree_flatten(model) if isinstance(v, mx.array)]
+    return {k: v for k, v in arrays if k in names or expand(rules, k)}
+
+
+def kind(dtype):
+    """Integers, floats, bools and complex numbers never stand in for one another."""
+    return next(
+        (
+            k
+            for k in (mx.floating, mx.integer, mx.complexfloating)
+            if mx.issubdtype(dtype, k)
+        ),
+        dtype,
+    )
+
+
+def agrees(name, array, want):
+    """What is wrong with the array, or nothing."""
+    if array.shape != want.shape:
+        return f"wrong shape: {name} is {tuple(array.shape)}, the model has {tuple(want.shape)}"
+    if kind(array.dtype) != kind(want.dtype):
+        return f"wrong dtype: {name} is {array.dtype}, the model has {want.dtype}"
+    return None
+
+
+def same(a, b):
+    return a.shape == b.shape and bool(
+        mx.array_equal(a, b.astype(a.dtype), equal_nan=True)
+    )
+
+
+def resolve_aliases(tensors, problems):
+    """Drop the second names of tied tensors, or use one where the first name is missing."""
+    aliases = [(matcher(other), [first], None) for other, first in ALIASES]
+    for name in sorted(tensors):
+        rule = expand(aliases, name)
+        if rule:
+            first, value = rule[0][0], tensors.pop(name)
+            if first not in tensors:
+                tensors[first] = value
+            elif not same(tensors[first](), value()):
+                problems.append(
+                    f"not equal: {name} and {first} are one tensor in the model"
+                )
+
+
+def convert(tensors, want, rules):
+    """The model's arrays from the checkpoint's; Refused lists everything that does not fit."""
+    problems, made, used = [], {}, set()
+    resolve_aliases(tensors, problems)
+    constants = read_constants()
+    available = {
+        **constants,
+        **{k: v for k, v in tensors.items() if not k.startswith(CONSTANT)},
+    }
+    for done, name in enumerate(sorted(want)):
+        progress(done, len(want), name)
+        rule = expand(rules, name)
+        sources, make = rule or ([], None)
+        used.update(sources)
+        lacking = [source for source in sources if source not in available]
+        problems += [f"missing: {source}" for source in lacking]
+        if rule is None:
+            problems.append(
+                f"no rule makes {name}: model.py and this script do not belong together"
+            )
+        if rule is None or lacking:
+            continue
+        try:
+            arrays = [available[source]() for source in sources]
+            array = make(*arrays) if make else arrays[0]
+        except ValueError as error:
+            problems.append(
+                f"wrong shape: {name} cannot be made from {', '.join(sources)}: {error}"
+            )
+            continue
+        problems += filter(None, [agrees(name, array, want[name])])
+        made[name] = array
+    unused = [matcher(name) for name in UNUSED]
+    extra = [
+        k
+        for k in sorted(tensors.keys() - used)
+        if not any(u.fullmatch(k) for u in unused)
+    ]
+    problems += [f"surprising: {name} has no place in the model" for name in extra]
+    if problems:
+        raise Refused(
+            "\n".join(["it does not fit the model:", *dict.fromkeys(problems)])
+        )
+    return made
+
+
+def checked(tensors, want):
+    """The tensors of a file that is converted already."""
+    problems = [f"missing: {name}" for name in sorted(want.keys() - tensors.keys())]
+    problems += [
+        f"surprising: {name} has no place in the model"
+        for name in sorted(tensors.keys() - want.keys())
+    ]
+    arrays = {name: tensors[name]() for name in sorted(want.keys() & tensors.keys())}
+    problems += filter(
+        None, [agrees(name, array, want[name]) for name, array in arrays.items()]
+    )
+    if problems:
+        raise Refused(
+            "\n".join(
+                ["it is converted already, but does not fit the model:", *problems]
+            )
+        )
+    return arrays
+
+
+def cast(array, dtype):
+    return (
+        array.astype(getattr(mx, dtype))
+        if dtype and mx.issubdtype(array.dtype, mx.floating)
+        else array
+    )
+
+
+def progress(done, total, name=""):
+    if sys.stderr.isatty():
+        text = ascii(name)[1:-1][:60]
+        print(
+            f"\r\033[K{done}/{total} {text}" if name else "\r\033[K",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def save(path, arrays):
+    """Write the file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.safetensors")
+    try:
+        mx.save_safetensors(str(partial), arrays, metadata=MARK)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remap(checkpoint, output, dtype=DTYPE):
+    """Convert the checkpoint, or pass one through that is converted already; returns the number of tensors."""
+    tensors, metadata = read(checkpoint)
+    rules = compiled_rules()
+    want = expected(build_model(), rules)
+    if metadata.get("generator") != MARK["generator"]:
+        arrays = convert(tensors, want, rules)
+    elif metadata.get("rules") == MARK["rules"]:
+        arrays = checked(tensors, want)
+    else:
+        raise Refused(
+            "it was converted for another model.py; give the source checkpoint"
+        )
+    save(output, {name: cast(array, dtype) for name, array in arrays.items()})
+    progress(0, 0)
+    return len(arrays)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=HERE / "weights.safetensors",
+        help="default: beside this script",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=["float16", "bfloat16", "float32"],
+        default=DTYPE,
+        help=f"of the floating-point tensors; default: {DTYPE or 'as they are'}",
+    )
+    options = parser.parse_args()
+    try:
+        count = remap(options.checkpoint, options.output, options.dtype)
+    except (Refused, OSError, RuntimeError, zipfile.BadZipFile) as error:
+        progress(0, 0)
+        sys.exit(f"{options.checkpoint}: {error}")
+    except KeyboardInterrupt:
+        progress(0, 0)
+        sys.exit("interrupted")
+    print(f"{count} tensors -> {options.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""BiLSTMTagger in MLX, transpiled; see manifest.json."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+
+
+class Recurrent(nn.Module):
+    """The parameters of torch's recurrent layers under their names (`weight_ih_l0`)."""
+
+    gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        bidirectional: bool = False,
+        batch_first: bool = False,
+        proj_size: int = 0,
+    ):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.proj_size = proj_size
+        self.bidirectional = bidirectional
+        self.batch_first = batch_first
+
+        out_size = proj_size or hidden_size
+        directions = ("", "_reverse") if bidirectional else ("",)
+        scale = hidden_size**-0.5
+        self._suffixes = [f"_l{i}{d}" for i in range(num_layers) for d in directions]
+        for k, suffix in enumerate(self._suffixes):
+            first_layer = k < len(directions)
+            in_size = input_size if first_layer else out_size * len(directions)
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (self.gates * hidden_size, in_size),
+                "weight_hh": (self.gates * hidden_size, out_size),
+            }
+            if bias:
+                shapes |= dict.fromkeys(
+                    ("bias_ih", "bias_hh"), (self.gates * hidden_size,)
+                )
+            if proj_size:
+                shapes["weight_hr"] = (proj_size, hidden_size)
+            for name, shape in shapes.items():
+                self[name + suffix] = mx.random.uniform(-scale, scale, shape)
+
+    def weights(self, *names: str) -> list[tuple[mx.array | None, ...]]:
+        """The named parameters of each layer and direction, None where absent."""
+        return [tuple(self.get(n + s) for n in names) for s in self._suffixes]
+
+    def initial_state(self, x: mx.array, size: int) -> mx.array:
+        """Zeros for each layer and direction; x is [L, N, D] or [L, D]."""
+        return mx.zeros((len(self._suffixes), *x.shape[1:-1], size), x.dtype)
+
+    def time_first(self, x: mx.array) -> mx.array:
+        """Swap batch and time where batch comes first; its own inverse."""
+        return x.swapaxes(0, 1) if self.batch_first and x.ndim == 3 else x
+
+
+def affine(x: mx.array, weight: mx.array, bias: mx.array | None = None) -> mx.array:
+    """torch.nn.functional.linear."""
+    return x @ weight.T if bias is None else mx.addmm(bias, x, weight.T)
+
+
+def lstm_gates(gates: mx.array, c: mx.array) -> tuple[mx.array, mx.array]:
+    """One LSTM step from pre-activations [..., 4 * H] in torch's order i, f, g, o."""
+    i, f, g, o = mx.split(gates, 4, axis=-1)
+    c = mx.sigmoid(f) * c + mx.sigmoid(i) * mx.tanh(g)
+    return mx.sigmoid(o) * mx.tanh(c), c
+
+
+def scan_layers(
+    scan: Callable[..., tuple[mx.array, ...]],
+    x: mx.array,
+    state: tuple[mx.array, ...],
+    weights: list[tuple[mx.array | None, ...]],
+    bidirectional: bool,
+    batch_first: bool = False,
+) -> tuple[mx.array, ...]:
+    """Stack recurrent layers over time, in one direction or in both.
+
+    Time is the first axis of x, or the second one with batch_first.
+
+    `scan(x, state, *weights)` runs one of them and returns its outputs and last state.
+    `weights` and the first axis of each state go by layer, then direction.
+    """
+    directions = 2 if bidirectional else 1
+    x = x.swapaxes(0, 1) if batch_first else x
+    last_states = []
+    for first in range(0, len(weights), directions):
+        outputs = []
+        for k in range(first, first + directions):
+            step = -1 if k > first else 1
+            out, *last = scan(x[::step], [s[k] for s in state], *weights[k])
+            outputs.append(out[::step])
+            last_states.append(last)
+        x = mx.concatenate(outputs, axis=-1)
+    x = x.swapaxes(0, 1) if batch_first else x
+    return x, *(mx.stack(list(s)) for s in zip(*last_states))
+
+
+def run_lstm(
+    x: mx.array,
+    h: mx.array,
+    c: mx.array,
+    weights: list[tuple[mx.array | None, ...]],
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[mx.array, mx.array, mx.array]:
+    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D]: the outputs, the last h, the last c.
+
+    weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
+    """
+    out, h, c = scan_layers(_scan_lstm, x, (h, c), weights, bidirectional, batch_first)
+    return out, h, c
+
+
+def _scan_lstm(x, state, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None):
+    h, c = state
+    outputs = []
+    for x_gates in affine(x, w_ih, b_ih):
+        h, c = lstm_gates(x_gates + affine(h, w_hh, b_hh), c)
+        if w_hr is not None:
+            h = h @ w_hr.T
+        outputs.append(h)
+    return mx.stack(outputs), h, c
+
+
+class LSTM(Recurrent):
+    """torch.nn.LSTM: layers, directions, projections and parameter names as there.
+
+    Takes and returns (h, c); dropout between layers, off at inference, is left out.
+    """
+
+    gates = 4
+
+    def __call__(
+        self, x: mx.array, state: tuple[mx.array, mx.array] | None = None
+    ) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+        x = self.time_first(x)
+        if state is None:
+            h = self.initial_state(x, self.proj_size or self.hidden_size)
+            c = self.initial_state(x, self.hidden_size)
+        else:
+            h, c = state
+        weights = self.weights(
+            "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"
+        )
+        x, h, c = run_lstm(x, h, c, weights, self.bidirectional)
+        return self.time_first(x), (h, c)
+
+
+@dataclass
+class ModelArgs:
+    vocab_size: int
+    embedding_size: int
+    lstm__0: int
+    rnn_hidden_size: int
+    hidden2tag_input_dims: int
+    hidden2tag_output_dims: int
+
+
+class Model(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.embedding = nn.Embedding(args.vocab_size, args.embedding_size)
+        self.lstm = LSTM(
+            args.lstm__0,
+            args.rnn_hidden_size,
+            num_layers=2,
+            bidirectional=True,
+            batch_first=True,
+        )
+        self.hidden2tag = nn.Linear(
+            args.hidden2tag_input_dims, args.hidden2tag_output_dims
+        )
+
+    def __call__(self, sentence: mx.array) -> mx.array:
+        input, _ = self.lstm(self.embedding(sentence))
+        return self.hidden2tag(input)
+
+
+def load(path: str | Path | None = None) -> Model:
+    """Build the model from config.json and weights.safetensors in `path` (here by default)."""
+    path = Path(path or Path(__file__).parent)
+    config = json.loads((path / "config.json").read_text())
+    model = Model(ModelArgs(**{f.name: config[f.name] for f in fields(ModelArgs)}))
+    model.load_weights(str(path / "weights.safetensors"))
+    return model.eval()

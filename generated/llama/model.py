@@ -1,0 +1,148 @@
+"""LlamaForCausalLM in MLX, transpiled; see manifest.json."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+
+
+@dataclass
+class ModelArgs:
+    rotary_emb_inv_freq_size: int
+    hidden_size: int
+    num_attention_heads: int
+    head_dim: int
+    num_key_value_heads: int
+    intermediate_size: int
+    rms_norm_eps: float
+    vocab_size: int
+    num_hidden_layers: int
+
+
+class LlamaRotaryEmbedding(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.inv_freq = mx.zeros((args.rotary_emb_inv_freq_size,))
+
+    def __call__(self, position_ids: mx.array) -> tuple[mx.array, mx.array]:
+        angles = self.inv_freq[None, :, None] @ position_ids[:, None].astype(mx.float32)
+        angles = angles.swapaxes(-1, -2)
+        angles = mx.concatenate([angles, angles], axis=-1)
+        return mx.cos(angles), mx.sin(angles)
+
+
+class LlamaAttention(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.head_dim = args.head_dim
+        self.scale = args.head_dim**-0.5
+        self.q_proj = nn.Linear(
+            args.hidden_size, args.num_attention_heads * args.head_dim, bias=False
+        )
+        self.k_proj = nn.Linear(
+            args.hidden_size, args.num_key_value_heads * args.head_dim, bias=False
+        )
+        self.v_proj = nn.Linear(
+            args.hidden_size, args.num_key_value_heads * args.head_dim, bias=False
+        )
+        self.o_proj = nn.Linear(
+            args.num_attention_heads * args.head_dim, args.hidden_size, bias=False
+        )
+
+    def __call__(
+        self, hidden_states: mx.array, cos: mx.array, sin: mx.array, mask: mx.array
+    ) -> mx.array:
+        B, L, _ = hidden_states.shape
+
+        x = self.q_proj(hidden_states).reshape(B, L, -1, self.head_dim)
+        x = x.transpose(0, 2, 1, 3)
+        h = self.k_proj(hidden_states).reshape(B, L, -1, self.head_dim)
+        h = h.transpose(0, 2, 1, 3)
+        values = self.v_proj(hidden_states).reshape(B, L, -1, self.head_dim)
+        values = values.transpose(0, 2, 1, 3)
+        out = cos[:, None]
+        first, second = mx.split(x, 2, axis=-1)
+        hidden = sin[:, None]
+        y = mx.concatenate([-second, first], axis=-1) * hidden
+        queries = x * out + y
+        first, second = mx.split(h, 2, axis=-1)
+        hidden = mx.concatenate([-second, first], axis=-1) * hidden
+        keys = h * out + hidden
+        attn_output = mx.fast.scaled_dot_product_attention(
+            queries, keys, values, scale=self.scale, mask=mask
+        )
+        h = attn_output.transpose(0, 2, 1, 3).reshape(B, L, -1)
+        return self.o_proj(h)
+
+
+class LlamaMLP(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.gate_proj = nn.Linear(args.hidden_size, args.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(args.hidden_size, args.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(args.intermediate_size, args.hidden_size, bias=False)
+
+    def __call__(self, normed: mx.array) -> mx.array:
+        input = nn.silu(self.gate_proj(normed)) * self.up_proj(normed)
+        return self.down_proj(input)
+
+
+class LlamaDecoderLayer(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.input_layernorm = nn.RMSNorm(args.hidden_size, eps=args.rms_norm_eps)
+        self.self_attn = LlamaAttention(args)
+        self.post_attention_layernorm = nn.RMSNorm(
+            args.hidden_size, eps=args.rms_norm_eps
+        )
+        self.mlp = LlamaMLP(args)
+
+    def __call__(
+        self, embeddings: mx.array, cos: mx.array, sin: mx.array, mask: mx.array
+    ) -> mx.array:
+        out = self.self_attn(self.input_layernorm(embeddings), cos, sin, mask)
+        hidden_states = embeddings + out
+        return hidden_states + self.mlp(self.post_attention_layernorm(hidden_states))
+
+
+class LlamaModel(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(args.vocab_size, args.hidden_size)
+        self.rotary_emb = LlamaRotaryEmbedding(args)
+        self.layers = [LlamaDecoderLayer(args) for _ in range(args.num_hidden_layers)]
+        self.norm = nn.RMSNorm(args.hidden_size, eps=args.rms_norm_eps)
+
+    def __call__(self, input_ids: mx.array) -> mx.array:
+        L = input_ids.shape[-1]
+
+        hidden_states = self.embed_tokens(input_ids)
+        positions = mx.arange(L)
+        position_ids = positions[None]
+        allowed = (position_ids <= positions[..., None])[None, None]
+        mask = mx.where(allowed, 0.0, -3.4028234663852886e38)
+        cos, sin = self.rotary_emb(position_ids)
+        for layer in self.layers:
+            hidden_states = layer(hidden_states, cos, sin, mask)
+        return self.norm(hidden_states)
+
+
+class Model(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.model = LlamaModel(args)
+        self.lm_head = nn.Linear(args.hidden_size, args.vocab_size, bias=False)
+
+    def __call__(self, input_ids: mx.array) -> mx.array:
+        return self.lm_head(self.model(input_ids))
+
+
+def load(path: str | Path | None = None) -> Model:
+    """Build the model from config.json and weights.safetensors in `path` (here by default)."""
+    path = Path(path or Path(__file__).parent)
+    config = json.loads((path / "config.json").read_text())
+    model = Model(ModelArgs(**{f.name: config[f.name] for f in fields(ModelArgs)}))
+    model.load_weights(str(path / "weights.safetensors"))
+    return model.eval()
