@@ -51,9 +51,8 @@ class Rules:
     @property
     def digest(self) -> str:
         """Names what converted files hold: equal rules make equal files."""
-        return hashlib.sha256(repr((self.copied, self.changed, self.made)).encode()).hexdigest()[
-            :16
-        ]
+        rows = sorted(map(repr, [*self.copied, *self.changed, *self.made]))
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
 def make_rules(
