@@ -115,7 +115,7 @@ class Op:
     def evaluate(self, operands: Sequence[Any], attrs: Mapping[str, Any]) -> list[np.ndarray]:
         """The reference result as a list of arrays."""
         result = self.reference(*operands, **attrs)
-        return list(result) if self.several else [result]
+        return [np.asarray(r) for r in (result if self.several else [result])]
 
     def tree(self, node: Node) -> Tree:
         """The call tree of a node of this op."""
