@@ -22,6 +22,9 @@ class Repeat:
     count: int  # slot
 
 
+# Options of convolutions that the constructor leaves out at these values. Instances may differ in them.
+OPTIONS = {"stride": 1, "padding": 0, "dilation": 1}
+
 Template = Any  # a str, a dict name -> Template, or a Repeat
 
 
@@ -110,9 +113,23 @@ def _layer(region: Any, init: Init, widths: Widths) -> str:
 
     printer = Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
     args = [render_tree(a, printer).code for a in marked.args]
-    args += [f"{k}={render_tree(v, printer).code}" for k, v in marked.kwargs]
+    options = _options(node, marked, init, region) if marked.cls.startswith("nn.Conv") else {}
+    args += [f"{k}={render_tree(v, printer).code}" for k, v in marked.kwargs if k not in options]
     cls = helper(marked.cls.removeprefix("runtime.")) if marked.cls.startswith("runtime.") else marked.cls
-    return f"{cls}({', '.join(args)})"
+    return f"{cls}({', '.join(args)}{''.join(options.values())})"
+
+
+def _options(node: Node, layer: Any, init: Init, region: Any) -> dict[str, str]:
+    """Options that are one number stand as tokens, so that instances may have them or not."""
+    given = dict(layer.kwargs)
+    tokens = {}
+    for name, default in OPTIONS.items():
+        value = given.get(name)
+        number = getattr(value, "value", value) if name in given else default
+        if isinstance(number, int):
+            slot = Slot(int(number), (node, name, 0), f"{layer.cls}.{name}", region.path, literal=True)
+            tokens[name] = token("o", int(_add(init, slot)[2:-1]))
+    return tokens
 
 
 def _mark(node: Node) -> Node:
@@ -180,7 +197,7 @@ def _list(tree: dict[str, Any], name: str, init: Init, modules: Modules, widths:
 def _normal(template: Template, start: int) -> Any:
     """The template with its slots counted from 0."""
     if isinstance(template, str):
-        return TOKEN.sub(lambda m: token(m[1], int(m[2]) - start) if m[1] == "i" else m[0], template)
+        return TOKEN.sub(lambda m: token(m[1], int(m[2]) - start) if m[1] in "io" else m[0], template)
     if isinstance(template, dict):
         return {k: _normal(v, start) for k, v in template.items()}
     return (tuple(template.kinds), tuple(repr(_normal(t, start)) for t in template.templates), template.count - start)

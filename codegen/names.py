@@ -32,7 +32,6 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
     (r"nn\.BatchNorm\.eps", r"", "batch_norm_eps"),
     (r"nn\.GroupNorm\.eps", r"", "group_norm_eps"),
     (r"count", r"^(layers?|h|blocks?|encoder_layers|resblocks)$", "num_hidden_layers"),
-    (r"nn\.Conv\dd\.0", r"patch|proj|^conv1$|^conv_?1$|stem", "num_channels"),
     (r"runtime\.(LSTM|GRU|RNN)\.1", r"", "rnn_hidden_size"),
 ]  # fmt: skip
 
@@ -40,6 +39,7 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
 PARAMETER_ROLES: dict[str, str] = {
     r"nn\.Linear\.0": "input_dims", r"nn\.Linear\.1": "output_dims",
     r"nn\.Conv.*\.0": "in_channels", r"nn\.Conv.*\.1": "out_channels",
+    r"runtime\.\w+\.0": "input_size", r"runtime\.\w+\.1": "hidden_size",
     r"nn\.Embedding\.0": "num_embeddings", r"nn\.Embedding\.1": "dims",
     r".*\.kernel(_size)?": "kernel_size", r".*\.eps": "eps", r"count": "count", r".*Norm\.0": "dims",
     r".*\.(stride|padding|dilation|groups)": r"\1", r"param\.(\w+)\.\d": r"\1_size", r"shape": "size",
@@ -176,20 +176,44 @@ def attention_names(graph: Graph) -> dict[Value, str]:
         if node.op != "attention":
             continue
         for operand, name in zip(node.operands, ("queries", "keys", "values", "mask"), strict=True):
-            while isinstance(operand, Value) and operand.node is not None and operand not in names:
-                names[operand] = name
-                source = operand.node
-                if name == "mask" or source.op not in ("reshape", "transpose", "expand_dims", "cast") or source.scope is not node.scope:
-                    break
-                operand = source.values[0]
+            if isinstance(operand, Value) and name == "mask":
+                names.setdefault(operand, name)
+            elif isinstance(operand, Value):
+                _name_back(operand, name, names)
     return names
+
+
+_VIEWS = ("reshape", "transpose", "expand_dims", "cast", "rms_norm", "layer_norm")
+
+
+def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
+    """Name a value and what it is made from by views, norms and sums (rotary embeddings), within its module."""
+    scope = value.node.scope if value.node else None
+    while value.node is not None and value.node.scope is scope and value not in names:
+        names[value] = name
+        node = value.node
+        if node.op in _VIEWS:
+            value = node.values[0]
+            continue
+        if node.op not in ("add", "multiply"):
+            return
+        alike = [v for v in node.values if v.type == value.type and not isinstance(v, Param)]
+        if not alike:
+            return
+        if node.op == "add":  # x * cos + rotate(x) * sin: the term that is no rotation
+            terms = [v for v in alike if v.node is not None and v.node.op == "multiply"]
+            alike = [t.node.values[0] for t in terms[:1] if t.node is not None and t.node.values[0].type == value.type]
+            if not alike:
+                return
+        value = alike[0]
 
 
 class Fields:
     """Fields of ModelArgs: one for each width or scalar that classes read."""
 
-    def __init__(self, widths: Widths, heads: dict[Any, str], inner: Iterable[Any]):
+    def __init__(self, widths: Widths, heads: dict[Any, str], inner: Iterable[Any], entering: Iterable[Any]):
         self.widths = widths
+        self.entering = {widths.find(e) for e in entering}
         self.inner = set(inner)
         self.heads = {widths.find(e): name for e, name in heads.items()}
         self.evidence: dict[Any, list[tuple[str, str]]] = {}
@@ -217,7 +241,12 @@ class Fields:
             for found_role, found_attr in self.evidence.get(root, ()):
                 if re.fullmatch(role, found_role) and re.search(attr, last_name(found_attr), re.I):
                     return name
+        if root in self.entering:
+            return "num_channels" if self._only_conv(root) else "input_size"
         return "intermediate_size" if root in self.inner else None
+
+    def _only_conv(self, root: Any) -> bool:
+        return all("Conv" in role for role, _ in self.evidence.get(root, ()))
 
     def assign(self) -> None:
         """Name every noted element. Elements of one role and value share a field; others are told apart by path."""
@@ -230,6 +259,7 @@ class Fields:
             for root in roots:
                 by_value.setdefault(self.values[root], []).append(root)
             groups = list(by_value.values())
+            self._values = dict(zip(self.names.values(), (self.values[r] for r in self.names), strict=True))
             for group, field_name in zip(groups, self._told_apart(name, groups), strict=True):
                 for root in group:
                     self.names[root] = field_name
@@ -242,7 +272,7 @@ class Fields:
     def _told_apart(self, name: str, groups: list[list[Any]]) -> list[str]:
         name = f"{name}_" if name in ("model_type", "quantization") else name
         if len(groups) == 1:
-            return [self._free(name)]
+            return [name if self._values.get(name) == self.values[groups[0][0]] else self._free(name)]
         paths = [self.evidence[g[0]][0][1].split(".") if g[0] in self.evidence else [""] for g in groups]
         out: list[str] = []
         for depth in range(max(map(len, paths))):
@@ -364,7 +394,8 @@ def local_names(locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], re
     for i in order:
         held = {names[j] for j in range(len(locals_)) if names[j] and _overlap(spans[i], spans[j])} | reserved
         hints = [safe(h) for h in locals_[i].hints if h and not h.isdigit()]
-        hints = [h for h in hints if h not in _BUILTINS] + [h for h in hints if h in _BUILTINS]
+        if spans[i][0] >= 0:
+            hints = [h for h in hints if h not in _BUILTINS]
         candidates = [*hints, *_FALLBACKS, *(f"{h}_{f}" for h in hints for f in _FALLBACKS)]
         candidates += [f"{a}_{b}" for a in _FALLBACKS for b in _FALLBACKS]
         names[i] = next((c for c in candidates if c not in held), f"local_{'i' * (i + 1)}")

@@ -12,7 +12,7 @@ from ..ir import dims as d
 from ..ir.dims import Expr
 from .body import TOKEN, Body
 from .emitted import Emitted
-from .init import Repeat, Template
+from .init import OPTIONS, Repeat, Template
 from .names import Fields, class_names, inner_widths, local_names, safe, width_roles
 from .structure import Group, Structure, recover
 from .widths import key
@@ -74,7 +74,8 @@ def _ordered(structure: Structure) -> list[Group]:
 
 def _fields(graph: Graph, structure: Structure) -> Fields:
     heads = width_roles(graph, structure.widths)
-    fields = Fields(structure.widths, heads, inner_widths(graph, structure.widths))
+    entering = [key(v, a) for v in graph.inputs for a, size in enumerate(v.tensor.shape) if isinstance(size, int)]
+    fields = Fields(structure.widths, heads, inner_widths(graph, structure.widths), entering)
     for group in structure.groups:
         for holder, slots in ((group.inits[0], group.init_slots), (group.bodies[0], group.body_slots)):
             for slot, resolved in zip(holder.slots, slots, strict=True):
@@ -179,6 +180,10 @@ class _ClassPrinter:
 
     def _token(self, match: re.Match[str]) -> str:
         kind, index = match[1], int(match[2])
+        if kind == "o":
+            resolved, slot = self.group.init_slots[index], self.group.inits[0].slots[index]
+            name = slot.role.rpartition(".")[2]
+            return "" if resolved == ("literal", OPTIONS[name]) else f", {name}={self.init_slot(index)}"
         return self.init_slot(index) if kind == "i" else self.structure.groups[index].name
 
 
@@ -240,8 +245,8 @@ def _merged_hints(group: Group, index: int) -> Any:
     """Hints of all instances, the first instance's first."""
     from .body import Local
 
-    seen = dict.fromkeys(h for b in group.bodies for h in b.locals[index].hints)
-    return Local(list(seen))
+    bodies = group.bodies[1:] + group.bodies[:1] if index in group.bodies[0].input_locals else group.bodies
+    return Local(list(dict.fromkeys(h for b in bodies for h in b.locals[index].hints)))
 
 
 def _spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:

@@ -132,7 +132,8 @@ def _is_container(region: Region) -> bool:
 
 
 def _is_small(region: Region) -> bool:
-    return not region.children and len(region.items) <= SMALL and not _params(region)
+    small = not region.children and len(region.items) <= SMALL and not _params(region)
+    return small and _layer_of(region) is None
 
 
 def _is_elsewhere(region: Region) -> bool:

@@ -91,6 +91,9 @@ def _ties(node: Node) -> Iterator[Tie]:
             yield from (((out, -1), (v, -1)), ((q, -1), (k, -1)), ((k, 1), (v, 1)), ((out, 1), (q, 1)))
             for mask in values[3:]:
                 yield (mask, -3), (q, 1)
+        case "lstm" | "gru" | "rnn":
+            weight = next(v for v in values if isinstance(v, Param))
+            yield (values[0], -1), (weight, 1)
         case "transpose":
             yield from (((out, i), (values[0], a)) for i, a in enumerate(node["axes"]))
         case "reshape":
