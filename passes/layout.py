@@ -277,41 +277,12 @@ def _group(before: Sequence[Dim], after: Sequence[Dim], i: int, j: int) -> Group
     return list(range(i, ends[0])), list(range(j, ends[1]))
 
 
+_SAME_AXES = "softmax log_softmax cumsum cumprod logcumsumexp flip roll sort split slice glu repeat"
+_REDUCTIONS = "sum mean max min prod any all var std logsumexp norm argmax argmin"
+
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(
-        [
-            "softmax",
-            "log_softmax",
-            "cumsum",
-            "cumprod",
-            "flip",
-            "roll",
-            "sort",
-            "split",
-            "slice",
-            "glu",
-            "repeat",
-        ],
-        same_axes,
-    ),
-    **dict.fromkeys(
-        [
-            "sum",
-            "mean",
-            "max",
-            "min",
-            "prod",
-            "any",
-            "all",
-            "var",
-            "std",
-            "logsumexp",
-            "norm",
-            "argmax",
-            "argmin",
-        ],
-        reduction,
-    ),
+    **dict.fromkeys(_SAME_AXES.split(), same_axes),
+    **dict.fromkeys(_REDUCTIONS.split(), reduction),
     "select": select,
     "squeeze": squeeze,
     "expand_dims": expand_dims,

@@ -19,11 +19,12 @@ _CREATE = {"arange", "full"}
 _SAME_RANGE = {
     "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select",
     "concatenate", "stack", "split", "flip", "roll", "tile", "negative", "abs", "maximum",
-    "minimum", "clip", "where",
+    "minimum", "clip", "where", "repeat", "tril", "triu",
 }  # fmt: skip
 _COMPARE = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
-# Operands that are positions in another array: any integer type will do.
-_INDICES = {"embedding": (1,), "take": (1,), "gather": (1,), "take_along_axis": (1,)}
+_PLACES = {"argmax", "argmin", "argsort"}
+_RUNNING = {"sum", "cumsum"}
+_SMALL_TYPES = {DType.bool: 1, DType.u8: 2**8, DType.i8: 2**7, DType.u16: 2**16, DType.i16: 2**15}
 
 
 def narrow_integers(graph: Graph) -> bool:
@@ -54,15 +55,10 @@ def _bound(node: Node, operands: list[int | None]) -> int | None:
         ends = [node["value"]] if node.op == "full" else [node["start"], node["stop"]]
         sizes = [_magnitude(e) for e in ends]
         return None if None in sizes else max(s for s in sizes if s is not None)
+    if node.op in _PLACES:
+        return LARGEST_SIZE
     if node.op == "cast":
-        dtype = node.type(0).dtype
-        return (
-            1
-            if dtype is DType.bool
-            else 2 ** int(dtype.value[1:])
-            if dtype.value in ("u8", "i8", "u16", "i16")
-            else None
-        )
+        return _SMALL_TYPES.get(node.type(0).dtype)
     if node.op == "where":
         operands = operands[1:]
     known = [
@@ -77,6 +73,8 @@ def _bound(node: Node, operands: list[int | None]) -> int | None:
         return sum(values)
     if node.op == "multiply":
         return values[0] * values[1]
+    if node.op in _RUNNING:
+        return values[0] * LARGEST_SIZE
     if node.op in ("remainder", "floor_divide"):
         return max(values)
     return None
@@ -141,16 +139,22 @@ def _operands_allow(value: Value, small: set[Value]) -> bool:
     node = value.node
     if node is None or any(r not in small for r in node.results):
         return False
-    return all(v in small for v in node.values if v.tensor.dtype is I64)
+    return node.op in _PLACES or all(v in small for v in node.values if v.tensor.dtype is I64)
 
 
 def _uses_allow(value: Value, uses: dict[Value, list[tuple[Node, int]]], small: set[Value]) -> bool:
     return all(_use_allows(node, place, small) for node, place in uses.get(value, ()))
 
 
+def _is_index(node: Node, place: int) -> bool:
+    """Whether the operand is positions in another array: any integer type will do."""
+    names = node.row.operands.split()
+    return names[min(place, len(names) - 1)].strip("*?") == "indices"
+
+
 def _use_allows(node: Node, place: int, small: set[Value]) -> bool:
     if node.op in _COMPARE:
         return all(v in small for v in node.values)
-    if place in _INDICES.get(node.op, ()):
+    if _is_index(node, place):
         return True
     return node.op == "cast" or all(r in small for r in node.results)
