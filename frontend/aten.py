@@ -1,11 +1,12 @@
 """The ATen table: one row for each ATen op, shared by the TorchScript and torch.export frontends.
 
-A row is a function `(b, *args)` in the order and with the names of the op's schema; defaults are filled in before
-the call. Tensors arrive as IR values, or as Python numbers where the source holds a 0-d host scalar; sizes as ints or
-dims; `dtype` arguments as `DType` or None; device, layout, memory format and generator arguments are dropped.
-A row returns a value, or a tuple of values for several results (None for one that nothing forward reads). In-place
-forms and writes through views are made functional before a row is called (see lowering.py), so that rows are pure:
-`add_` calls the row of `add`.
+A row is a function `(b, *args)` in the order and with the names of the op's schema; defaults are
+filled in before the call. Tensors arrive as IR values, or as Python numbers where the source holds
+a 0-d host scalar; sizes as ints or dims; `dtype` arguments as `DType` or None; device, layout,
+memory format and generator arguments are dropped. A row returns a value, or a tuple of values for
+several results (None for one that nothing forward reads). In-place forms and writes through views
+are made functional before a row is called (see lowering.py), so that rows are pure: `add_` calls
+the row of `add`.
 
 Keys are `name` (all overloads) or `name.overload`, without `aten::`; the longer one wins.
 """

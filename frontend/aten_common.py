@@ -59,7 +59,8 @@ def static(dim: int | Expr, what: str) -> int:
     """The dim as a number; an error where it is symbolic."""
     if not isinstance(dim, int):
         raise TranspileError(
-            f"{what} is {dim}, it must be a fixed size", hint="capture the model with this size fixed"
+            f"{what} is {dim}, it must be a fixed size",
+            hint="capture the model with this size fixed",
         )
     return dim
 
@@ -84,18 +85,24 @@ def permuted(b: Builder, x: Value, order: Sequence[int]) -> Value:
 def channels_last(b: Builder, x: Value, spatial: int) -> Value:
     """[N, C, *spatial] to [N, *spatial, C]."""
     rank = x.tensor.rank
-    return permuted(b, x, [*range(rank - spatial - 1), *range(rank - spatial, rank), rank - spatial - 1])
+    return permuted(
+        b, x, [*range(rank - spatial - 1), *range(rank - spatial, rank), rank - spatial - 1]
+    )
 
 
 def channels_first(b: Builder, x: Value, spatial: int) -> Value:
     """[N, *spatial, C] to [N, C, *spatial]."""
     rank = x.tensor.rank
-    return permuted(b, x, [*range(rank - spatial - 1), rank - 1, *range(rank - spatial - 1, rank - 1)])
+    return permuted(
+        b, x, [*range(rank - spatial - 1), rank - 1, *range(rank - spatial - 1, rank - 1)]
+    )
 
 
 def reshaped(b: Builder, x: Value, shape: Sequence[int | Expr], free: int | None = None) -> Value:
     """A row-major view; the value itself where the shape is the same."""
-    return x if tuple(shape) == x.tensor.shape else b.op("reshape", x, shape=tuple(shape), free=free)
+    return (
+        x if tuple(shape) == x.tensor.shape else b.op("reshape", x, shape=tuple(shape), free=free)
+    )
 
 
 def expand_dims(b: Builder, x: Value, *places: int) -> Value:

@@ -7,16 +7,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Builder, DType, Value
-from .aten_common import Dims, Row, refuse, tensor
+from .aten_common import Dims, Row, need, refuse, tensor
 from .promotion import FLOAT, scalar_type
 
 
-def _arange(b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | None = None, **unused: Any) -> Value:
+def _arange(
+    b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | None = None, **unused: Any
+) -> Value:
+    need(
+        not any(isinstance(v, Value) for v in (start, end, step)),
+        "arange up to a number that depends on data",
+        "give the range a fixed size, or leave this part out of the captured model",
+    )
     floating = any(isinstance(v, float) for v in (start, end, step))
-    return b.op("arange", start=start, stop=end, step=step, dtype=dtype or (FLOAT if floating else DType.i64))
+    return b.op(
+        "arange",
+        start=start,
+        stop=end,
+        step=step,
+        dtype=dtype or (FLOAT if floating else DType.i64),
+    )
 
 
-def _range(b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | None = None, **unused: Any) -> Value:
+def _range(
+    b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | None = None, **unused: Any
+) -> Value:
     """The end counts, and numbers are floats by default."""
     return _arange(b, start, end + step * 0.5, step, dtype=dtype or FLOAT)
 
@@ -25,8 +40,16 @@ def _arange_end(b: Builder, end: Any, *, dtype: DType | None = None, **unused: A
     return _arange(b, 0, end, 1, dtype=dtype)
 
 
-def _full(b: Builder, size: Dims, fill_value: Any, *, dtype: DType | None = None, **unused: Any) -> Value:
-    return _filled(b, tuple(size), fill_value, dtype or (fill_value.tensor.dtype if isinstance(fill_value, Value) else scalar_type(fill_value)))
+def _full(
+    b: Builder, size: Dims, fill_value: Any, *, dtype: DType | None = None, **unused: Any
+) -> Value:
+    return _filled(
+        b,
+        tuple(size),
+        fill_value,
+        dtype
+        or (fill_value.tensor.dtype if isinstance(fill_value, Value) else scalar_type(fill_value)),
+    )
 
 
 def _filled(b: Builder, shape: tuple[Any, ...], value: Any, dtype: DType) -> Value:
@@ -56,17 +79,29 @@ def _like(value: int) -> Row:
 
 
 def _new(value: int) -> Row:
-    def row(b: Builder, self: Value, size: Dims, *, dtype: DType | None = None, **unused: Any) -> Value:
+    def row(
+        b: Builder, self: Value, size: Dims, *, dtype: DType | None = None, **unused: Any
+    ) -> Value:
         return _filled(b, tuple(size), value, dtype or self.tensor.dtype)
 
     return row
 
 
-def _full_like(b: Builder, self: Value, fill_value: Any, *, dtype: DType | None = None, **unused: Any) -> Value:
+def _full_like(
+    b: Builder, self: Value, fill_value: Any, *, dtype: DType | None = None, **unused: Any
+) -> Value:
     return _filled(b, self.tensor.shape, fill_value, dtype or self.tensor.dtype)
 
 
-def _new_full(b: Builder, self: Value, size: Dims, fill_value: Any, *, dtype: DType | None = None, **unused: Any) -> Value:
+def _new_full(
+    b: Builder,
+    self: Value,
+    size: Dims,
+    fill_value: Any,
+    *,
+    dtype: DType | None = None,
+    **unused: Any,
+) -> Value:
     return _filled(b, tuple(size), fill_value, dtype or self.tensor.dtype)
 
 
@@ -74,11 +109,22 @@ def _scalar_tensor(b: Builder, s: Any, *, dtype: DType | None = None, **unused: 
     return _filled(b, (), s, dtype or FLOAT)
 
 
-def _linspace(b: Builder, start: Any, end: Any, steps: int, *, dtype: DType | None = None, **unused: Any) -> Value:
+def _linspace(
+    b: Builder, start: Any, end: Any, steps: int, *, dtype: DType | None = None, **unused: Any
+) -> Value:
     return b.op("linspace", start=float(start), stop=float(end), count=steps, dtype=dtype or FLOAT)
 
 
-def _logspace(b: Builder, start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, **unused: Any) -> Value:
+def _logspace(
+    b: Builder,
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: DType | None = None,
+    **unused: Any,
+) -> Value:
     return b.op("power", float(base), _linspace(b, start, end, steps, dtype=dtype))
 
 
@@ -91,11 +137,22 @@ def _triangle(op: str) -> Row:
 
 
 def _indices(lower: bool) -> Row:
-    """tril_indices and triu_indices: the coordinates are known, so they are two constant rows of arange arithmetic."""
+    """tril_indices and triu_indices: the coordinates are known, so they stand in the code."""
 
-    def row(b: Builder, row: int, col: int, offset: int = 0, *, dtype: DType | None = None, **unused: Any) -> Value:
+    def row(
+        b: Builder,
+        row: int,
+        col: int,
+        offset: int = 0,
+        *,
+        dtype: DType | None = None,
+        **unused: Any,
+    ) -> Value:
         pairs = [
-            (i, j) for i in range(row) for j in range(col) if (j - i <= offset if lower else j - i >= offset)
+            (i, j)
+            for i in range(row)
+            for j in range(col)
+            if (j - i <= offset if lower else j - i >= offset)
         ]
         return _table(b, [[i for i, _ in pairs], [j for _, j in pairs]], dtype or DType.i64)
 
@@ -112,10 +169,20 @@ def _table(b: Builder, rows: Sequence[Sequence[int]], dtype: DType) -> Value:
 def _window(coefficients: Sequence[float]) -> Row:
     """A sum of cosines: hann, hamming and blackman windows."""
 
-    def row(b: Builder, window_length: int, periodic: bool = True, *unused: Any, dtype: DType | None = None, **options: Any) -> Value:
+    def row(
+        b: Builder,
+        window_length: int,
+        periodic: bool = True,
+        *unused: Any,
+        dtype: DType | None = None,
+        **options: Any,
+    ) -> Value:
         steps = window_length if periodic else window_length - 1
         values = [
-            sum(c * math.cos(2 * math.pi * k * n / max(steps, 1)) for k, c in enumerate(coefficients))
+            sum(
+                c * math.cos(2 * math.pi * k * n / max(steps, 1))
+                for k, c in enumerate(coefficients)
+            )
             for n in range(window_length)
         ]
         return b.op("literal", values=tuple(values), dtype=dtype or FLOAT)
@@ -125,7 +192,9 @@ def _window(coefficients: Sequence[float]) -> Row:
 
 def _one_hot(b: Builder, self: Value, num_classes: int = -1) -> Value:
     if num_classes == -1:
-        return refuse("one_hot without num_classes has a size that depends on data", "pass num_classes")(b)
+        return refuse(
+            "one_hot without num_classes has a size that depends on data", "pass num_classes"
+        )(b)
     indices = b.op("expand_dims", self, axes=(self.tensor.rank,))
     classes = b.op("arange", stop=num_classes, dtype=self.tensor.dtype)
     return b.op("cast", b.op("equal", indices, classes), dtype=DType.i64)
@@ -137,23 +206,56 @@ _random = refuse(
 )
 
 ROWS: dict[str, Row] = {
-    "arange": _arange_end, "arange.start": _arange, "arange.start_step": _arange,
+    "arange": _arange_end,
+    "arange.start": _arange,
+    "arange.start_step": _arange,
     "range": _range,
-    "zeros": _constant(0), "ones": _constant(1), "empty": _constant(0), "full": _full,
+    "zeros": _constant(0),
+    "ones": _constant(1),
+    "empty": _constant(0),
+    "full": _full,
     "empty_strided": lambda b, size, stride, **o: _constant(0)(b, size, **o),
     "empty_permuted": lambda b, size, physical_layout, **o: _constant(0)(b, size, **o),
-    "zeros_like": _like(0), "ones_like": _like(1), "empty_like": _like(0), "full_like": _full_like,
-    "new_zeros": _new(0), "new_ones": _new(1), "new_empty": _new(0), "new_full": _new_full,
+    "zeros_like": _like(0),
+    "ones_like": _like(1),
+    "empty_like": _like(0),
+    "full_like": _full_like,
+    "new_zeros": _new(0),
+    "new_ones": _new(1),
+    "new_empty": _new(0),
+    "new_full": _new_full,
     "new_empty_strided": lambda b, self, size, stride, **o: _new(0)(b, self, size, **o),
     "zero": lambda b, self: _like(0)(b, self),
-    "scalar_tensor": _scalar_tensor, "linspace": _linspace, "logspace": _logspace,
-    "eye": _eye, "eye.m": _eye, "tril": _triangle("tril"), "triu": _triangle("triu"),
-    "tril_indices": _indices(True), "triu_indices": _indices(False), "one_hot": _one_hot,
-    "hann_window": _window((0.5, -0.5)), "hamming_window": _window((0.54, -0.46)),
+    "scalar_tensor": _scalar_tensor,
+    "linspace": _linspace,
+    "logspace": _logspace,
+    "eye": _eye,
+    "eye.m": _eye,
+    "tril": _triangle("tril"),
+    "triu": _triangle("triu"),
+    "tril_indices": _indices(True),
+    "triu_indices": _indices(False),
+    "one_hot": _one_hot,
+    "hann_window": _window((0.5, -0.5)),
+    "hamming_window": _window((0.54, -0.46)),
     "blackman_window": _window((0.42, -0.5, 0.08)),
     **dict.fromkeys(
-        ("rand", "randn", "rand_like", "randn_like", "randint", "randint_like", "randperm", "bernoulli", "multinomial",
-         "normal", "normal_functional", "uniform", "exponential", "poisson"),
+        (
+            "rand",
+            "randn",
+            "rand_like",
+            "randn_like",
+            "randint",
+            "randint_like",
+            "randperm",
+            "bernoulli",
+            "multinomial",
+            "normal",
+            "normal_functional",
+            "uniform",
+            "exponential",
+            "poisson",
+        ),
         _random,
     ),
-}  # fmt: skip
+}

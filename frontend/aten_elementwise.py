@@ -1,4 +1,4 @@
-"""ATen rows: arithmetic, comparison, logic, functions of one tensor, activations, casts, selection."""
+"""ATen rows: arithmetic, comparison, logic, functions of one tensor, casts, selection."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _quotient(a: Any, b: Any) -> Any:
     if isinstance(a, Expr) or isinstance(b, Expr):
         from ..ir.dims import divide_exact
 
-        exact = divide_exact(a, b) if not isinstance(a, float) and not isinstance(b, float) else None
+        exact = (
+            divide_exact(a, b) if not isinstance(a, float) and not isinstance(b, float) else None
+        )
         need(exact is not None, f"{a} / {b} of sizes is no whole number")
         return exact
     return a / b
@@ -78,7 +80,11 @@ def _div(b: Builder, self: Any, other: Any, rounding_mode: str | None = None) ->
     left, right = promoted(b, self, other)
     integers = category(result_type(self, other)) < 2
     if rounding_mode == "trunc":
-        return _trunc_integers(b, left, right) if integers else b.op("trunc", b.op("divide", left, right))
+        return (
+            _trunc_integers(b, left, right)
+            if integers
+            else b.op("trunc", b.op("divide", left, right))
+        )
     if integers:
         left, right = cast(b, left, FLOAT), cast(b, right, FLOAT)
     return b.op("divide", left, right)
@@ -105,7 +111,11 @@ def _less_zero(b: Builder, x: Any) -> Any:
 
 def _floor_divide(b: Builder, self: Any, other: Any) -> Any:
     if is_host(self) and is_host(other):
-        return floordiv(self, other) if not isinstance(self, float) and not isinstance(other, float) else self // other
+        return (
+            floordiv(self, other)
+            if not isinstance(self, float) and not isinstance(other, float)
+            else self // other
+        )
     left, right = promoted(b, self, other)
     return b.op("floor_divide", left, right)
 
@@ -171,7 +181,13 @@ def _logical(op: str, host: Callable[[Any, Any], Any]) -> Row:
 
 
 def _logical_not(b: Builder, self: Any) -> Any:
-    return not self if is_host(self) else b.op("invert", self) if self.tensor.dtype is DType.bool else b.op("equal", self, 0)
+    return (
+        not self
+        if is_host(self)
+        else b.op("invert", self)
+        if self.tensor.dtype is DType.bool
+        else b.op("equal", self, 0)
+    )
 
 
 # ---- functions of one tensor
@@ -221,7 +237,9 @@ def _round(b: Builder, self: Any, decimals: int = 0) -> Any:
     return _rounding("round", round)(b, self)
 
 
-def _elu(b: Builder, self: Any, alpha: Any = 1.0, scale: Any = 1.0, input_scale: Any = 1.0) -> Value:
+def _elu(
+    b: Builder, self: Any, alpha: Any = 1.0, scale: Any = 1.0, input_scale: Any = 1.0
+) -> Value:
     """scale * (x if x > 0 else alpha * (exp(x * input_scale) - 1))."""
     x = floats(b, self)
     if scale == 1 and input_scale == 1:
@@ -272,7 +290,10 @@ def _threshold(b: Builder, self: Any, threshold: Any, value: Any) -> Value:
 
 
 def _softplus(b: Builder, self: Any, beta: Any = 1, threshold: Any = 20) -> Value:
-    """log(1 + exp(beta * x)) / beta; linear above the threshold, where the difference is below rounding."""
+    """log(1 + exp(beta * x)) / beta; linear above the threshold.
+
+    Above 15 the two differ by less than float32 holds.
+    """
     x = floats(b, self)
     if beta == 1 and threshold >= 15:
         return b.op("softplus", x)
@@ -302,12 +323,18 @@ def _sgn(b: Builder, self: Any) -> Value:
     return b.op("sign", self)
 
 
-def _nan_to_num(b: Builder, self: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Value:
+def _nan_to_num(
+    b: Builder, self: Any, nan: Any = None, posinf: Any = None, neginf: Any = None
+) -> Value:
     if category(self.tensor.dtype) < 2:
         return self
     import numpy as np
 
-    limit = float(np.finfo(self.tensor.dtype.numpy).max) if self.tensor.dtype is not DType.bf16 else 3.3895313892515355e38
+    limit = (
+        float(np.finfo(self.tensor.dtype.numpy).max)
+        if self.tensor.dtype is not DType.bf16
+        else 3.3895313892515355e38
+    )
     x = b.op("where", b.op("isnan", self), nan or 0.0, self)
     x = b.op("where", b.op("equal", x, math.inf), limit if posinf is None else posinf, x)
     return b.op("where", b.op("equal", x, -math.inf), -limit if neginf is None else neginf, x)
@@ -321,7 +348,11 @@ def _hypot(b: Builder, self: Any, other: Any) -> Value:
 def _copysign(b: Builder, self: Any, other: Any) -> Value:
     size = b.op("abs", floats(b, self))
     sign = b.op("less", other, 0) if not is_host(other) else other < 0
-    return (b.op("negative", size) if sign else size) if is_host(other) else b.op("where", sign, b.op("negative", size), size)
+    return (
+        (b.op("negative", size) if sign else size)
+        if is_host(other)
+        else b.op("where", sign, b.op("negative", size), size)
+    )
 
 
 def _logaddexp(b: Builder, self: Any, other: Any) -> Value:
@@ -334,7 +365,10 @@ def _heaviside(b: Builder, self: Any, values: Any) -> Value:
 
 
 def _xlogy(b: Builder, self: Any, other: Any) -> Value:
-    left, right = (cast(b, o, FLOAT) if category(result_type(self, other)) < 2 else o for o in promoted(b, self, other))
+    left, right = (
+        cast(b, o, FLOAT) if category(result_type(self, other)) < 2 else o
+        for o in promoted(b, self, other)
+    )
     product = b.op("multiply", left, floats_log(b, right))
     zero = b.op("equal", left, 0) if not is_host(left) else None
     return product if zero is None else b.op("where", zero, 0, product)
@@ -378,11 +412,15 @@ def _identity(b: Builder, self: Any, *unused: Any, **options: Any) -> Any:
     return self
 
 
-def _to_dtype(b: Builder, self: Any, dtype: DType | None = None, *unused: Any, **options: Any) -> Any:
+def _to_dtype(
+    b: Builder, self: Any, dtype: DType | None = None, *unused: Any, **options: Any
+) -> Any:
     return cast(b, self, dtype)
 
 
-def _to_device(b: Builder, self: Any, *args: Any, dtype: DType | None = None, **options: Any) -> Any:
+def _to_device(
+    b: Builder, self: Any, *args: Any, dtype: DType | None = None, **options: Any
+) -> Any:
     """Devices are dropped; a dtype may stand among the arguments."""
     found = next((a for a in args if isinstance(a, DType)), dtype)
     return cast(b, self, found)
@@ -405,11 +443,15 @@ def _fill(b: Builder, self: Any, value: Any) -> Value:
     return _copy(b, self, value)
 
 
-def _bucketize(b: Builder, self: Any, boundaries: Value, *, out_int32: bool = False, right: bool = False) -> Value:
+def _bucketize(
+    b: Builder, self: Any, boundaries: Value, *, out_int32: bool = False, right: bool = False
+) -> Value:
     return _searchsorted(b, boundaries, self, out_int32=out_int32, right=right)
 
 
-def _isin(b: Builder, elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Value:
+def _isin(
+    b: Builder, elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False
+) -> Value:
     x, tests = promoted(b, tensor(b, elements), tensor(b, test_elements))
     if tests.tensor.rank > 1:
         tests = b.op("reshape", tests, shape=(_size(tests),))
@@ -430,14 +472,43 @@ def _size(x: Value) -> int | Expr:
 def _real_functions() -> dict[str, Row]:
     """Functions of a real argument: ATen's name, the IR's, Python's."""
     names = {
-        "exp": "exp", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p",
-        "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-        "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
-        "atanh": "arctanh", "erf": "erf",
-    }  # fmt: skip
-    aliases = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
-               "arctanh": "atanh", "special_erf": "erf", "special_expm1": "expm1", "special_log1p": "log1p"}  # fmt: skip
-    rows = {name: _function(op, getattr(math, name)) for name, op in names.items() if hasattr(math, name)}
+        "exp": "exp",
+        "expm1": "expm1",
+        "log": "log",
+        "log2": "log2",
+        "log10": "log10",
+        "log1p": "log1p",
+        "sqrt": "sqrt",
+        "sin": "sin",
+        "cos": "cos",
+        "tan": "tan",
+        "sinh": "sinh",
+        "cosh": "cosh",
+        "tanh": "tanh",
+        "asin": "arcsin",
+        "acos": "arccos",
+        "atan": "arctan",
+        "asinh": "arcsinh",
+        "acosh": "arccosh",
+        "atanh": "arctanh",
+        "erf": "erf",
+    }
+    aliases = {
+        "arcsin": "asin",
+        "arccos": "acos",
+        "arctan": "atan",
+        "arcsinh": "asinh",
+        "arccosh": "acosh",
+        "arctanh": "atanh",
+        "special_erf": "erf",
+        "special_expm1": "expm1",
+        "special_log1p": "log1p",
+    }
+    rows = {
+        name: _function(op, getattr(math, name))
+        for name, op in names.items()
+        if hasattr(math, name)
+    }
     return {**rows, **{alias: rows[name] for alias, name in aliases.items()}}
 
 
@@ -449,7 +520,8 @@ _eq, _ne = _compare("equal", operator.eq), _compare("not_equal", operator.ne)
 _lt, _le = _compare("less", operator.lt), _compare("less_equal", operator.le)
 _gt, _ge = _compare("greater", operator.gt), _compare("greater_equal", operator.ge)
 _and, _or, _xor = (
-    _bitwise(f"bitwise_{n}", getattr(operator, f"{n}_" if n != "xor" else n)) for n in ("and", "or", "xor")
+    _bitwise(f"bitwise_{n}", getattr(operator, f"{n}_" if n != "xor" else n))
+    for n in ("and", "or", "xor")
 )
 _maximum, _minimum = _extreme("maximum", maximum_of), _extreme("minimum", minimum_of)
 _clamp_min: Row = lambda b, self, min: _clamp(b, self, min, None)  # noqa: E731
@@ -457,60 +529,166 @@ _clamp_max: Row = lambda b, self, max: _clamp(b, self, None, max)  # noqa: E731
 _hardtanh: Row = lambda b, self, min_val=-1, max_val=1: _clamp(b, self, min_val, max_val)  # noqa: E731
 
 ROWS: dict[str, Row] = {
-    "add": _add, "sub": _sub, "subtract": _sub, "rsub": _rsub, "mul": _mul, "multiply": _mul,
-    "div": _div, "divide": _div, "true_divide": _true_divide, "floor_divide": _floor_divide,
-    "remainder": _binary("remainder", operator.mod), "fmod": _fmod, "pow": _pow, "float_power": lambda b, self, exponent: _pow(b, cast(b, self, DType.f64), cast(b, exponent, DType.f64)),
-    "atan2": lambda b, self, other: b.op("arctan2", *(floats(b, o) for o in promoted(b, self, other))),
-    "eq": _eq, "ne": _ne, "not_equal": _ne, "lt": _lt, "less": _lt, "le": _le, "less_equal": _le,
-    "gt": _gt, "greater": _gt, "ge": _ge, "greater_equal": _ge,
-    "maximum": _maximum, "minimum": _minimum, "max.other": _maximum, "min.other": _minimum,
-    "fmax": _maximum, "fmin": _minimum,
-    "bitwise_and": _and, "bitwise_or": _or, "bitwise_xor": _xor,
-    "__and__": _and, "__or__": _or, "__xor__": _xor,
-    "bitwise_left_shift": _binary("left_shift", operator.lshift), "__lshift__": _binary("left_shift", operator.lshift),
-    "bitwise_right_shift": _binary("right_shift", operator.rshift), "__rshift__": _binary("right_shift", operator.rshift),
-    "bitwise_not": _unary("invert", operator.invert), "logical_not": _logical_not,
+    "add": _add,
+    "sub": _sub,
+    "subtract": _sub,
+    "rsub": _rsub,
+    "mul": _mul,
+    "multiply": _mul,
+    "div": _div,
+    "divide": _div,
+    "true_divide": _true_divide,
+    "floor_divide": _floor_divide,
+    "remainder": _binary("remainder", operator.mod),
+    "fmod": _fmod,
+    "pow": _pow,
+    "float_power": lambda b, self, exponent: _pow(
+        b, cast(b, self, DType.f64), cast(b, exponent, DType.f64)
+    ),
+    "atan2": lambda b, self, other: b.op(
+        "arctan2", *(floats(b, o) for o in promoted(b, self, other))
+    ),
+    "eq": _eq,
+    "ne": _ne,
+    "not_equal": _ne,
+    "lt": _lt,
+    "less": _lt,
+    "le": _le,
+    "less_equal": _le,
+    "gt": _gt,
+    "greater": _gt,
+    "ge": _ge,
+    "greater_equal": _ge,
+    "maximum": _maximum,
+    "minimum": _minimum,
+    "max.other": _maximum,
+    "min.other": _minimum,
+    "fmax": _maximum,
+    "fmin": _minimum,
+    "bitwise_and": _and,
+    "bitwise_or": _or,
+    "bitwise_xor": _xor,
+    "__and__": _and,
+    "__or__": _or,
+    "__xor__": _xor,
+    "bitwise_left_shift": _binary("left_shift", operator.lshift),
+    "__lshift__": _binary("left_shift", operator.lshift),
+    "bitwise_right_shift": _binary("right_shift", operator.rshift),
+    "__rshift__": _binary("right_shift", operator.rshift),
+    "bitwise_not": _unary("invert", operator.invert),
+    "logical_not": _logical_not,
     "logical_and": _logical("bitwise_and", lambda a, b: a and b),
     "logical_or": _logical("bitwise_or", lambda a, b: a or b),
     "logical_xor": _logical("bitwise_xor", operator.ne),
-    "neg": _negative, "negative": _negative, "positive": _identity,
-    "sign": _unary("sign", lambda x: (x > 0) - (x < 0)), "sgn": _sgn,
-    "floor": _floor, "ceil": _ceil, "trunc": _trunc, "fix": _trunc, "round": _round,
+    "neg": _negative,
+    "negative": _negative,
+    "positive": _identity,
+    "sign": _unary("sign", lambda x: (x > 0) - (x < 0)),
+    "sgn": _sgn,
+    "floor": _floor,
+    "ceil": _ceil,
+    "trunc": _trunc,
+    "fix": _trunc,
+    "round": _round,
     "frac": lambda b, self: b.op("subtract", self, b.op("trunc", self)),
     "square": lambda b, self: _pow(b, self, 2),
-    "isnan": _test("isnan", False), "isinf": _test("isinf", False), "isfinite": _test("isfinite", True),
+    "isnan": _test("isnan", False),
+    "isinf": _test("isinf", False),
+    "isfinite": _test("isfinite", True),
     **_real_functions(),
     "exp2": lambda b, self: b.op("power", 2.0, floats(b, self)),
-    "rsqrt": _function("rsqrt", lambda x: x**-0.5), "reciprocal": _function("reciprocal", lambda x: 1 / x),
-    "sigmoid": _sigmoid, "special_expit": _sigmoid, "logit": _logit, "special_logit": _logit,
-    "erfc": _erfc, "erfinv": _activation("erfinv"), "special_erfc": _erfc, "special_erfinv": _activation("erfinv"),
-    "sinc": _sinc, "special_sinc": _sinc, "nan_to_num": _nan_to_num, "hypot": _hypot, "copysign": _copysign,
-    "logaddexp": _logaddexp, "heaviside": _heaviside, "xlogy": _xlogy, "special_xlogy": _xlogy,
+    "rsqrt": _function("rsqrt", lambda x: x**-0.5),
+    "reciprocal": _function("reciprocal", lambda x: 1 / x),
+    "sigmoid": _sigmoid,
+    "special_expit": _sigmoid,
+    "logit": _logit,
+    "special_logit": _logit,
+    "erfc": _erfc,
+    "erfinv": _activation("erfinv"),
+    "special_erfc": _erfc,
+    "special_erfinv": _activation("erfinv"),
+    "sinc": _sinc,
+    "special_sinc": _sinc,
+    "nan_to_num": _nan_to_num,
+    "hypot": _hypot,
+    "copysign": _copysign,
+    "logaddexp": _logaddexp,
+    "heaviside": _heaviside,
+    "xlogy": _xlogy,
+    "special_xlogy": _xlogy,
     "deg2rad": lambda b, self: b.op("multiply", floats(b, self), math.pi / 180),
     "rad2deg": lambda b, self: b.op("multiply", floats(b, self), 180 / math.pi),
-    "relu": _unary("relu", lambda x: max(x, 0)), "relu6": lambda b, self: _clamp(b, self, 0, 6),
-    "silu": _activation("silu"), "mish": _activation("mish"), "hardswish": _activation("hardswish"),
-    "hardsigmoid": _activation("hardsigmoid"), "log_sigmoid": _activation("log_sigmoid"),
+    "relu": _unary("relu", lambda x: max(x, 0)),
+    "relu6": lambda b, self: _clamp(b, self, 0, 6),
+    "silu": _activation("silu"),
+    "mish": _activation("mish"),
+    "hardswish": _activation("hardswish"),
+    "hardsigmoid": _activation("hardsigmoid"),
+    "log_sigmoid": _activation("log_sigmoid"),
     "log_sigmoid_forward": lambda b, self: (b.op("log_sigmoid", self), None),
-    "gelu": lambda b, self, approximate="none": b.op("gelu", floats(b, self), approximate=approximate),
-    "leaky_relu": lambda b, self, negative_slope=0.01: b.op("leaky_relu", self, slope=float(negative_slope)),
-    "elu": _elu, "selu": _selu, "celu": _celu, "prelu": _prelu, "_prelu_kernel": lambda b, self, weight: b.op("prelu", self, weight),
-    "glu": _glu, "hardtanh": _hardtanh, "threshold": _threshold, "softplus": _softplus,
-    "hardshrink": lambda b, self, lambd=0.5: b.op("where", b.op("greater", b.op("abs", self), lambd), self, 0),
-    "softshrink": lambda b, self, lambd=0.5: b.op("subtract", self, b.op("clip", self, -lambd, lambd)),
-    "clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max,
-    "addcmul": _addcmul, "addcdiv": _addcdiv, "lerp": _lerp,
-    "where": _where, "masked_fill": _masked_fill,
-    "to.dtype": _to_dtype, "to.device": _to_device, "to.dtype_layout": _to_device, "to.other": _to_other,
-    "to.prim_dtype": _to_dtype, "to.prim_Device": _to_device, "to.prim_other": _to_device,
-    "type_as": _to_other, "_to_copy": _to_device,
+    "gelu": lambda b, self, approximate="none": b.op(
+        "gelu", floats(b, self), approximate=approximate
+    ),
+    "leaky_relu": lambda b, self, negative_slope=0.01: b.op(
+        "leaky_relu", self, slope=float(negative_slope)
+    ),
+    "elu": _elu,
+    "selu": _selu,
+    "celu": _celu,
+    "prelu": _prelu,
+    "_prelu_kernel": lambda b, self, weight: b.op("prelu", self, weight),
+    "glu": _glu,
+    "hardtanh": _hardtanh,
+    "threshold": _threshold,
+    "softplus": _softplus,
+    "hardshrink": lambda b, self, lambd=0.5: b.op(
+        "where", b.op("greater", b.op("abs", self), lambd), self, 0
+    ),
+    "softshrink": lambda b, self, lambd=0.5: b.op(
+        "subtract", self, b.op("clip", self, -lambd, lambd)
+    ),
+    "clamp": _clamp,
+    "clip": _clamp,
+    "clamp_min": _clamp_min,
+    "clamp_max": _clamp_max,
+    "addcmul": _addcmul,
+    "addcdiv": _addcdiv,
+    "lerp": _lerp,
+    "where": _where,
+    "masked_fill": _masked_fill,
+    "to.dtype": _to_dtype,
+    "to.device": _to_device,
+    "to.dtype_layout": _to_device,
+    "to.other": _to_other,
+    "to.prim_dtype": _to_dtype,
+    "to.prim_Device": _to_device,
+    "to.prim_other": _to_device,
+    "type_as": _to_other,
+    "_to_copy": _to_device,
     "_autocast_to_full_precision": lambda b, self, *unused: self,
     "_autocast_to_reduced_precision": lambda b, self, *unused: self,
-    "copy": _copy, "fill": _fill,
+    "copy": _copy,
+    "fill": _fill,
     **dict.fromkeys(
-        ("alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "lift", "cpu", "cuda",
-         "requires_grad_", "detach_copy", "alias_copy", "_conj_physical", "resolve_conj", "resolve_neg", "data",
-         "pin_memory"),
+        (
+            "alias",
+            "clone",
+            "contiguous",
+            "detach",
+            "lift_fresh",
+            "lift_fresh_copy",
+            "lift",
+            "cpu",
+            "cuda",
+            "requires_grad_",
+            "detach_copy",
+            "alias_copy",
+            "_conj_physical",
+            "resolve_conj",
+            "resolve_neg",
+            "data",
+            "pin_memory",
+        ),
         _identity,
     ),
     "dropout": lambda b, input, p, train: _dropout(b, input, p, train),
@@ -521,20 +699,33 @@ ROWS: dict[str, Row] = {
         _dropout(b, input, p, train),
         b.op("full", shape=input.tensor.shape, value=True, dtype=DType.bool),
     ),
-    "bucketize": _bucketize, "isin": _isin,
-    "searchsorted": lambda b, sorted_sequence, self, **o: _searchsorted(b, sorted_sequence, self, **o),
-}  # fmt: skip
+    "bucketize": _bucketize,
+    "isin": _isin,
+    "searchsorted": lambda b, sorted_sequence, self, **o: _searchsorted(
+        b, sorted_sequence, self, **o
+    ),
+}
 
 
 def _dropout(b: Builder, input: Value, p: float, train: bool | None) -> Value:
-    need(not train or p == 0, "dropout in training mode", "call model.eval() before the model is captured")
+    need(
+        not train or p == 0,
+        "dropout in training mode",
+        "call model.eval() before the model is captured",
+    )
     return input
 
 
 def _searchsorted(
-    b: Builder, sorted_sequence: Value, self: Any, *, out_int32: bool = False, right: bool = False,
-    side: str | None = None, sorter: Any = None,
-) -> Value:  # fmt: skip
+    b: Builder,
+    sorted_sequence: Value,
+    self: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Value:
     need(sorter is None, "searchsorted with a sorter", "sort the sequence first")
     values, edges = promoted(b, tensor(b, self), sorted_sequence)
     dtype = DType.i32 if out_int32 else DType.i64

@@ -31,7 +31,8 @@ def _item(b: Builder, self: Any, *unused: Any) -> Any:
         return self
     raise TranspileError(
         "the model reads a tensor's value on the host, so what it computes depends on data",
-        hint="keep the value a tensor (no .item(), int(tensor) or `if tensor`), or capture the model without this part",
+        hint="keep the value a tensor (no .item(), int(tensor) or `if tensor`), "
+        "or capture the model without this part",
     )
 
 
@@ -41,17 +42,37 @@ def _vanish(b: Builder, *args: Any, **options: Any) -> None:
 
 
 ROWS: dict[str, Row] = {
-    "size": _size, "sym_size": _size, "numel": _numel, "sym_numel": _numel, "stride": _stride, "sym_stride": _stride,
-    "storage_offset": lambda b, self: 0, "sym_storage_offset": lambda b, self: 0,
+    "size": _size,
+    "sym_size": _size,
+    "numel": _numel,
+    "sym_numel": _numel,
+    "stride": _stride,
+    "sym_stride": _stride,
+    "storage_offset": lambda b, self: 0,
+    "sym_storage_offset": lambda b, self: 0,
     "dim": lambda b, self: self.tensor.rank,
     "is_floating_point": lambda b, self: self.tensor.dtype.is_float,
     "is_complex": lambda b, self: self.tensor.dtype.is_complex,
-    "is_nonzero": _item, "item": _item, "_local_scalar_dense": _item, "equal": _item,
-    "Bool": _item, "Int": _item, "Float": _item,
+    "is_nonzero": _item,
+    "item": _item,
+    "_local_scalar_dense": _item,
+    "equal": _item,
+    "Bool": _item,
+    "Int": _item,
+    "Float": _item,
     **dict.fromkeys(
-        ("_assert_async", "_assert_scalar", "_assert_tensor_metadata", "_functional_assert_async", "_functional_assert_scalar",
-         "_functional_sym_constrain_range", "sym_constrain_range", "sym_constrain_range_for_size", "_functional_sym_constrain_range_for_size",
-         "warn"),
+        (
+            "_assert_async",
+            "_assert_scalar",
+            "_assert_tensor_metadata",
+            "_functional_assert_async",
+            "_functional_assert_scalar",
+            "_functional_sym_constrain_range",
+            "sym_constrain_range",
+            "sym_constrain_range_for_size",
+            "_functional_sym_constrain_range_for_size",
+            "warn",
+        ),
         _vanish,
     ),
-}  # fmt: skip
+}

@@ -23,7 +23,10 @@ def _embedding(b: Builder, weight: Value, indices: Value, *unused: Any) -> Value
 
 
 def _embedding_renorm(b: Builder, *args: Any) -> Value:
-    raise TranspileError("an embedding with max_norm changes its weights", hint="normalise the weights before the capture")
+    raise TranspileError(
+        "an embedding with max_norm changes its weights",
+        hint="normalise the weights before the capture",
+    )
 
 
 def _index_select(b: Builder, self: Value, dim: int, index: Value) -> Value:
@@ -63,9 +66,11 @@ def _index(b: Builder, self: Value, indices: Sequence[Value | None]) -> Value:
     if not given:
         return self
     if any(v.tensor.dtype is DType.bool for _, v in given):
-        raise TranspileError("indexing by a mask gives a size that depends on data", hint=_MASK_HINT)
-    for axis, index in given:
-        check_positions(index, self.tensor.shape[axis])
+        raise TranspileError(
+            "indexing by a mask gives a size that depends on data", hint=_MASK_HINT
+        )
+    for at, index in given:
+        check_positions(index, self.tensor.shape[at])
     if len(given) == 1:
         return b.op("take", self, given[0][1], axis=given[0][0])
     return b.op("index", self, *(v for _, v in given), axes=tuple(i for i, _ in given))
@@ -77,7 +82,14 @@ def _as_index(b: Builder, index: Any) -> Value:
     return _truth(b, index) if index.tensor.dtype is DType.u8 else index
 
 
-def _index_put(b: Builder, self: Value, indices: Sequence[Value | None], values: Any, accumulate: bool = False, *unused: Any) -> Value:
+def _index_put(
+    b: Builder,
+    self: Value,
+    indices: Sequence[Value | None],
+    values: Any,
+    accumulate: bool = False,
+    *unused: Any,
+) -> Value:
     given = [(i, _as_index(b, v)) for i, v in enumerate(indices) if v is not None]
     values = cast(b, values, self.tensor.dtype)
     if not given:
@@ -85,21 +97,35 @@ def _index_put(b: Builder, self: Value, indices: Sequence[Value | None], values:
     if any(v.tensor.dtype is DType.bool for _, v in given):
         return _masked_put(b, self, given, values, accumulate)
     places = tuple(i for i, _ in given)
-    return b.op("index_put", self, values, *(v for _, v in given), axes=places, accumulate=accumulate)
+    return b.op(
+        "index_put", self, values, *(v for _, v in given), axes=places, accumulate=accumulate
+    )
 
 
 def _whole(b: Builder, self: Value, values: Any, accumulate: bool) -> Value:
     if accumulate:
         return _add(b, self, values)
     values = tensor(b, values, self.tensor.dtype)
-    return values if values.tensor.shape == self.tensor.shape else b.op("broadcast_to", values, shape=self.tensor.shape)
+    return (
+        values
+        if values.tensor.shape == self.tensor.shape
+        else b.op("broadcast_to", values, shape=self.tensor.shape)
+    )
 
 
-def _masked_put(b: Builder, self: Value, given: list[tuple[int, Value]], values: Any, accumulate: bool) -> Value:
-    need(len(given) == 1 and given[0][0] == 0, "writing through a mask together with other indices", _MASK_HINT)
+def _masked_put(
+    b: Builder, self: Value, given: list[tuple[int, Value]], values: Any, accumulate: bool
+) -> Value:
+    need(
+        len(given) == 1 and given[0][0] == 0,
+        "writing through a mask together with other indices",
+        _MASK_HINT,
+    )
     mask = given[0][1]
     rank, covered = self.tensor.rank, mask.tensor.rank
-    single = is_host(values) or all(d == 1 for d in values.tensor.shape[: max(values.tensor.rank - (rank - covered), 0)])
+    single = is_host(values) or all(
+        d == 1 for d in values.tensor.shape[: max(values.tensor.rank - (rank - covered), 0)]
+    )
     mask = expand_dims(b, mask, *range(covered, rank))
     if not single:
         need(not accumulate, "adding a list of values through a mask", _MASK_HINT)
@@ -109,23 +135,31 @@ def _masked_put(b: Builder, self: Value, given: list[tuple[int, Value]], values:
     return b.op("where", mask, _add(b, self, values) if accumulate else values, self)
 
 
-def _index_add(b: Builder, self: Value, dim: int, index: Value, source: Value, *, alpha: Any = 1) -> Value:
+def _index_add(
+    b: Builder, self: Value, dim: int, index: Value, source: Value, *, alpha: Any = 1
+) -> Value:
     values = _scaled(b, cast(b, source, self.tensor.dtype), alpha)
     return b.op("index_put", self, values, index, axes=(axis(self, dim),), accumulate=True)
 
 
 def _index_copy(b: Builder, self: Value, dim: int, index: Value, source: Value) -> Value:
-    return b.op("index_put", self, cast(b, source, self.tensor.dtype), index, axes=(axis(self, dim),))
+    return b.op(
+        "index_put", self, cast(b, source, self.tensor.dtype), index, axes=(axis(self, dim),)
+    )
 
 
 def _index_fill(b: Builder, self: Value, dim: int, index: Value, value: Any) -> Value:
-    return b.op("index_put", self, cast(b, value, self.tensor.dtype), index, axes=(axis(self, dim),))
+    return b.op(
+        "index_put", self, cast(b, value, self.tensor.dtype), index, axes=(axis(self, dim),)
+    )
 
 
 # ---- scatter
 
 
-def _scatter(b: Builder, self: Value, dim: int, index: Value, src: Any, *, reduce: str | None = None) -> Value:
+def _scatter(
+    b: Builder, self: Value, dim: int, index: Value, src: Any, *, reduce: str | None = None
+) -> Value:
     if reduce is not None:
         return _scatter_reduce(b, self, dim, index, src, {"add": "sum", "multiply": "prod"}[reduce])
     return b.op("scatter", self, index, cast(b, src, self.tensor.dtype), axis=axis(self, dim))
@@ -135,19 +169,48 @@ def _scatter_add(b: Builder, self: Value, dim: int, index: Value, src: Value) ->
     return _scatter_reduce(b, self, dim, index, src, "sum")
 
 
-def _scatter_reduce(b: Builder, self: Value, dim: int, index: Value, src: Any, reduce: str, *, include_self: bool = True) -> Value:
+def _scatter_reduce(
+    b: Builder,
+    self: Value,
+    dim: int,
+    index: Value,
+    src: Any,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Value:
     values = tensor(b, src, self.tensor.dtype)
     if values.tensor.rank < index.tensor.rank:
         values = b.op("broadcast_to", values, shape=index.tensor.shape)
-    return b.op("scatter_reduce", self, index, values, axis=axis(self, dim), reduce=reduce, include_self=include_self)
+    return b.op(
+        "scatter_reduce",
+        self,
+        index,
+        values,
+        axis=axis(self, dim),
+        reduce=reduce,
+        include_self=include_self,
+    )
 
 
-def _slice_scatter(b: Builder, self: Value, src: Value, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Value:
+def _slice_scatter(
+    b: Builder,
+    self: Value,
+    src: Value,
+    dim: int = 0,
+    start: Any = None,
+    end: Any = None,
+    step: int = 1,
+) -> Value:
     """x with src in a slice; consecutive parts are joined, which reads better than a write."""
     at = axis(self, dim)
     size = self.tensor.shape[at]
     start = 0 if start is None else start
-    if end is None or (isinstance(end, int) and end >= END) or (not (isinstance(end, int) and end < 0) and provably_le(size, end)):
+    if (
+        end is None
+        or (isinstance(end, int) and end >= END)
+        or (not (isinstance(end, int) and end < 0) and provably_le(size, end))
+    ):
         end = None
     src = cast(b, src, self.tensor.dtype)
     if start == 0 and end is None and step == 1:
@@ -156,11 +219,22 @@ def _slice_scatter(b: Builder, self: Value, src: Value, dim: int = 0, start: Any
 
 
 def _select_scatter(b: Builder, self: Value, src: Value, dim: int, index: Any) -> Value:
-    return b.op("select_update", self, cast(b, src, self.tensor.dtype), axis=axis(self, dim), index=index)
+    return b.op(
+        "select_update", self, cast(b, src, self.tensor.dtype), axis=axis(self, dim), index=index
+    )
 
 
-def _diagonal_scatter(b: Builder, self: Value, src: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Value:
-    return b.op("diagonal_update", self, cast(b, src, self.tensor.dtype), offset=offset, axis1=axis(self, dim1), axis2=axis(self, dim2))
+def _diagonal_scatter(
+    b: Builder, self: Value, src: Value, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Value:
+    return b.op(
+        "diagonal_update",
+        self,
+        cast(b, src, self.tensor.dtype),
+        offset=offset,
+        axis1=axis(self, dim1),
+        axis2=axis(self, dim2),
+    )
 
 
 def _masked_scatter(b: Builder, self: Value, mask: Value, source: Value) -> Value:
@@ -168,7 +242,14 @@ def _masked_scatter(b: Builder, self: Value, mask: Value, source: Value) -> Valu
 
 
 def _put(b: Builder, self: Value, index: Value, source: Value, accumulate: bool = False) -> Value:
-    flat = b.op("index_put", _flatten(b, self), _flatten(b, source), _flatten(b, index), axes=(0,), accumulate=accumulate)
+    flat = b.op(
+        "index_put",
+        _flatten(b, self),
+        _flatten(b, source),
+        _flatten(b, index),
+        axes=(0,),
+        accumulate=accumulate,
+    )
     return reshaped(b, flat, self.tensor.shape)
 
 
@@ -187,12 +268,22 @@ def _diag_embed(b: Builder, self: Value, offset: int = 0, dim1: int = -2, dim2: 
 
 
 def _embedding_bag(
-    b: Builder, weight: Value, indices: Value, offsets: Value, scale_grad_by_freq: bool = False, mode: int = 0,
-    sparse: bool = False, per_sample_weights: Value | None = None, include_last_offset: bool = False, padding_idx: int | None = -1,
-) -> tuple[Value, None, None, None]:  # fmt: skip
+    b: Builder,
+    weight: Value,
+    indices: Value,
+    offsets: Value,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Value | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = -1,
+) -> tuple[Value, None, None, None]:
     """Rows of the weight, combined by bag; each index's bag is found among the offsets."""
     need(padding_idx is None or padding_idx < 0, "an embedding bag with padding_idx")
-    starts = sliced(b, offsets, 0, 0, offsets.tensor.shape[0] - 1) if include_last_offset else offsets
+    starts = (
+        sliced(b, offsets, 0, 0, offsets.tensor.shape[0] - 1) if include_last_offset else offsets
+    )
     count, length = starts.tensor.shape[0], indices.tensor.shape[0]
     places = b.op("arange", stop=length, dtype=starts.tensor.dtype)
     bags = b.op("subtract", b.op("searchsorted", starts, places, right=True), 1)
@@ -200,19 +291,40 @@ def _embedding_bag(
     if per_sample_weights is not None:
         rows = b.op("multiply", rows, expand_dims(b, per_sample_weights, 1))
     bags = b.op("broadcast_to", expand_dims(b, bags, 1), shape=rows.tensor.shape)
-    zeros = b.op("full", shape=(count, weight.tensor.shape[1]), value=0.0, dtype=weight.tensor.dtype)
+    zeros = b.op(
+        "full", shape=(count, weight.tensor.shape[1]), value=0.0, dtype=weight.tensor.dtype
+    )
     reduce = ("sum", "mean", "amax")[mode]
     out = b.op("scatter_reduce", zeros, bags, rows, axis=0, reduce=reduce, include_self=False)
     return out, None, None, None
 
 
 ROWS: dict[str, Row] = {
-    "embedding": _embedding, "embedding_renorm": _embedding_renorm, "index_select": _index_select, "take": _take,
-    "gather": _gather, "take_along_dim": _take_along_dim, "index": _index, "_unsafe_index": _index,
-    "index_put": _index_put, "_unsafe_index_put": _index_put, "_index_put_impl": _index_put,
-    "index_add": _index_add, "index_copy": _index_copy, "index_fill": _index_fill,
-    "scatter": _scatter, "scatter_add": _scatter_add, "scatter_reduce": _scatter_reduce,
-    "slice_scatter": _slice_scatter, "select_scatter": _select_scatter, "diagonal_scatter": _diagonal_scatter,
-    "masked_scatter": _masked_scatter, "put": _put, "diag": _diag, "diag_embed": _diag_embed,
-    "embedding_bag": _embedding_bag, "_embedding_bag": _embedding_bag, "_embedding_bag_forward_only": _embedding_bag,
-}  # fmt: skip
+    "embedding": _embedding,
+    "embedding_renorm": _embedding_renorm,
+    "index_select": _index_select,
+    "take": _take,
+    "gather": _gather,
+    "take_along_dim": _take_along_dim,
+    "index": _index,
+    "_unsafe_index": _index,
+    "index_put": _index_put,
+    "_unsafe_index_put": _index_put,
+    "_index_put_impl": _index_put,
+    "index_add": _index_add,
+    "index_copy": _index_copy,
+    "index_fill": _index_fill,
+    "scatter": _scatter,
+    "scatter_add": _scatter_add,
+    "scatter_reduce": _scatter_reduce,
+    "slice_scatter": _slice_scatter,
+    "select_scatter": _select_scatter,
+    "diagonal_scatter": _diagonal_scatter,
+    "masked_scatter": _masked_scatter,
+    "put": _put,
+    "diag": _diag,
+    "diag_embed": _diag_embed,
+    "embedding_bag": _embedding_bag,
+    "_embedding_bag": _embedding_bag,
+    "_embedding_bag_forward_only": _embedding_bag,
+}

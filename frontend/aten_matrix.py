@@ -22,7 +22,7 @@ def _linear(b: Builder, input: Value, weight: Value, bias: Value | None = None) 
 
 
 def _matmul(b: Builder, self: Value, other: Value) -> Value:
-    """The product of two tensors; MLX multiplies floats only, so integers are summed as products."""
+    """The product of two tensors; that of integers is a sum of products, as MLX has none."""
     left, right = promoted(b, self, other)
     if left.tensor.dtype.is_integer:
         return _integer_matmul(b, left, right)
@@ -31,20 +31,36 @@ def _matmul(b: Builder, self: Value, other: Value) -> Value:
 
 def _integer_matmul(b: Builder, left: Value, right: Value) -> Value:
     """Exact: products are broadcast and summed."""
-    need(left.tensor.rank > 1 and right.tensor.rank > 1, "a product of integer vectors", "cast to float first")
+    need(
+        left.tensor.rank > 1 and right.tensor.rank > 1,
+        "a product of integer vectors",
+        "cast to float first",
+    )
     a = expand_dims(b, left, left.tensor.rank)
     c = expand_dims(b, right, right.tensor.rank - 2)
     products = b.op("multiply", a, c)
     return b.op("sum", products, axes=(products.tensor.rank - 2,))
 
 
-def _addmm(b: Builder, self: Value, mat1: Value, mat2: Value, *, beta: Any = 1, alpha: Any = 1) -> Value:
+def _addmm(
+    b: Builder, self: Value, mat1: Value, mat2: Value, *, beta: Any = 1, alpha: Any = 1
+) -> Value:
     """beta * self + alpha * (mat1 @ mat2)."""
-    return _add(b, _scaled(b, _matmul(b, mat1, mat2), alpha), _scaled(b, self, beta)) if beta else _scaled(b, _matmul(b, mat1, mat2), alpha)
+    return (
+        _add(b, _scaled(b, _matmul(b, mat1, mat2), alpha), _scaled(b, self, beta))
+        if beta
+        else _scaled(b, _matmul(b, mat1, mat2), alpha)
+    )
 
 
-def _reduced_addbmm(b: Builder, self: Value, batch1: Value, batch2: Value, *, beta: Any = 1, alpha: Any = 1) -> Value:
-    return _add(b, _scaled(b, self, beta), _scaled(b, b.op("sum", _matmul(b, batch1, batch2), axes=(0,)), alpha))
+def _reduced_addbmm(
+    b: Builder, self: Value, batch1: Value, batch2: Value, *, beta: Any = 1, alpha: Any = 1
+) -> Value:
+    return _add(
+        b,
+        _scaled(b, self, beta),
+        _scaled(b, b.op("sum", _matmul(b, batch1, batch2), axes=(0,)), alpha),
+    )
 
 
 def _outer(b: Builder, self: Value, vec2: Value) -> Value:
@@ -61,7 +77,9 @@ def _einsum(b: Builder, equation: str, tensors: Sequence[Value], path: Any = Non
     return b.op("einsum", *promoted(b, *tensors), subscripts=subscripts)
 
 
-def _tensordot(b: Builder, self: Value, other: Value, dims_self: Sequence[int], dims_other: Sequence[int]) -> Value:
+def _tensordot(
+    b: Builder, self: Value, other: Value, dims_self: Sequence[int], dims_other: Sequence[int]
+) -> Value:
     letters = "abcdefghijklmnopqrstuvwxyz"
     left = list(letters[: self.tensor.rank])
     right = list(letters[self.tensor.rank : self.tensor.rank + other.tensor.rank])
@@ -72,7 +90,9 @@ def _tensordot(b: Builder, self: Value, other: Value, dims_self: Sequence[int], 
     return _einsum(b, f"{''.join(left)},{''.join(right)}->{''.join(out)}", [self, other])
 
 
-def _bilinear(b: Builder, input1: Value, input2: Value, weight: Value, bias: Value | None = None) -> Value:
+def _bilinear(
+    b: Builder, input1: Value, input2: Value, weight: Value, bias: Value | None = None
+) -> Value:
     lead = "xyzw"[: input1.tensor.rank - 1]
     out = b.op("einsum", input1, weight, input2, subscripts=f"{lead}a,oab,{lead}b->{lead}o")
     return out if bias is None else b.op("add", out, bias)
@@ -81,7 +101,10 @@ def _bilinear(b: Builder, input1: Value, input2: Value, weight: Value, bias: Val
 def _cdist(b: Builder, x1: Value, x2: Value, p: float = 2.0, compute_mode: Any = None) -> Value:
     """Distances between the rows of two matrices."""
     rank = x1.tensor.rank
-    left, right = expand_dims(b, floats(b, x1), rank - 1), expand_dims(b, floats(b, x2), x2.tensor.rank - 2)
+    left, right = (
+        expand_dims(b, floats(b, x1), rank - 1),
+        expand_dims(b, floats(b, x2), x2.tensor.rank - 2),
+    )
     return _vector_norm(b, b.op("subtract", left, right), p, (max(rank, x2.tensor.rank),), False)
 
 
@@ -108,7 +131,9 @@ def _vector_norm(b: Builder, x: Value, p: float, places: tuple[int, ...], keepdi
     if p == -math.inf:
         return b.op("min", size, **options)
     if p == 0:
-        return b.op("sum", b.op("cast", b.op("not_equal", size, 0), dtype=x.tensor.dtype), **options)
+        return b.op(
+            "sum", b.op("cast", b.op("not_equal", size, 0), dtype=x.tensor.dtype), **options
+        )
     if p == 1:
         return b.op("sum", size, **options)
     if p == 2:
@@ -120,19 +145,37 @@ def _vector_norm(b: Builder, x: Value, p: float, places: tuple[int, ...], keepdi
 
 
 def _attention(
-    b: Builder, query: Value, key: Value, value: Value, attn_mask: Value | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
-) -> Value:  # fmt: skip
-    need(not dropout_p, "attention dropout in training mode", "call model.eval() before the model is captured")
+    b: Builder,
+    query: Value,
+    key: Value,
+    value: Value,
+    attn_mask: Value | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Value:
+    need(
+        not dropout_p,
+        "attention dropout in training mode",
+        "call model.eval() before the model is captured",
+    )
     size = query.tensor.shape[-1]
-    need(scale is not None or isinstance(size, int), "attention over heads of a symbolic size", "pass scale")
+    need(
+        scale is not None or isinstance(size, int),
+        "attention over heads of a symbolic size",
+        "pass scale",
+    )
     factor = float(scale) if scale is not None else 1 / math.sqrt(int(str(size)))
     length, keys = query.tensor.shape[-2], key.tensor.shape[-2]
     causal = "lower_right" if is_causal and length == keys else "none"
     if is_causal and causal == "none":
         attn_mask = _upper_left(b, length, keys)
     parts = [_rank4(b, x) for x in _same_batch(b, query, key, value)]
-    out = b.op("attention", *parts, _attention_mask(b, attn_mask, query), scale=factor, causal=causal)
+    out = b.op(
+        "attention", *parts, _attention_mask(b, attn_mask, query), scale=factor, causal=causal
+    )
     return _restore_rank(b, out, query)
 
 
@@ -186,13 +229,28 @@ def _attention_mask(b: Builder, mask: Value | None, query: Value) -> Value | Non
 
 
 def _kernel_attention(results: int, after: tuple[str, ...]) -> Row:
-    """The backends of scaled_dot_product_attention: the output, then values for the backward pass."""
+    """The backends of scaled_dot_product_attention: output, then what gradients need."""
 
-    def row(b: Builder, query: Value, key: Value, value: Value, *rest: Any, scale: float | None = None, **options: Any) -> Any:
+    def row(
+        b: Builder,
+        query: Value,
+        key: Value,
+        value: Value,
+        *rest: Any,
+        scale: float | None = None,
+        **options: Any,
+    ) -> Any:
         arguments = {**dict(zip(after, rest, strict=False)), **options}
         mask = arguments.get("attn_bias", arguments.get("attn_mask"))
         out = _attention(
-            b, query, key, value, mask, arguments.get("dropout_p", 0.0), arguments.get("is_causal", False), scale=scale,
+            b,
+            query,
+            key,
+            value,
+            mask,
+            arguments.get("dropout_p", 0.0),
+            arguments.get("is_causal", False),
+            scale=scale,
             enable_gqa=arguments.get("enable_gqa", False),
         )
         return (out, *[None] * (results - 1))
@@ -201,9 +259,18 @@ def _kernel_attention(results: int, after: tuple[str, ...]) -> Row:
 
 
 def _attention_math(
-    b: Builder, query: Value, key: Value, value: Value, attn_mask: Value | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, dropout_mask: Any = None, *, scale: float | None = None, enable_gqa: bool = False,
-) -> tuple[Value, None]:  # fmt: skip
+    b: Builder,
+    query: Value,
+    key: Value,
+    value: Value,
+    attn_mask: Value | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    dropout_mask: Any = None,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Value, None]:
     return _attention(b, query, key, value, attn_mask, dropout_p, is_causal, scale=scale), None
 
 
@@ -211,10 +278,21 @@ def _attention_math(
 
 
 def _native_multi_head_attention(
-    b: Builder, query: Value, key: Value, value: Value, embed_dim: int, num_head: int, qkv_weight: Value,
-    qkv_bias: Value | None, proj_weight: Value, proj_bias: Value | None, mask: Value | None = None,
-    need_weights: bool = True, average_attn_weights: bool = True, mask_type: int | None = None,
-) -> tuple[Value, Value | None]:  # fmt: skip
+    b: Builder,
+    query: Value,
+    key: Value,
+    value: Value,
+    embed_dim: int,
+    num_head: int,
+    qkv_weight: Value,
+    qkv_bias: Value | None,
+    proj_weight: Value,
+    proj_bias: Value | None,
+    mask: Value | None = None,
+    need_weights: bool = True,
+    average_attn_weights: bool = True,
+    mask_type: int | None = None,
+) -> tuple[Value, Value | None]:
     """nn.MultiheadAttention over [batch, length, embed_dim], projections packed as q, k, v."""
     queries, keys, values = _packed_projections(b, (query, key, value), qkv_weight, qkv_bias)
     heads = [_split_heads(b, x, num_head) for x in (queries, keys, values)]
@@ -228,7 +306,9 @@ def _native_multi_head_attention(
     return _linear(b, _join_heads(b, out), proj_weight, proj_bias), weights
 
 
-def _packed_projections(b: Builder, inputs: Sequence[Value], weight: Value, bias: Value | None) -> tuple[Value, ...]:
+def _packed_projections(
+    b: Builder, inputs: Sequence[Value], weight: Value, bias: Value | None
+) -> tuple[Value, ...]:
     """One product and a split where query, key and value are one tensor, else three products."""
     if inputs[0] is inputs[1] is inputs[2]:
         size = weight.tensor.shape[0]
@@ -236,7 +316,11 @@ def _packed_projections(b: Builder, inputs: Sequence[Value], weight: Value, bias
         packed = _linear(b, inputs[0], weight, bias)
         return b.op("split", packed, sizes=parts, axis=packed.tensor.rank - 1)
     weights = b.op("split", weight, sizes=(weight.tensor.shape[0] // 3,) * 3, axis=0)
-    biases = (None,) * 3 if bias is None else b.op("split", bias, sizes=(bias.tensor.shape[0] // 3,) * 3, axis=0)
+    biases = (
+        (None,) * 3
+        if bias is None
+        else b.op("split", bias, sizes=(bias.tensor.shape[0] // 3,) * 3, axis=0)
+    )
     return tuple(_linear(b, x, w, c) for x, w, c in zip(inputs, weights, biases, strict=True))
 
 
@@ -259,8 +343,14 @@ def _merge_mask(b: Builder, mask: Value | None, kind: int | None) -> Value | Non
     return expand_dims(b, mask, 1, 2) if kind == 1 and mask.tensor.rank == 2 else mask
 
 
-def _attention_with_weights(b: Builder, query: Value, key: Value, value: Value, mask: Value | None) -> tuple[Value, Value]:
-    scores = b.op("matmul", b.op("multiply", query, 1 / math.sqrt(query.tensor.shape[-1])), swapped(b, key, 2, 3))
+def _attention_with_weights(
+    b: Builder, query: Value, key: Value, value: Value, mask: Value | None
+) -> tuple[Value, Value]:
+    scores = b.op(
+        "matmul",
+        b.op("multiply", query, 1 / math.sqrt(query.tensor.shape[-1])),
+        swapped(b, key, 2, 3),
+    )
     if mask is not None and mask.tensor.dtype is DType.bool:
         scores = b.op("where", mask, scores, -math.inf)
     elif mask is not None:
@@ -270,16 +360,46 @@ def _attention_with_weights(b: Builder, query: Value, key: Value, value: Value, 
 
 
 def _transformer_encoder_layer(
-    b: Builder, src: Value, embed_dim: int, num_heads: int, qkv_weight: Value, qkv_bias: Value, proj_weight: Value,
-    proj_bias: Value, use_gelu: bool, norm_first: bool, eps: float, norm_weight_1: Value, norm_bias_1: Value,
-    norm_weight_2: Value, norm_bias_2: Value, ffn_weight_1: Value, ffn_bias_1: Value, ffn_weight_2: Value,
-    ffn_bias_2: Value, mask: Value | None = None, mask_type: int | None = None,
-) -> Value:  # fmt: skip
+    b: Builder,
+    src: Value,
+    embed_dim: int,
+    num_heads: int,
+    qkv_weight: Value,
+    qkv_bias: Value,
+    proj_weight: Value,
+    proj_bias: Value,
+    use_gelu: bool,
+    norm_first: bool,
+    eps: float,
+    norm_weight_1: Value,
+    norm_bias_1: Value,
+    norm_weight_2: Value,
+    norm_bias_2: Value,
+    ffn_weight_1: Value,
+    ffn_bias_1: Value,
+    ffn_weight_2: Value,
+    ffn_bias_2: Value,
+    mask: Value | None = None,
+    mask_type: int | None = None,
+) -> Value:
     """nn.TransformerEncoderLayer's fast path, as the layers it stands for."""
 
     def attend(x: Value) -> Value:
         out, _ = _native_multi_head_attention(
-            b, x, x, x, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, mask, False, True, mask_type
+            b,
+            x,
+            x,
+            x,
+            embed_dim,
+            num_heads,
+            qkv_weight,
+            qkv_bias,
+            proj_weight,
+            proj_bias,
+            mask,
+            False,
+            True,
+            mask_type,
         )
         return out
 
@@ -303,19 +423,41 @@ _FLASH = ("dropout_p", "is_causal", "return_debug_mask")
 _CUDNN = ("attn_bias", "compute_log_sumexp", "dropout_p", "is_causal", "return_debug_mask")
 
 ROWS: dict[str, Row] = {
-    "linear": _linear, "matmul": _matmul, "mm": _matmul, "bmm": _matmul, "mv": _matmul, "dot": _matmul, "inner": _matmul,
-    "vdot": _matmul, "linalg_matmul": _matmul,
-    "addmm": _addmm, "addmv": _addmm, "baddbmm": _addmm, "addbmm": _reduced_addbmm,
-    "addr": lambda b, self, vec1, vec2, *, beta=1, alpha=1: _add(b, _scaled(b, self, beta), _scaled(b, _outer(b, vec1, vec2), alpha)),
-    "outer": _outer, "ger": _outer, "einsum": _einsum, "tensordot": _tensordot, "bilinear": _bilinear,
-    "cdist": _cdist, "_cdist_forward": _cdist, "_euclidean_dist": _cdist, "pdist": _pdist, "_pdist_forward": _pdist,
+    "linear": _linear,
+    "matmul": _matmul,
+    "mm": _matmul,
+    "bmm": _matmul,
+    "mv": _matmul,
+    "dot": _matmul,
+    "inner": _matmul,
+    "vdot": _matmul,
+    "linalg_matmul": _matmul,
+    "addmm": _addmm,
+    "addmv": _addmm,
+    "baddbmm": _addmm,
+    "addbmm": _reduced_addbmm,
+    "addr": lambda b, self, vec1, vec2, *, beta=1, alpha=1: _add(
+        b, _scaled(b, self, beta), _scaled(b, _outer(b, vec1, vec2), alpha)
+    ),
+    "outer": _outer,
+    "ger": _outer,
+    "einsum": _einsum,
+    "tensordot": _tensordot,
+    "bilinear": _bilinear,
+    "cdist": _cdist,
+    "_cdist_forward": _cdist,
+    "_euclidean_dist": _cdist,
+    "pdist": _pdist,
+    "_pdist_forward": _pdist,
     "scaled_dot_product_attention": _attention,
     "_scaled_dot_product_attention_math": _attention_math,
     "_scaled_dot_product_flash_attention_for_cpu": _kernel_attention(2, ("dropout_p", "is_causal")),
     "_scaled_dot_product_flash_attention": _kernel_attention(9, _FLASH),
     "_scaled_dot_product_efficient_attention": _kernel_attention(4, _EFFICIENT),
     "_scaled_dot_product_cudnn_attention": _kernel_attention(9, _CUDNN),
-    "_scaled_dot_product_fused_attention_overrideable": _kernel_attention(9, ("attn_bias", "dropout_p", "is_causal")),
+    "_scaled_dot_product_fused_attention_overrideable": _kernel_attention(
+        9, ("attn_bias", "dropout_p", "is_causal")
+    ),
     "_native_multi_head_attention": _native_multi_head_attention,
     "_transformer_encoder_layer_fwd": _transformer_encoder_layer,
-}  # fmt: skip
+}

@@ -5,14 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Builder, DType, Value
-from .aten_common import Row, axes, axis, expand_dims, floats, need, refuse, reshaped, squeeze, tensor
+from .aten_common import (
+    Row,
+    axes,
+    axis,
+    expand_dims,
+    floats,
+    need,
+    refuse,
+    reshaped,
+    squeeze,
+    tensor,
+)
 from .aten_elementwise import _truth
 from .aten_matrix import _vector_norm
 from .aten_shape import _flatten
 from .promotion import accumulator, cast, category, is_host
 
 
-def _sum(b: Builder, self: Any, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Value:
+def _sum(
+    b: Builder, self: Any, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Value:
     x = tensor(b, self)
     x = cast(b, x, dtype or accumulator(x.tensor.dtype))
     return b.op("sum", x, axes=axes(x, dim), keepdims=keepdim)
@@ -22,15 +35,26 @@ def _sum_all(b: Builder, self: Any, *, dtype: DType | None = None) -> Value:
     return _sum(b, self, dtype=dtype)
 
 
-def _prod(b: Builder, self: Any, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Value:
+def _prod(
+    b: Builder,
+    self: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Value:
     x = tensor(b, self)
     x = cast(b, x, dtype or accumulator(x.tensor.dtype))
     return b.op("prod", x, axes=axes(x, dim), keepdims=keepdim)
 
 
-def _mean(b: Builder, self: Any, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Value:
+def _mean(
+    b: Builder, self: Any, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Value:
     x = cast(b, tensor(b, self), dtype)
-    need(category(x.tensor.dtype) >= 2, f"the mean of {x.tensor.dtype} values", "cast to float first")
+    need(
+        category(x.tensor.dtype) >= 2, f"the mean of {x.tensor.dtype} values", "cast to float first"
+    )
     return b.op("mean", x, axes=axes(x, dim), keepdims=keepdim)
 
 
@@ -40,7 +64,9 @@ def _mean_all(b: Builder, self: Any, *, dtype: DType | None = None) -> Value:
 
 def _extreme(op: str) -> Row:
     """amax, amin."""
-    return lambda b, self, dim=(), keepdim=False: b.op(op, self, axes=axes(self, dim), keepdims=keepdim)
+    return lambda b, self, dim=(), keepdim=False: b.op(
+        op, self, axes=axes(self, dim), keepdims=keepdim
+    )
 
 
 def _extreme_all(op: str) -> Row:
@@ -96,26 +122,40 @@ def _spread(op: str) -> Row:
     """var, std over all axes, or over some."""
 
     def row(
-        b: Builder, self: Value, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+        b: Builder,
+        self: Value,
+        dim: Any = None,
+        unbiased: Any = None,
+        keepdim: bool = False,
+        *,
+        correction: Any = None,
     ) -> Value:
         if isinstance(dim, bool):  # var(self, unbiased)
             dim, unbiased = None, dim
-        return b.op(op, self, axes=axes(self, dim), keepdims=keepdim, ddof=_correction(unbiased, correction))
+        return b.op(
+            op, self, axes=axes(self, dim), keepdims=keepdim, ddof=_correction(unbiased, correction)
+        )
 
     return row
 
 
 def _spread_and_mean(op: str) -> Row:
-    def row(b: Builder, self: Value, dim: Any = None, *rest: Any, **options: Any) -> tuple[Value, Value]:
+    def row(
+        b: Builder, self: Value, dim: Any = None, *rest: Any, **options: Any
+    ) -> tuple[Value, Value]:
         keepdim = options.get("keepdim", rest[1] if len(rest) > 1 else False)
-        mean = b.op("mean", self, axes=axes(self, None if isinstance(dim, bool) else dim), keepdims=keepdim)
+        mean = b.op(
+            "mean", self, axes=axes(self, None if isinstance(dim, bool) else dim), keepdims=keepdim
+        )
         return _spread(op)(b, self, dim, *rest, **options), mean
 
     return row
 
 
 def _corrected(op: str) -> Row:
-    return lambda b, self, dim=None, *, correction=None, keepdim=False: _spread(op)(b, self, dim, None, keepdim, correction=correction)
+    return lambda b, self, dim=None, *, correction=None, keepdim=False: _spread(op)(
+        b, self, dim, None, keepdim, correction=correction
+    )
 
 
 def _logsumexp(b: Builder, self: Value, dim: Any, keepdim: bool = False) -> Value:
@@ -123,19 +163,47 @@ def _logsumexp(b: Builder, self: Value, dim: Any, keepdim: bool = False) -> Valu
     return b.op("logsumexp", x, axes=axes(x, dim), keepdims=keepdim)
 
 
-def _norm(b: Builder, self: Value, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Value:
+def _norm(
+    b: Builder,
+    self: Value,
+    p: Any = 2,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Value:
     x = cast(b, floats(b, self), dtype)
     return _vector_norm(b, x, 2.0 if p is None else float(p), axes(x, dim), keepdim)
 
 
-def _linalg_vector_norm(b: Builder, self: Value, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Value:
+def _linalg_vector_norm(
+    b: Builder,
+    self: Value,
+    ord: Any = 2,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Value:
     return _norm(b, self, ord, dim, keepdim, dtype=dtype)
 
 
-def _linalg_norm(b: Builder, self: Value, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Value:
+def _linalg_norm(
+    b: Builder,
+    self: Value,
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Value:
     listed = [dim] if isinstance(dim, int) else dim
     vector = len(listed) == 1 if listed else ord is None or self.tensor.rank == 1
-    need(vector or ord in (None, "fro"), f"a matrix norm of order {ord}", "write it with elementary operations")
+    need(
+        vector or ord in (None, "fro"),
+        f"a matrix norm of order {ord}",
+        "write it with elementary operations",
+    )
     return _norm(b, self, 2 if ord in (None, "fro") else ord, dim, keepdim, dtype=dtype)
 
 
@@ -154,36 +222,54 @@ def _running(op: str) -> Row:
     return lambda b, self, dim: b.op(op, self, axis=axis(self, dim))
 
 
-def _sort(b: Builder, self: Value, dim: int = -1, descending: bool = False, stable: Any = None) -> tuple[Value, Value]:
+def _sort(
+    b: Builder, self: Value, dim: int = -1, descending: bool = False, stable: Any = None
+) -> tuple[Value, Value]:
     if not self.tensor.rank:
         return self, b.op("full", shape=(), value=0, dtype=DType.i64)
     return b.op("sort", self, axis=axis(self, dim), descending=descending)
 
 
-def _sort_stable(b: Builder, self: Value, *, stable: Any = None, dim: int = -1, descending: bool = False) -> tuple[Value, Value]:
+def _sort_stable(
+    b: Builder, self: Value, *, stable: Any = None, dim: int = -1, descending: bool = False
+) -> tuple[Value, Value]:
     return _sort(b, self, dim, descending)
 
 
-def _argsort(b: Builder, self: Value, dim: int = -1, descending: bool = False, stable: Any = None) -> Value:
-    return _sort(b, self, dim, descending)[1] if descending else b.op("argsort", self, axis=axis(self, dim))
+def _argsort(
+    b: Builder, self: Value, dim: int = -1, descending: bool = False, stable: Any = None
+) -> Value:
+    return (
+        _sort(b, self, dim, descending)[1]
+        if descending
+        else b.op("argsort", self, axis=axis(self, dim))
+    )
 
 
-def _argsort_stable(b: Builder, self: Value, *, stable: Any = None, dim: int = -1, descending: bool = False) -> Value:
+def _argsort_stable(
+    b: Builder, self: Value, *, stable: Any = None, dim: int = -1, descending: bool = False
+) -> Value:
     return _argsort(b, self, dim, descending)
 
 
-def _topk(b: Builder, self: Value, k: Any, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Value, Value]:
+def _topk(
+    b: Builder, self: Value, k: Any, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Value, Value]:
     return b.op("topk", self, k=k, axis=axis(self, dim), largest=largest)
 
 
-def _kthvalue(b: Builder, self: Value, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Value, Value]:
+def _kthvalue(
+    b: Builder, self: Value, k: int, dim: int = -1, keepdim: bool = False
+) -> tuple[Value, Value]:
     at = axis(self, dim)
     values, places = b.op("sort", self, axis=at)
     picked = [b.op("slice", v, axis=at, start=k - 1, stop=k) for v in (values, places)]
     return tuple(picked if keepdim else [squeeze(b, v, at) for v in picked])  # type: ignore[return-value]
 
 
-def _median_at(b: Builder, self: Value, dim: int = -1, keepdim: bool = False) -> tuple[Value, Value]:
+def _median_at(
+    b: Builder, self: Value, dim: int = -1, keepdim: bool = False
+) -> tuple[Value, Value]:
     size = self.tensor.shape[axis(self, dim)]
     need(isinstance(size, int), "the median along a symbolic axis")
     return _kthvalue(b, self, (int(str(size)) + 1) // 2, dim, keepdim)
@@ -197,18 +283,25 @@ def _count_nonzero(b: Builder, self: Value, dim: Any = None) -> Value:
     return _sum(b, _truth(b, self), dim)
 
 
-def _aminmax(b: Builder, self: Value, *, dim: int | None = None, keepdim: bool = False) -> tuple[Value, Value]:
+def _aminmax(
+    b: Builder, self: Value, *, dim: int | None = None, keepdim: bool = False
+) -> tuple[Value, Value]:
     return tuple(b.op(op, self, axes=axes(self, dim), keepdims=keepdim) for op in ("min", "max"))  # type: ignore[return-value]
 
 
 def _cosine_similarity(b: Builder, x1: Value, x2: Value, dim: int = 1, eps: float = 1e-8) -> Value:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps))."""
     at = (axis(x1, dim),)
-    units = [b.op("divide", x, b.op("maximum", b.op("norm", x, axes=at, keepdims=True), float(eps))) for x in (x1, x2)]
+    units = [
+        b.op("divide", x, b.op("maximum", b.op("norm", x, axes=at, keepdims=True), float(eps)))
+        for x in (x1, x2)
+    ]
     return b.op("sum", b.op("multiply", *units), axes=at)
 
 
-def _pairwise_distance(b: Builder, x1: Value, x2: Value, p: float = 2, eps: float = 1e-6, keepdim: bool = False) -> Value:
+def _pairwise_distance(
+    b: Builder, x1: Value, x2: Value, p: float = 2, eps: float = 1e-6, keepdim: bool = False
+) -> Value:
     gap = b.op("add", b.op("subtract", x1, x2), float(eps))
     return _vector_norm(b, gap, p, (gap.tensor.rank - 1,), keepdim)
 
@@ -238,22 +331,68 @@ _dynamic = refuse(
 )
 
 ROWS: dict[str, Row] = {
-    "sum": _sum_all, "sum.dim_IntList": _sum, "nansum": lambda b, self, dim=None, keepdim=False, *, dtype=None: _sum(
-        b, b.op("where", b.op("isnan", self), 0, self), dim, keepdim, dtype=dtype),
-    "prod": _prod, "mean": _mean_all, "mean.dim": _mean,
-    "amax": _extreme("max"), "amin": _extreme("min"), "max": _extreme_all("max"), "min": _extreme_all("min"),
-    "max.dim": _extreme_at("max"), "min.dim": _extreme_at("min"), "aminmax": _aminmax,
-    "argmax": _arg("argmax"), "argmin": _arg("argmin"), "any": _quantifier("any"), "all": _quantifier("all"),
-    "var": _spread("var"), "std": _spread("std"), "var.correction": _corrected("var"), "std.correction": _corrected("std"),
-    "var_mean": _spread_and_mean("var"), "std_mean": _spread_and_mean("std"),
-    "logsumexp": _logsumexp, "special_logsumexp": _logsumexp, "norm": _norm, "frobenius_norm": lambda b, self, dim=None, keepdim=False: _norm(b, self, 2, dim, keepdim),
+    "sum": _sum_all,
+    "sum.dim_IntList": _sum,
+    "nansum": lambda b, self, dim=None, keepdim=False, *, dtype=None: _sum(
+        b, b.op("where", b.op("isnan", self), 0, self), dim, keepdim, dtype=dtype
+    ),
+    "prod": _prod,
+    "mean": _mean_all,
+    "mean.dim": _mean,
+    "amax": _extreme("max"),
+    "amin": _extreme("min"),
+    "max": _extreme_all("max"),
+    "min": _extreme_all("min"),
+    "max.dim": _extreme_at("max"),
+    "min.dim": _extreme_at("min"),
+    "aminmax": _aminmax,
+    "argmax": _arg("argmax"),
+    "argmin": _arg("argmin"),
+    "any": _quantifier("any"),
+    "all": _quantifier("all"),
+    "var": _spread("var"),
+    "std": _spread("std"),
+    "var.correction": _corrected("var"),
+    "std.correction": _corrected("std"),
+    "var_mean": _spread_and_mean("var"),
+    "std_mean": _spread_and_mean("std"),
+    "logsumexp": _logsumexp,
+    "special_logsumexp": _logsumexp,
+    "norm": _norm,
+    "frobenius_norm": lambda b, self, dim=None, keepdim=False: _norm(b, self, 2, dim, keepdim),
     "norm.ScalarOpt_dtype": lambda b, self, p, *, dtype: _norm(b, self, p, dtype=dtype),
-    "linalg_vector_norm": _linalg_vector_norm, "linalg_norm": _linalg_norm,
-    "cumsum": _scan("cumsum"), "cumprod": _scan("cumprod"), "logcumsumexp": lambda b, self, dim: b.op("logcumsumexp", self, axis=axis(self, dim)),
-    "cummax": _running("cummax"), "cummin": _running("cummin"),
-    "sort": _sort, "sort.stable": _sort_stable, "argsort": _argsort, "argsort.stable": _argsort_stable, "msort": lambda b, self: _sort(b, self, 0)[0],
-    "topk": _topk, "kthvalue": _kthvalue, "median": _median, "median.dim": _median_at,
-    "count_nonzero": _count_nonzero, "cosine_similarity": _cosine_similarity, "pairwise_distance": _pairwise_distance,
-    "histc": _histc, "trace": _trace,
-    **dict.fromkeys(("nonzero", "nonzero_numpy", "_unique2", "unique_consecutive", "unique_dim", "masked_select", "argwhere", "bincount"), _dynamic),
-}  # fmt: skip
+    "linalg_vector_norm": _linalg_vector_norm,
+    "linalg_norm": _linalg_norm,
+    "cumsum": _scan("cumsum"),
+    "cumprod": _scan("cumprod"),
+    "logcumsumexp": lambda b, self, dim: b.op("logcumsumexp", self, axis=axis(self, dim)),
+    "cummax": _running("cummax"),
+    "cummin": _running("cummin"),
+    "sort": _sort,
+    "sort.stable": _sort_stable,
+    "argsort": _argsort,
+    "argsort.stable": _argsort_stable,
+    "msort": lambda b, self: _sort(b, self, 0)[0],
+    "topk": _topk,
+    "kthvalue": _kthvalue,
+    "median": _median,
+    "median.dim": _median_at,
+    "count_nonzero": _count_nonzero,
+    "cosine_similarity": _cosine_similarity,
+    "pairwise_distance": _pairwise_distance,
+    "histc": _histc,
+    "trace": _trace,
+    **dict.fromkeys(
+        (
+            "nonzero",
+            "nonzero_numpy",
+            "_unique2",
+            "unique_consecutive",
+            "unique_dim",
+            "masked_select",
+            "argwhere",
+            "bincount",
+        ),
+        _dynamic,
+    ),
+}

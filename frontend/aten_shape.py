@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..errors import TranspileError
@@ -30,7 +31,9 @@ END = 2**62  # torch writes the end of an open slice as the largest int64
 
 def _view(b: Builder, self: Value, size: Any) -> Value:
     if isinstance(size, DType):
-        need(size is self.tensor.dtype, f"a view of {self.tensor.dtype} as {size} reinterprets bits")
+        need(
+            size is self.tensor.dtype, f"a view of {self.tensor.dtype} as {size} reinterprets bits"
+        )
         return self
     return _reshape(b, self, size)
 
@@ -66,7 +69,9 @@ def _unflatten(b: Builder, self: Value, dim: int, sizes: Dims) -> Value:
     if free is not None:
         rest = product(d for d in sizes if d != -1)
         sizes = [floordiv(shape[at], rest) if d == -1 else d for d in sizes]
-    return reshaped(b, self, (*shape[:at], *sizes, *shape[at + 1 :]), None if free is None else at + free)
+    return reshaped(
+        b, self, (*shape[:at], *sizes, *shape[at + 1 :]), None if free is None else at + free
+    )
 
 
 def _transpose(b: Builder, self: Value, dim0: int, dim1: int) -> Value:
@@ -87,7 +92,9 @@ def _permute(b: Builder, self: Value, dims: Sequence[int]) -> Value:
 
 def _movedim(b: Builder, self: Value, source: Any, destination: Any) -> Value:
     sources = [axis(self, d) for d in ([source] if isinstance(source, int) else source)]
-    places = [axis(self, d) for d in ([destination] if isinstance(destination, int) else destination)]
+    places = [
+        axis(self, d) for d in ([destination] if isinstance(destination, int) else destination)
+    ]
     order = [a for a in range(self.tensor.rank) if a not in sources]
     for place, source_axis in sorted(zip(places, sources, strict=True)):
         order.insert(place, source_axis)
@@ -151,7 +158,9 @@ def _repeat_interleave(
 # ---- parts
 
 
-def _slice(b: Builder, self: Value, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Value:
+def _slice(
+    b: Builder, self: Value, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Value:
     at = axis(self, dim)
     size = self.tensor.shape[at]
     start = 0 if start is None else start
@@ -194,14 +203,16 @@ def _split(b: Builder, self: Value, split_size: Any, dim: int = 0) -> tuple[Valu
         return _split_sizes(b, self, split_size, dim)
     size = self.tensor.shape[axis(self, dim)]
     count = static(floordiv(size + split_size - 1, split_size), "the number of parts of a split")
-    return _split_sizes(b, self, [*[split_size] * (count - 1), size - split_size * (count - 1)], dim)
+    return _split_sizes(
+        b, self, [*[split_size] * (count - 1), size - split_size * (count - 1)], dim
+    )
 
 
 def _chunk(b: Builder, self: Value, chunks: int, dim: int = 0) -> tuple[Value, ...]:
     """At most `chunks` parts of one size, the last one smaller.
 
-    The number of parts of a symbolic axis is `chunks`: at sizes where torch gives fewer, the source's own code,
-    which has `chunks` results, fails too.
+    The number of parts of a symbolic axis is `chunks`: at sizes where torch gives fewer, the
+    source's own code, which has `chunks` results, fails too.
     """
     size = self.tensor.shape[axis(self, dim)]
     part = floordiv(size + chunks - 1, chunks)
@@ -217,7 +228,7 @@ def _tensor_split(b: Builder, self: Value, sections: Any, dim: int = 0) -> tuple
         base, extra = divmod(whole, sections)
         return _split_sizes(b, self, [base + (i < extra) for i in range(sections)], dim)
     points = [0, *sections, size]
-    return _split_sizes(b, self, [stop - start for start, stop in zip(points, points[1:])], dim)
+    return _split_sizes(b, self, [stop - start for start, stop in pairwise(points)], dim)
 
 
 def _unbind(b: Builder, self: Value, dim: int = 0) -> tuple[Value, ...]:
@@ -341,7 +352,11 @@ def _mode_pad(mode: str) -> Row:
     return row
 
 
-_MODES = {"replicate": _mode_pad("edge"), "reflect": _mode_pad("reflect"), "circular": _mode_pad("wrap")}
+_MODES = {
+    "replicate": _mode_pad("edge"),
+    "reflect": _mode_pad("reflect"),
+    "circular": _mode_pad("wrap"),
+}
 
 
 def _pad(b: Builder, self: Value, pad: Dims, mode: str = "constant", value: Any = None) -> Value:
@@ -376,7 +391,9 @@ def _rot90(b: Builder, self: Value, k: int = 1, dims: Sequence[int] = (0, 1)) ->
     return _flip(b, swapped(b, self, first, second), [second]) if k % 4 == 3 else self
 
 
-def _as_strided(b: Builder, self: Value, size: Dims, stride: Dims, storage_offset: Any = None) -> Value:
+def _as_strided(
+    b: Builder, self: Value, size: Dims, stride: Dims, storage_offset: Any = None
+) -> Value:
     """Only where it is the row-major view that reshape or a slice gives."""
     expected: list[int | Expr] = []
     for i in range(len(size)):
@@ -414,7 +431,9 @@ def _channel_shuffle(b: Builder, self: Value, groups: int) -> Value:
     return reshaped(b, swapped(b, x, 1, 2), self.tensor.shape)
 
 
-def _diff(b: Builder, self: Value, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Value:
+def _diff(
+    b: Builder, self: Value, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
+) -> Value:
     parts = [p for p in (prepend, self, append) if p is not None]
     x = _cat(b, parts, dim) if len(parts) > 1 else self
     for _ in range(n):
@@ -431,32 +450,88 @@ def _size_of(largest: bool) -> Row:
 _concat: Row = _cat
 
 ROWS: dict[str, Row] = {
-    "view": _view, "_unsafe_view": _view, "reshape": _reshape, "view_as": _view_as, "reshape_as": _view_as,
-    "view_copy": _view, "_reshape_copy": _reshape, "_reshape_alias": lambda b, self, size, stride: _reshape(b, self, size),
-    "flatten": _flatten, "ravel": _flatten, "unflatten": _unflatten,
-    "transpose": _transpose, "transpose_copy": _transpose, "swapaxes": _transpose, "swapdims": _transpose,
-    "t": _t, "t_copy": _t, "numpy_T": _numpy_t, "adjoint": lambda b, self: _transpose(b, self, -2, -1),
-    "mT": lambda b, self: _transpose(b, self, -2, -1), "matrix_H": lambda b, self: _transpose(b, self, -2, -1),
-    "permute": _permute, "permute_copy": _permute, "movedim": _movedim, "moveaxis": _movedim,
-    "unsqueeze": _unsqueeze, "unsqueeze_copy": _unsqueeze, "squeeze": _squeeze, "squeeze_copy": _squeeze,
-    "expand": _expand, "expand_copy": _expand, "expand_as": _expand_as, "broadcast_to": _expand,
-    "broadcast_tensors": _broadcast_tensors, "repeat": _repeat, "tile": _tile, "repeat_interleave": _repeat_interleave,
-    "slice": _slice, "slice_copy": _slice, "select": _select, "select_copy": _select,
-    "narrow": _narrow, "narrow_copy": _narrow,
-    "split": _split, "split_with_sizes": _split_sizes, "split_copy": _split, "split_with_sizes_copy": _split_sizes,
-    "unsafe_split": _split, "unsafe_split_with_sizes": _split_sizes,
-    "chunk": _chunk, "unsafe_chunk": _chunk, "tensor_split": _tensor_split, "unbind": _unbind, "unbind_copy": _unbind,
-    "diagonal": _diagonal, "diagonal_copy": _diagonal, "unfold": _unfold, "unfold_copy": _unfold,
-    "cat": _cat, "concat": _concat, "concatenate": _concat, "stack": _stack,
-    "hstack": _join_along(1, 1), "vstack": _join_along(0, 2), "dstack": _join_along(2, 3),
-    "atleast_1d": lambda b, self: _at_least(b, self, 1), "atleast_2d": lambda b, self: _at_least(b, self, 2),
-    "atleast_3d": lambda b, self: _at_least(b, self, 3), "meshgrid": _meshgrid,
-    "constant_pad_nd": _constant_pad, "pad": _pad,
+    "view": _view,
+    "_unsafe_view": _view,
+    "reshape": _reshape,
+    "view_as": _view_as,
+    "reshape_as": _view_as,
+    "view_copy": _view,
+    "_reshape_copy": _reshape,
+    "_reshape_alias": lambda b, self, size, stride: _reshape(b, self, size),
+    "flatten": _flatten,
+    "ravel": _flatten,
+    "unflatten": _unflatten,
+    "transpose": _transpose,
+    "transpose_copy": _transpose,
+    "swapaxes": _transpose,
+    "swapdims": _transpose,
+    "t": _t,
+    "t_copy": _t,
+    "numpy_T": _numpy_t,
+    "adjoint": lambda b, self: _transpose(b, self, -2, -1),
+    "mT": lambda b, self: _transpose(b, self, -2, -1),
+    "matrix_H": lambda b, self: _transpose(b, self, -2, -1),
+    "permute": _permute,
+    "permute_copy": _permute,
+    "movedim": _movedim,
+    "moveaxis": _movedim,
+    "unsqueeze": _unsqueeze,
+    "unsqueeze_copy": _unsqueeze,
+    "squeeze": _squeeze,
+    "squeeze_copy": _squeeze,
+    "expand": _expand,
+    "expand_copy": _expand,
+    "expand_as": _expand_as,
+    "broadcast_to": _expand,
+    "broadcast_tensors": _broadcast_tensors,
+    "repeat": _repeat,
+    "tile": _tile,
+    "repeat_interleave": _repeat_interleave,
+    "slice": _slice,
+    "slice_copy": _slice,
+    "select": _select,
+    "select_copy": _select,
+    "narrow": _narrow,
+    "narrow_copy": _narrow,
+    "split": _split,
+    "split_with_sizes": _split_sizes,
+    "split_copy": _split,
+    "split_with_sizes_copy": _split_sizes,
+    "unsafe_split": _split,
+    "unsafe_split_with_sizes": _split_sizes,
+    "chunk": _chunk,
+    "unsafe_chunk": _chunk,
+    "tensor_split": _tensor_split,
+    "unbind": _unbind,
+    "unbind_copy": _unbind,
+    "diagonal": _diagonal,
+    "diagonal_copy": _diagonal,
+    "unfold": _unfold,
+    "unfold_copy": _unfold,
+    "cat": _cat,
+    "concat": _concat,
+    "concatenate": _concat,
+    "stack": _stack,
+    "hstack": _join_along(1, 1),
+    "vstack": _join_along(0, 2),
+    "dstack": _join_along(2, 3),
+    "atleast_1d": lambda b, self: _at_least(b, self, 1),
+    "atleast_2d": lambda b, self: _at_least(b, self, 2),
+    "atleast_3d": lambda b, self: _at_least(b, self, 3),
+    "meshgrid": _meshgrid,
+    "constant_pad_nd": _constant_pad,
+    "pad": _pad,
     **{f"reflection_pad{n}d": _MODES["reflect"] for n in (1, 2, 3)},
     **{f"replication_pad{n}d": _MODES["replicate"] for n in (1, 2, 3)},
     "_pad_circular": _MODES["circular"],
-    "flip": _flip, "fliplr": lambda b, self: _flip(b, self, [1]), "flipud": lambda b, self: _flip(b, self, [0]),
-    "roll": _roll, "rot90": _rot90, "as_strided": _as_strided,
-    "pixel_shuffle": _pixel_shuffle, "pixel_unshuffle": _pixel_unshuffle, "channel_shuffle": _channel_shuffle,
+    "flip": _flip,
+    "fliplr": lambda b, self: _flip(b, self, [1]),
+    "flipud": lambda b, self: _flip(b, self, [0]),
+    "roll": _roll,
+    "rot90": _rot90,
+    "as_strided": _as_strided,
+    "pixel_shuffle": _pixel_shuffle,
+    "pixel_unshuffle": _pixel_unshuffle,
+    "channel_shuffle": _channel_shuffle,
     "diff": _diff,
-}  # fmt: skip
+}

@@ -1,4 +1,4 @@
-"""torch's rules for result types: tensors, 0-d tensors and scalars, and the casts that make them explicit."""
+"""torch's rules for result types, and the casts that make them explicit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOATS = ("f16", "bf16", "f32", "f64")
 
 
 def category(dtype: DType) -> int:
-    """0 boolean, 1 integer, 2 floating point, 3 complex: the higher category wins over the wider type."""
+    """0 boolean, 1 integer, 2 floating point, 3 complex: the higher one wins, however narrow."""
     return 3 if dtype.is_complex else 2 if dtype.is_float else 1 if dtype.is_integer else 0
 
 

@@ -1,4 +1,4 @@
-"""THE op table: every op of the IR, one row each. The rows stand in the `ops_*.py` files beside this one."""
+"""THE op table: every op of the IR, one row each, in the `ops_*.py` files beside this one."""
 
 from __future__ import annotations
 

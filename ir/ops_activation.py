@@ -1,4 +1,4 @@
-"""Activation functions beyond those of `ops_elementwise.py`, and other functions of one or two arrays."""
+"""Activation functions beyond those of `ops_elementwise.py`, and a few other functions."""
 
 from __future__ import annotations
 
@@ -27,16 +27,35 @@ def _wide(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
 
 
 def _activation(name: str, function: Callable[..., Any], doc: str, mlx: str | None = None) -> Op:
-    return Op(name, "x", infer_float, lambda n, x: call(mlx or f"nn.{name}", x), _wide(function), elementwise=True, doc=doc)
+    return Op(
+        name,
+        "x",
+        infer_float,
+        lambda n, x: call(mlx or f"nn.{name}", x),
+        _wide(function),
+        elementwise=True,
+        doc=doc,
+    )
 
 
-def _with_number(name: str, attr: str, default: float, function: Callable[..., Any], mlx: str, doc: str) -> Op:
+def _with_number(
+    name: str, attr: str, default: float, function: Callable[..., Any], mlx: str, doc: str
+) -> Op:
     """An activation with one number, left out where it is MLX's default."""
 
     def emit(node: Any, x: Tree) -> Tree:
         return call(mlx, x, *([] if node[attr] == default else [node[attr]]))
 
-    return Op(name, "x", infer_float, emit, _wide(function), {attr: Attr("float", default)}, elementwise=True, doc=doc)
+    return Op(
+        name,
+        "x",
+        infer_float,
+        emit,
+        _wide(function),
+        {attr: Attr("float", default)},
+        elementwise=True,
+        doc=doc,
+    )
 
 
 def _infer_glu(x: Any, axis: int) -> Tensor:
@@ -76,40 +95,79 @@ def _erfinv(x: np.ndarray) -> np.ndarray:
 
 def _shift(name: str, operator: str, function: Callable[..., Any]) -> Op:
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), weak(function), elementwise=True,
+        name,
+        "a b",
+        arithmetic,
+        lambda n, a, b: infix(operator, a, b),
+        weak(function),
+        elementwise=True,
         doc=f"`a {operator} b` on integers.",
-    )  # fmt: skip
+    )
 
 
 def _pair(name: str, mlx: str, function: Callable[..., Any], doc: str) -> Op:
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: call(mlx, a, b), weak(function), elementwise=True, doc=doc,
-    )  # fmt: skip
+        name,
+        "a b",
+        arithmetic,
+        lambda n, a, b: call(mlx, a, b),
+        weak(function),
+        elementwise=True,
+        doc=doc,
+    )
 
 
 ROWS = [
-    _activation("hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6, "x * min(max(x + 3, 0), 6) / 6. Howard et al., 2019."),
-    _activation("hardsigmoid", lambda x: np.clip(x + 3, 0, 6) / 6, "min(max(x + 3, 0), 6) / 6.", "runtime.hardsigmoid"),
+    _activation(
+        "hardswish",
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        "x * min(max(x + 3, 0), 6) / 6. Howard et al., 2019.",
+    ),
+    _activation(
+        "hardsigmoid",
+        lambda x: np.clip(x + 3, 0, 6) / 6,
+        "min(max(x + 3, 0), 6) / 6.",
+        "runtime.hardsigmoid",
+    ),
     _activation("mish", lambda x: x * np.tanh(_softplus(x)), "x * tanh(softplus(x)). Misra, 2019."),
     _activation("softplus", _softplus, "log(1 + exp(x))."),
     _activation("log_sigmoid", lambda x: -_softplus(-x), "log(sigmoid(x))."),
     _activation("erfinv", _erfinv, "Inverse of erf.", "mx.erfinv"),
     _with_number(
-        "leaky_relu", "slope", 0.01, lambda x, slope: np.where(x > 0, x, slope * x), "nn.leaky_relu", "x, or slope * x below 0.",
+        "leaky_relu",
+        "slope",
+        0.01,
+        lambda x, slope: np.where(x > 0, x, slope * x),
+        "nn.leaky_relu",
+        "x, or slope * x below 0.",
     ),
     _with_number(
-        "elu", "alpha", 1.0, lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), "runtime.elu",
+        "elu",
+        "alpha",
+        1.0,
+        lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+        "runtime.elu",
         "x, or alpha * (exp(x) - 1) below 0. Clevert et al., 2015.",
     ),
     Op(
-        "prelu", "x weight", arithmetic, lambda n, x, w: call("nn.prelu", x, w), _prelu, elementwise=True,
+        "prelu",
+        "x weight",
+        arithmetic,
+        lambda n, x, w: call("nn.prelu", x, w),
+        _prelu,
+        elementwise=True,
         doc="x, or weight * x below 0. He et al., 2015.",
     ),
     Op(
-        "glu", "x", _infer_glu, _glu_tree, _glu, {"axis": Attr("axis")},
+        "glu",
+        "x",
+        _infer_glu,
+        _glu_tree,
+        _glu,
+        {"axis": Attr("axis")},
         doc="a * sigmoid(b) for the halves a, b of an axis. Dauphin et al., 2016.",
     ),
     _pair("logaddexp", "mx.logaddexp", np.logaddexp, "log(exp(a) + exp(b))."),
     _shift("left_shift", "<<", np.left_shift),
     _shift("right_shift", ">>", np.right_shift),
-]  # fmt: skip
+]

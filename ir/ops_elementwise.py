@@ -36,46 +36,81 @@ def weak(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 
     def run(*operands: Any, **attrs: Any) -> np.ndarray:
         dtype = next(o.dtype for o in operands if isinstance(o, np.ndarray))
-        return function(*(o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in operands), **attrs)
+        return function(
+            *(o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in operands), **attrs
+        )
 
     return run
 
 
-def _binary(name: str, operator: str, function: Callable[..., Any], commutative: bool = False, doc: str = "") -> Op:
+def _binary(
+    name: str, operator: str, function: Callable[..., Any], commutative: bool = False, doc: str = ""
+) -> Op:
     """`a op b`, spelled as an operator."""
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), weak(function),
-        commutative=commutative, elementwise=True, doc=f"`a {operator} b`. {doc}".strip(),
-    )  # fmt: skip
+        name,
+        "a b",
+        arithmetic,
+        lambda n, a, b: infix(operator, a, b),
+        weak(function),
+        commutative=commutative,
+        elementwise=True,
+        doc=f"`a {operator} b`. {doc}".strip(),
+    )
 
 
-def _binary_call(name: str, mlx: str, function: Callable[..., Any], commutative: bool = False, doc: str = "") -> Op:
+def _binary_call(
+    name: str, mlx: str, function: Callable[..., Any], commutative: bool = False, doc: str = ""
+) -> Op:
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: call(f"mx.{mlx}", a, b), weak(function),
-        commutative=commutative, elementwise=True, doc=doc,
-    )  # fmt: skip
+        name,
+        "a b",
+        arithmetic,
+        lambda n, a, b: call(f"mx.{mlx}", a, b),
+        weak(function),
+        commutative=commutative,
+        elementwise=True,
+        doc=doc,
+    )
 
 
 def _compare(name: str, operator: str, function: Callable[..., Any]) -> Op:
     return Op(
-        name, "a b", predicate, lambda n, a, b: infix(operator, a, b), weak(function),
-        commutative=name in ("equal", "not_equal"), elementwise=True, doc=f"`a {operator} b`, boolean.",
-    )  # fmt: skip
+        name,
+        "a b",
+        predicate,
+        lambda n, a, b: infix(operator, a, b),
+        weak(function),
+        commutative=name in ("equal", "not_equal"),
+        elementwise=True,
+        doc=f"`a {operator} b`, boolean.",
+    )
 
 
 def _unary(name: str, function: Callable[..., Any], mlx: str | None = None, doc: str = "") -> Op:
     return Op(
-        name, "x", same, lambda n, x: call(mlx or f"mx.{name}", x),
-        lambda x: np.asarray(function(x), x.dtype), elementwise=True, doc=doc or f"{name}(x), elementwise.",
-    )  # fmt: skip
+        name,
+        "x",
+        same,
+        lambda n, x: call(mlx or f"mx.{name}", x),
+        lambda x: np.asarray(function(x), x.dtype),
+        elementwise=True,
+        doc=doc or f"{name}(x), elementwise.",
+    )
 
 
 def _logical(name: str, operator: str, function: Callable[..., Any], bitwise: str) -> Op:
     """Logic on booleans and integers alike (`&`, `|`, `^`)."""
     return Op(
-        name, "a b", arithmetic, lambda n, a, b: infix(operator, a, b), weak(function),
-        commutative=True, elementwise=True, doc=f"Bitwise {bitwise}; logical on booleans.",
-    )  # fmt: skip
+        name,
+        "a b",
+        arithmetic,
+        lambda n, a, b: infix(operator, a, b),
+        weak(function),
+        commutative=True,
+        elementwise=True,
+        doc=f"Bitwise {bitwise}; logical on booleans.",
+    )
 
 
 def _infer_where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -119,16 +154,26 @@ def _float(x: Any, **attrs: Any) -> Tensor:
 def _function(name: str, function: Callable[..., Any], mlx: str | None = None, doc: str = "") -> Op:
     """A real function of one array."""
     return Op(
-        name, "x", _float, lambda n, x: call(mlx or f"mx.{name}", x),
-        lambda x: np.asarray(function(x)).astype(x.dtype), elementwise=True, doc=doc or f"{name}(x), elementwise.",
-    )  # fmt: skip
+        name,
+        "x",
+        _float,
+        lambda n, x: call(mlx or f"mx.{name}", x),
+        lambda x: np.asarray(function(x)).astype(x.dtype),
+        elementwise=True,
+        doc=doc or f"{name}(x), elementwise.",
+    )
 
 
 def _test(name: str, function: Callable[..., Any]) -> Op:
     return Op(
-        name, "x", lambda x: tensor(x).with_dtype(DType.bool), lambda n, x: call(f"mx.{name}", x), function,
-        elementwise=True, doc=f"{name}, boolean.",
-    )  # fmt: skip
+        name,
+        "x",
+        lambda x: tensor(x).with_dtype(DType.bool),
+        lambda n, x: call(f"mx.{name}", x),
+        function,
+        elementwise=True,
+        doc=f"{name}, boolean.",
+    )
 
 
 def _invert_tree(node: Any, x: Tree) -> Tree:
@@ -150,7 +195,12 @@ ROWS = [
     _binary("power", "**", np.power),
     _binary("remainder", "%", np.remainder, doc="The remainder has the sign of the divisor."),
     Op(
-        "floor_divide", "a b", arithmetic, _floor_divide_tree, weak(np.floor_divide), elementwise=True,
+        "floor_divide",
+        "a b",
+        arithmetic,
+        _floor_divide_tree,
+        weak(np.floor_divide),
+        elementwise=True,
         doc="Floor division; that of floats rounds down the exact quotient.",
     ),
     _logical("bitwise_and", "&", np.bitwise_and, "and"),
@@ -166,10 +216,21 @@ ROWS = [
     _compare("greater", ">", np.greater),
     _compare("greater_equal", ">=", np.greater_equal),
     Op(
-        "negative", "x", same, lambda n, x: Prefix("-", x), lambda x: -x, elementwise=True, doc="`-x`.",
+        "negative",
+        "x",
+        same,
+        lambda n, x: Prefix("-", x),
+        lambda x: -x,
+        elementwise=True,
+        doc="`-x`.",
     ),
     Op(
-        "invert", "x", same, _invert_tree, np.invert, elementwise=True,
+        "invert",
+        "x",
+        same,
+        _invert_tree,
+        np.invert,
+        elementwise=True,
         doc="Bitwise not; logical not on booleans.",
     ),
     _unary("abs", np.abs, doc="Absolute value of real numbers."),
@@ -186,10 +247,25 @@ ROWS = [
     *(
         _function(name, function)
         for name, function in {
-            "exp": np.exp, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-            "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh,
-            "tanh": np.tanh, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan, "arcsinh": np.arcsinh,
-            "arccosh": np.arccosh, "arctanh": np.arctanh,
+            "exp": np.exp,
+            "expm1": np.expm1,
+            "log": np.log,
+            "log2": np.log2,
+            "log10": np.log10,
+            "log1p": np.log1p,
+            "sqrt": np.sqrt,
+            "sin": np.sin,
+            "cos": np.cos,
+            "tan": np.tan,
+            "sinh": np.sinh,
+            "cosh": np.cosh,
+            "tanh": np.tanh,
+            "arcsin": np.arcsin,
+            "arccos": np.arccos,
+            "arctan": np.arctan,
+            "arcsinh": np.arcsinh,
+            "arccosh": np.arccosh,
+            "arctanh": np.arctanh,
         }.items()
     ),
     _function("rsqrt", lambda x: 1 / np.sqrt(x), doc="1 / sqrt(x)."),
@@ -198,21 +274,42 @@ ROWS = [
     _function("sigmoid", _sigmoid, doc="1 / (1 + exp(-x))."),
     _function("silu", lambda x: x * _sigmoid(x), "nn.silu", doc="x * sigmoid(x)."),
     Op(
-        "gelu", "x", _float, _gelu_tree, _gelu, {"approximate": Attr("str", "none")}, elementwise=True,
-        doc="Gaussian error linear unit; `approximate` is none (erf) or tanh. Hendrycks and Gimpel, 2016.",
+        "gelu",
+        "x",
+        _float,
+        _gelu_tree,
+        _gelu,
+        {"approximate": Attr("str", "none")},
+        elementwise=True,
+        doc="Gaussian error linear unit; `approximate` is none (erf) or tanh. "
+        "Hendrycks and Gimpel, 2016.",
     ),
     Op(
-        "cast", "x", lambda x, dtype: tensor(x).with_dtype(dtype),
+        "cast",
+        "x",
+        lambda x, dtype: tensor(x).with_dtype(dtype),
         lambda n, x: method(x, "astype", n["dtype"]),
-        lambda x, dtype: x.astype(dtype.numpy), {"dtype": Attr("dtype")}, elementwise=True,
+        lambda x, dtype: x.astype(dtype.numpy),
+        {"dtype": Attr("dtype")},
+        elementwise=True,
         doc="Element type conversion; floats to integers truncate.",
     ),
     Op(
-        "where", "condition a b", _infer_where, lambda n, c, a, b: call("mx.where", c, a, b), _where,
-        elementwise=True, doc="a where the condition holds, else b. Two scalars give f32, i32 or bool, as in MLX.",
+        "where",
+        "condition a b",
+        _infer_where,
+        lambda n, c, a, b: call("mx.where", c, a, b),
+        _where,
+        elementwise=True,
+        doc="a where the condition holds, else b. Two scalars give f32, i32 or bool, as in MLX.",
     ),
     Op(
-        "clip", "x low? high?", _infer_clip, lambda n, x, low, high: call("mx.clip", x, low, high), _clip,
-        elementwise=True, doc="min(max(x, low), high).",
+        "clip",
+        "x low? high?",
+        _infer_clip,
+        lambda n, x, low, high: call("mx.clip", x, low, high),
+        _clip,
+        elementwise=True,
+        doc="min(max(x, low), high).",
     ),
-]  # fmt: skip
+]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .dims import Expr, floordiv, maximum, minimum
 from .op import Attr, InferError, Op, broadcast, equal, tensor
-from .ops_shape import axis_index, last
+from .ops_shape import last
 from .tree import Index, Literal, Sequence, Slice, Tree, call, method
 from .types import I64, DType, Tensor
 
@@ -59,7 +59,9 @@ def _index_tree(node: Any, x: Tree, *indices: Tree) -> Tree:
 # ---- writing
 
 
-def _infer_put(x: Any, values: Any, *indices: Any, axes: tuple[int, ...], accumulate: bool) -> Tensor:
+def _infer_put(
+    x: Any, values: Any, *indices: Any, axes: tuple[int, ...], accumulate: bool
+) -> Tensor:
     target = _infer_index(x, *indices, axes=axes)
     if isinstance(values, Tensor):
         for a, b in zip(broadcast(target.shape, values.shape), target.shape, strict=True):
@@ -69,10 +71,18 @@ def _infer_put(x: Any, values: Any, *indices: Any, axes: tuple[int, ...], accumu
 
 def _put_tree(node: Any, x: Tree, values: Tree, *indices: Tree) -> Tree:
     places = Sequence(_places(node["axes"], indices, Literal(None)))
-    return call("runtime.index_put", x, places, values, **({"accumulate": True} if node["accumulate"] else {}))
+    return call(
+        "runtime.index_put",
+        x,
+        places,
+        values,
+        **({"accumulate": True} if node["accumulate"] else {}),
+    )
 
 
-def _put(x: np.ndarray, values: Any, *indices: np.ndarray, axes: tuple[int, ...], accumulate: bool) -> np.ndarray:
+def _put(
+    x: np.ndarray, values: Any, *indices: np.ndarray, axes: tuple[int, ...], accumulate: bool
+) -> np.ndarray:
     out, places = x.copy(), _places(axes, indices, slice(None))
     if accumulate:
         np.add.at(out, places, values)
@@ -96,7 +106,11 @@ def _grid(indices: np.ndarray, axis: int) -> tuple[np.ndarray, ...]:
 
 
 def _cut(values: Any, indices: np.ndarray) -> Any:
-    return values[tuple(slice(n) for n in indices.shape)] if isinstance(values, np.ndarray) and values.ndim else values
+    return (
+        values[tuple(slice(n) for n in indices.shape)]
+        if isinstance(values, np.ndarray) and values.ndim
+        else values
+    )
 
 
 def _scatter(x: np.ndarray, indices: np.ndarray, values: Any, axis: int) -> np.ndarray:
@@ -105,10 +119,18 @@ def _scatter(x: np.ndarray, indices: np.ndarray, values: Any, axis: int) -> np.n
     return out
 
 
-_UFUNCS: dict[str, Any] = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+_UFUNCS: dict[str, Any] = {
+    "sum": np.add,
+    "mean": np.add,
+    "prod": np.multiply,
+    "amax": np.maximum,
+    "amin": np.minimum,
+}
 
 
-def _scatter_reduce(x: np.ndarray, indices: np.ndarray, values: Any, axis: int, reduce: str, include_self: bool) -> np.ndarray:
+def _scatter_reduce(
+    x: np.ndarray, indices: np.ndarray, values: Any, axis: int, reduce: str, include_self: bool
+) -> np.ndarray:
     out, grid = x.copy(), _grid(indices, axis)
     values = np.broadcast_to(_cut(values, indices), indices.shape)
     count = np.zeros(x.shape, np.int64)
@@ -145,7 +167,9 @@ def _update_tree(node: Any, x: Tree, src: Tree) -> Tree:
     return call("runtime.slice_scatter", x, src, node["axis"], node["start"], node["stop"], **step)
 
 
-def _update(x: np.ndarray, src: np.ndarray, axis: int, start: Any, stop: Any, step: int) -> np.ndarray:
+def _update(
+    x: np.ndarray, src: np.ndarray, axis: int, start: Any, stop: Any, step: int
+) -> np.ndarray:
     out = x.copy()
     out[(slice(None),) * axis + (slice(start, stop, step),)] = src
     return out
@@ -198,7 +222,9 @@ def _infer_diagonal_update(x: Any, src: Any, offset: int, axis1: int, axis2: int
     return x
 
 
-def _diagonal_update(x: np.ndarray, src: np.ndarray, offset: int, axis1: int, axis2: int) -> np.ndarray:
+def _diagonal_update(
+    x: np.ndarray, src: np.ndarray, offset: int, axis1: int, axis2: int
+) -> np.ndarray:
     out = x.copy()
     view = np.moveaxis(out, (axis1, axis2), (-2, -1))
     i = np.arange(src.shape[-1])
@@ -224,9 +250,14 @@ def _diag_embed(x: np.ndarray, offset: int, axis1: int, axis2: int) -> np.ndarra
 
 def _triangle(name: str, doc: str) -> Op:
     return Op(
-        name, "x", lambda x, offset: tensor(x), lambda n, x: call(f"mx.{name}", x, *([n["offset"]] if n["offset"] else [])),
-        lambda x, offset: getattr(np, name)(x, offset), {"offset": Attr("int", 0)}, doc=doc,
-    )  # fmt: skip
+        name,
+        "x",
+        lambda x, offset: tensor(x),
+        lambda n, x: call(f"mx.{name}", x, *([n["offset"]] if n["offset"] else [])),
+        lambda x, offset: getattr(np, name)(x, offset),
+        {"offset": Attr("int", 0)},
+        doc=doc,
+    )
 
 
 # ---- windows, repetition, search
@@ -251,7 +282,9 @@ def _infer_searchsorted(edges: Any, values: Any, right: bool, dtype: DType) -> T
 
 def _searchsorted_tree(node: Any, edges: Tree, values: Tree) -> Tree:
     if node.type(0).rank != 1:
-        out = call("runtime.searchsorted", edges, values, **({"right": True} if node["right"] else {}))
+        out = call(
+            "runtime.searchsorted", edges, values, **({"right": True} if node["right"] else {})
+        )
         return out if node["dtype"] is I64 else method(out, "astype", node["dtype"])
     out = call("mx.searchsorted", edges, values, **({"side": "right"} if node["right"] else {}))
     return method(out, "astype", node["dtype"])
@@ -261,7 +294,12 @@ def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool, dtype: DTy
     side = "right" if right else "left"
     if edges.ndim == 1:
         return np.searchsorted(edges, values, side).astype(dtype.numpy)  # type: ignore[call-overload]
-    rows = [np.searchsorted(e, v, side) for e, v in zip(edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)]  # type: ignore[call-overload]
+    rows = [
+        np.searchsorted(e, v, side)
+        for e, v in zip(
+            edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True
+        )
+    ]  # type: ignore[call-overload]
     return np.stack(rows).reshape(values.shape).astype(dtype.numpy)
 
 
@@ -269,73 +307,146 @@ _DIAGONAL = {"offset": Attr("int", 0), "axis1": Attr("axis", 0), "axis2": Attr("
 
 ROWS = [
     Op(
-        "take", "x indices", _infer_take, _take_tree, lambda x, indices, axis: np.take(x, indices, axis),
-        {"axis": Attr("axis")}, doc="Slices along an axis; the indices' axes take its place.",
+        "take",
+        "x indices",
+        _infer_take,
+        _take_tree,
+        lambda x, indices, axis: np.take(x, indices, axis),
+        {"axis": Attr("axis")},
+        doc="Slices along an axis; the indices' axes take its place.",
     ),
     Op(
-        "gather", "x indices", _infer_gather,
+        "gather",
+        "x indices",
+        _infer_gather,
         lambda n, x, i: call("mx.take_along_axis", x, i, axis=last(n["axis"], n.type(0).rank)),
-        lambda x, indices, axis: np.take_along_axis(x, indices, axis), {"axis": Attr("axis")},
+        lambda x, indices, axis: np.take_along_axis(x, indices, axis),
+        {"axis": Attr("axis")},
         doc="Elements along an axis, by an index for each place of the other axes.",
     ),
     Op(
-        "index", "x *indices", _infer_index, _index_tree,
-        lambda x, *indices, axes: x[_places(axes, indices, slice(None))], {"axes": Attr("axes")},
-        doc="Elements by index arrays that broadcast together, one for each of the axes; NumPy's rules.",
+        "index",
+        "x *indices",
+        _infer_index,
+        _index_tree,
+        lambda x, *indices, axes: x[_places(axes, indices, slice(None))],
+        {"axes": Attr("axes")},
+        doc="Elements by index arrays that broadcast together, one for each axis; NumPy's rules.",
     ),
     Op(
-        "index_put", "x values *indices", _infer_put, _put_tree, _put,
-        {"axes": Attr("axes"), "accumulate": Attr("bool", False)}, doc="x with values written, or added, at the indexed places.",
+        "index_put",
+        "x values *indices",
+        _infer_put,
+        _put_tree,
+        _put,
+        {"axes": Attr("axes"), "accumulate": Attr("bool", False)},
+        doc="x with values written, or added, at the indexed places.",
     ),
     Op(
-        "scatter", "x indices values", _infer_scatter, lambda n, x, i, v: call("runtime.scatter", x, n["axis"], i, v),
-        _scatter, {"axis": Attr("axis")}, doc="x with values written along an axis, by an index for each place of the other axes.",
+        "scatter",
+        "x indices values",
+        _infer_scatter,
+        lambda n, x, i, v: call("runtime.scatter", x, n["axis"], i, v),
+        _scatter,
+        {"axis": Attr("axis")},
+        doc="x with values written along an axis, by an index for each place of the other axes.",
     ),
     Op(
-        "scatter_reduce", "x indices values", _infer_scatter, _reduce_tree, _scatter_reduce,
+        "scatter_reduce",
+        "x indices values",
+        _infer_scatter,
+        _reduce_tree,
+        _scatter_reduce,
         {"axis": Attr("axis"), "reduce": Attr("str", "sum"), "include_self": Attr("bool", True)},
         doc="Like scatter, but values that meet are combined: sum, prod, mean, amax or amin.",
     ),
     Op(
-        "slice_update", "x src", _infer_update, _update_tree, _update,
-        {"axis": Attr("axis"), "start": Attr("dim", 0), "stop": Attr("dim", None), "step": Attr("int", 1)},
+        "slice_update",
+        "x src",
+        _infer_update,
+        _update_tree,
+        _update,
+        {
+            "axis": Attr("axis"),
+            "start": Attr("dim", 0),
+            "stop": Attr("dim", None),
+            "step": Attr("int", 1),
+        },
         doc="x with src in place of `x[start:stop:step]` along an axis.",
     ),
     Op(
-        "select_update", "x src", _infer_select_update,
-        lambda n, x, s: call("runtime.select_scatter", x, s, n["axis"], n["index"]), _select_update,
-        {"axis": Attr("axis"), "index": Attr("dim")}, doc="x with src in place of one index of an axis.",
+        "select_update",
+        "x src",
+        _infer_select_update,
+        lambda n, x, s: call("runtime.select_scatter", x, s, n["axis"], n["index"]),
+        _select_update,
+        {"axis": Attr("axis"), "index": Attr("dim")},
+        doc="x with src in place of one index of an axis.",
     ),
     Op(
-        "masked_scatter", "x mask src", lambda x, mask, src: tensor(x),
-        lambda n, x, m, s: call("runtime.masked_scatter", x, m, s), _masked_scatter,
+        "masked_scatter",
+        "x mask src",
+        lambda x, mask, src: tensor(x),
+        lambda n, x, m, s: call("runtime.masked_scatter", x, m, s),
+        _masked_scatter,
         doc="x with the elements of src, in order, where the mask holds.",
     ),
-    Op("diagonal", "x", _infer_diagonal, _diagonal_tree, lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2), _DIAGONAL, doc="A diagonal of two axes, as the last axis."),
     Op(
-        "diagonal_update", "x src", _infer_diagonal_update,
-        lambda n, x, s: call("runtime.diagonal_scatter", x, s, n["offset"], n["axis1"], n["axis2"]),
-        _diagonal_update, _DIAGONAL, doc="x with src in place of a diagonal.",
+        "diagonal",
+        "x",
+        _infer_diagonal,
+        _diagonal_tree,
+        lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2),
+        _DIAGONAL,
+        doc="A diagonal of two axes, as the last axis.",
     ),
     Op(
-        "diag_embed", "x", _infer_diag_embed, lambda n, x: call("runtime.diag_embed", x, n["offset"], n["axis1"], n["axis2"]),
-        _diag_embed, {"offset": Attr("int", 0), "axis1": Attr("axis"), "axis2": Attr("axis")}, doc="Matrices with x on a diagonal.",
+        "diagonal_update",
+        "x src",
+        _infer_diagonal_update,
+        lambda n, x, s: call("runtime.diagonal_scatter", x, s, n["offset"], n["axis1"], n["axis2"]),
+        _diagonal_update,
+        _DIAGONAL,
+        doc="x with src in place of a diagonal.",
+    ),
+    Op(
+        "diag_embed",
+        "x",
+        _infer_diag_embed,
+        lambda n, x: call("runtime.diag_embed", x, n["offset"], n["axis1"], n["axis2"]),
+        _diag_embed,
+        {"offset": Attr("int", 0), "axis1": Attr("axis"), "axis2": Attr("axis")},
+        doc="Matrices with x on a diagonal.",
     ),
     _triangle("tril", "The lower triangle, zero elsewhere."),
     _triangle("triu", "The upper triangle, zero elsewhere."),
     Op(
-        "windows", "x", _infer_windows, lambda n, x: call("runtime.unfold", x, n["axis"], n["size"], n["step"]), _windows,
-        {"axis": Attr("axis"), "size": Attr("int"), "step": Attr("int", 1)}, doc="Windows along an axis; their elements on a new last axis.",
+        "windows",
+        "x",
+        _infer_windows,
+        lambda n, x: call("runtime.unfold", x, n["axis"], n["size"], n["step"]),
+        _windows,
+        {"axis": Attr("axis"), "size": Attr("int"), "step": Attr("int", 1)},
+        doc="Windows along an axis; their elements on a new last axis.",
     ),
     Op(
-        "repeat", "x", lambda x, repeats, axis: x.with_shape(*(d * repeats if i == axis else d for i, d in enumerate(x.shape))),
+        "repeat",
+        "x",
+        lambda x, repeats, axis: x.with_shape(
+            *(d * repeats if i == axis else d for i, d in enumerate(x.shape))
+        ),
         lambda n, x: call("mx.repeat", x, n["repeats"], axis=last(n["axis"], n.type(0).rank)),
-        lambda x, repeats, axis: np.repeat(x, repeats, axis), {"repeats": Attr("dim"), "axis": Attr("axis")},
+        lambda x, repeats, axis: np.repeat(x, repeats, axis),
+        {"repeats": Attr("dim"), "axis": Attr("axis")},
         doc="Each element of an axis repeated.",
     ),
     Op(
-        "searchsorted", "edges values", _infer_searchsorted, _searchsorted_tree, _searchsorted,
+        "searchsorted",
+        "edges values",
+        _infer_searchsorted,
+        _searchsorted_tree,
+        _searchsorted,
         {"right": Attr("bool", False), "dtype": Attr("dtype", I64)},
         doc="Where values go in a sorted sequence: before equal ones, or after them (`right`).",
     ),
-]  # fmt: skip
+]

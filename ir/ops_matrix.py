@@ -1,15 +1,14 @@
-"""Matrix products, linear layers, embeddings, normalisation over the last axis, softmax, attention."""
+"""Matrix products, linear layers, embeddings, norms over the last axis, softmax, attention."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from .op import Attr, InferError, Op, axis_of, broadcast, equal, tensor
+from .op import Attr, InferError, Op, broadcast, equal, tensor
 from .ops_shape import last
-from .tree import Infix, Layer, Literal, Method, Tree, Width, call, infix, method
+from .tree import Layer, Literal, Method, Tree, Width, call, infix
 from .types import DType, Tensor
 
 
@@ -47,7 +46,9 @@ def _linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.nd
 def _linear_layer(node: Any) -> Layer:
     bias = node.operands[2] is not None
     params = ((1, "weight"), (2, "bias")) if bias else ((1, "weight"),)
-    return Layer("nn.Linear", params, (Width(1, 1), Width(1, 0)), () if bias else (("bias", Literal(False)),))
+    return Layer(
+        "nn.Linear", params, (Width(1, 1), Width(1, 0)), () if bias else (("bias", Literal(False)),)
+    )
 
 
 def _infer_embedding(weight: Any, indices: Any) -> Tensor:
@@ -105,7 +106,9 @@ def _infer_float(x: Any, **attrs: Any) -> Tensor:
     return x
 
 
-def _infer_attention(query: Any, key: Any, value: Any, mask: Any, *, scale: float, causal: str) -> Tensor:
+def _infer_attention(
+    query: Any, key: Any, value: Any, mask: Any, *, scale: float, causal: str
+) -> Tensor:
     for x in (query, key, value):
         if tensor(x).rank != 4:
             raise InferError(f"attention needs rank 4 (batch, heads, length, size), got {x}")
@@ -120,11 +123,21 @@ def _infer_attention(query: Any, key: Any, value: Any, mask: Any, *, scale: floa
 
 
 def _attention_tree(node: Any, query: Tree, key: Tree, value: Tree, mask: Tree) -> Tree:
-    option = {"mask": "causal"} if node["causal"] == "lower_right" else {} if mask == Literal(None) else {"mask": mask}
-    return call("mx.fast.scaled_dot_product_attention", query, key, value, scale=node["scale"], **option)
+    option = (
+        {"mask": "causal"}
+        if node["causal"] == "lower_right"
+        else {}
+        if mask == Literal(None)
+        else {"mask": mask}
+    )
+    return call(
+        "mx.fast.scaled_dot_product_attention", query, key, value, scale=node["scale"], **option
+    )
 
 
-def _attention(query: Any, key: Any, value: Any, mask: Any, scale: float, causal: str) -> np.ndarray:
+def _attention(
+    query: Any, key: Any, value: Any, mask: Any, scale: float, causal: str
+) -> np.ndarray:
     repeats = query.shape[1] // key.shape[1]
     key, value = np.repeat(key, repeats, 1), np.repeat(value, repeats, 1)
     scores = (query.astype(np.float64) @ key.swapaxes(-1, -2)) * scale
@@ -137,43 +150,83 @@ def _attention(query: Any, key: Any, value: Any, mask: Any, scale: float, causal
 
 
 ROWS = [
-    Op("matmul", "a b", _infer_matmul, lambda n, a, b: infix("@", a, b), np.matmul, doc="Batched matrix product."),
     Op(
-        "linear", "x weight bias?", _infer_linear, _linear_tree, _linear, layer=_linear_layer,
+        "matmul",
+        "a b",
+        _infer_matmul,
+        lambda n, a, b: infix("@", a, b),
+        np.matmul,
+        doc="Batched matrix product.",
+    ),
+    Op(
+        "linear",
+        "x weight bias?",
+        _infer_linear,
+        _linear_tree,
+        _linear,
+        layer=_linear_layer,
         doc="x @ weight.T + bias, weight [out, in].",
     ),
     Op(
-        "embedding", "weight indices", _infer_embedding, lambda n, w, i: call("mx.take", w, i, axis=0),
+        "embedding",
+        "weight indices",
+        _infer_embedding,
+        lambda n, w, i: call("mx.take", w, i, axis=0),
         lambda weight, indices: weight[indices],
         layer=lambda n: Layer("nn.Embedding", ((0, "weight"),), (Width(0, 0), Width(0, 1))),
         doc="Rows of the weight.",
     ),
     Op(
-        "layer_norm", "x weight? bias?", _infer_norm,
-        lambda n, x, w, b: call("mx.fast.layer_norm", x, w, b, n["eps"]), _layer_norm,
-        {"eps": Attr("float", 1e-5)}, layer=_layer_norm_layer,
+        "layer_norm",
+        "x weight? bias?",
+        _infer_norm,
+        lambda n, x, w, b: call("mx.fast.layer_norm", x, w, b, n["eps"]),
+        _layer_norm,
+        {"eps": Attr("float", 1e-5)},
+        layer=_layer_norm_layer,
         doc="Normalisation over the last axis. Ba et al., 2016.",
     ),
     Op(
-        "rms_norm", "x weight?", _infer_norm, lambda n, x, w: call("mx.fast.rms_norm", x, w, n["eps"]), _rms_norm,
+        "rms_norm",
+        "x weight?",
+        _infer_norm,
+        lambda n, x, w: call("mx.fast.rms_norm", x, w, n["eps"]),
+        _rms_norm,
         {"eps": Attr("float", 1e-5)},
-        layer=lambda n: Layer("nn.RMSNorm", ((1, "weight"),), (Width(1, 0),), (("eps", Literal(n["eps"])),)) if n.operands[1] is not None else None,
+        layer=lambda n: (
+            Layer("nn.RMSNorm", ((1, "weight"),), (Width(1, 0),), (("eps", Literal(n["eps"])),))
+            if n.operands[1] is not None
+            else None
+        ),
         doc="x / sqrt(mean(x^2) + eps) * weight over the last axis. Zhang and Sennrich, 2019.",
     ),
     Op(
-        "softmax", "x", _infer_float, _softmax_tree, _softmax, {"axis": Attr("axis")},
+        "softmax",
+        "x",
+        _infer_float,
+        _softmax_tree,
+        _softmax,
+        {"axis": Attr("axis")},
         doc="Accumulated in float32 for half precision.",
     ),
     Op(
-        "log_softmax", "x", _infer_float,
+        "log_softmax",
+        "x",
+        _infer_float,
         lambda n, x: call("nn.log_softmax", x, axis=last(n["axis"], n.type(0).rank)),
-        lambda x, axis: np.log(_softmax(x.astype(np.float64), axis)).astype(x.dtype), {"axis": Attr("axis")},
+        lambda x, axis: np.log(_softmax(x.astype(np.float64), axis)).astype(x.dtype),
+        {"axis": Attr("axis")},
         doc="log(softmax(x)).",
     ),
     Op(
-        "attention", "query key value mask?", _infer_attention, _attention_tree, _attention,
+        "attention",
+        "query key value mask?",
+        _infer_attention,
+        _attention_tree,
+        _attention,
         {"scale": Attr("float"), "causal": Attr("str", "none")},
-        doc="softmax(query @ key.T * scale + mask) @ value over (batch, heads, length, size); fewer key heads are shared "
-        "by groups of query heads. A boolean mask keeps where true. `causal` is none or lower_right.",
+        doc="softmax(query @ key.T * scale + mask) @ value over (batch, heads, length, size); "
+        "fewer key heads are shared by groups of query heads. A boolean mask keeps where true. "
+        "`causal` is none or lower_right.",
     ),
-]  # fmt: skip
+]

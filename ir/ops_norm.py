@@ -37,10 +37,14 @@ def _standard(x: np.ndarray, axes: tuple[int, ...], eps: float) -> np.ndarray:
     return (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + eps)
 
 
-def _batch_norm(x: np.ndarray, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> np.ndarray:
+def _batch_norm(
+    x: np.ndarray, weight: Any, bias: Any, mean: Any, var: Any, eps: float
+) -> np.ndarray:
     if mean is None or var is None:
         return _affine(_standard(x, tuple(range(x.ndim - 1)), eps), weight, bias, x)
-    return _affine((x.astype(np.float64) - mean) / np.sqrt(var.astype(np.float64) + eps), weight, bias, x)
+    return _affine(
+        (x.astype(np.float64) - mean) / np.sqrt(var.astype(np.float64) + eps), weight, bias, x
+    )
 
 
 def _instance_norm(x: np.ndarray, weight: Any, bias: Any, eps: float) -> np.ndarray:
@@ -99,7 +103,12 @@ def _instance_norm_layer(node: Any) -> Layer | None:
     if affine is None:
         return None
     extra = {"affine": True} if affine else {}
-    return Layer("nn.InstanceNorm", _params(node, ((1, "weight"), (2, "bias"))), (_channels(node),), _options(node, **extra))
+    return Layer(
+        "nn.InstanceNorm",
+        _params(node, ((1, "weight"), (2, "bias"))),
+        (_channels(node),),
+        _options(node, **extra),
+    )
 
 
 def _group_norm_layer(node: Any) -> Layer | None:
@@ -120,28 +129,50 @@ def _weight_norm(v: np.ndarray, g: np.ndarray, axis: int) -> np.ndarray:
 
 ROWS = [
     Op(
-        "batch_norm", "x weight? bias? mean? var?", _infer,
-        lambda n, x, w, b, m, v: call("runtime.batch_norm", x, m, v, **given(weight=w, bias=b), **eps_option(n)),
-        _batch_norm, EPS, layer=_batch_norm_layer,
-        doc="(x - mean) / sqrt(var + eps) * weight + bias over the last axis; statistics of the batch where none are given. "
+        "batch_norm",
+        "x weight? bias? mean? var?",
+        _infer,
+        lambda n, x, w, b, m, v: call(
+            "runtime.batch_norm", x, m, v, **given(weight=w, bias=b), **eps_option(n)
+        ),
+        _batch_norm,
+        EPS,
+        layer=_batch_norm_layer,
+        doc="(x - mean) / sqrt(var + eps) * weight + bias over the last axis; statistics of the "
+        "batch where none are given. "
         "Ioffe and Szegedy, 2015.",
     ),
     Op(
-        "instance_norm", "x weight? bias?", _infer,
-        lambda n, x, w, b: call("runtime.instance_norm", x, **given(weight=w, bias=b), **eps_option(n)),
-        _instance_norm, EPS, layer=_instance_norm_layer,
+        "instance_norm",
+        "x weight? bias?",
+        _infer,
+        lambda n, x, w, b: call(
+            "runtime.instance_norm", x, **given(weight=w, bias=b), **eps_option(n)
+        ),
+        _instance_norm,
+        EPS,
+        layer=_instance_norm_layer,
         doc="Normalisation over the spatial axes of [N, *spatial, C]. Ulyanov et al., 2016.",
     ),
     Op(
-        "group_norm", "x weight? bias?", _infer_group_norm,
-        lambda n, x, w, b: call("runtime.group_norm", x, n["groups"], **given(weight=w, bias=b), **eps_option(n)),
-        _group_norm, {"groups": Attr("int"), **EPS}, layer=_group_norm_layer,
+        "group_norm",
+        "x weight? bias?",
+        _infer_group_norm,
+        lambda n, x, w, b: call(
+            "runtime.group_norm", x, n["groups"], **given(weight=w, bias=b), **eps_option(n)
+        ),
+        _group_norm,
+        {"groups": Attr("int"), **EPS},
+        layer=_group_norm_layer,
         doc="Normalisation over groups of channels of [N, *spatial, C]. Wu and He, 2018.",
     ),
     Op(
-        "weight_norm", "v g", lambda v, g, axis: tensor(v),
+        "weight_norm",
+        "v g",
+        lambda v, g, axis: tensor(v),
         lambda n, v, g: call("runtime.weight_norm", v, g, None if n["axis"] < 0 else n["axis"]),
-        _weight_norm, {"axis": Attr("int", 0)},
-        doc="v * g / |v|, the norm over all axes but one (-1: over all). Salimans and Kingma, 2016.",
+        _weight_norm,
+        {"axis": Attr("int", 0)},
+        doc="v * g / |v|, the norm over all axes but one (-1: all). Salimans and Kingma, 2016.",
     ),
-]  # fmt: skip
+]

@@ -70,8 +70,18 @@ def _wide(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     return run
 
 
-def _reduction(name: str, function: Callable[..., Any], infer: Callable[..., Tensor] = _infer, doc: str = "") -> Op:
-    return Op(name, "x", infer, lambda n, x: call(f"mx.{name}", x, **_options(n)), _wide(function), _AXES, doc=doc)
+def _reduction(
+    name: str, function: Callable[..., Any], infer: Callable[..., Tensor] = _infer, doc: str = ""
+) -> Op:
+    return Op(
+        name,
+        "x",
+        infer,
+        lambda n, x: call(f"mx.{name}", x, **_options(n)),
+        _wide(function),
+        _AXES,
+        doc=doc,
+    )
 
 
 def _spread(name: str, function: Callable[..., Any]) -> Op:
@@ -80,9 +90,15 @@ def _spread(name: str, function: Callable[..., Any]) -> Op:
         return call(f"mx.{name}", x, **_options(node), **ddof)
 
     return Op(
-        name, "x", _infer_float, emit, _wide(function), {**_AXES, "ddof": Attr("int", 0)},
-        doc=f"{'Variance' if name == 'var' else 'Standard deviation'}, divided by the count less `ddof`.",
-    )  # fmt: skip
+        name,
+        "x",
+        _infer_float,
+        emit,
+        _wide(function),
+        {**_AXES, "ddof": Attr("int", 0)},
+        doc={"var": "Variance", "std": "Standard deviation"}[name]
+        + ", divided by the count less `ddof`.",
+    )
 
 
 def _logsumexp(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
@@ -110,11 +126,16 @@ def _arg(name: str, function: Callable[..., Any]) -> Op:
         return out if node["dtype"] is DType.u32 else method(out, "astype", node["dtype"])
 
     return Op(
-        name, "x", _infer_place, emit,
-        lambda x, axis, keepdims, dtype: function(x, axis=axis, keepdims=keepdims).astype(dtype.numpy),
+        name,
+        "x",
+        _infer_place,
+        emit,
+        lambda x, axis, keepdims, dtype: function(x, axis=axis, keepdims=keepdims).astype(
+            dtype.numpy
+        ),
         {"axis": Attr("axis"), "keepdims": Attr("bool", False), "dtype": Attr("dtype", I64)},
         doc="The place of the first extreme along an axis.",
-    )  # fmt: skip
+    )
 
 
 def _argsort_tree(node: Any, x: Tree) -> Tree:
@@ -156,7 +177,9 @@ def _topk(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple[np.ndarray, 
 
 def _topk_tree(node: Any, x: Tree) -> Tree:
     smallest = {} if node["largest"] else {"largest": False}
-    return call("runtime.topk", x, node["k"], axis=last(node["axis"], node.type(0).rank), **smallest)
+    return call(
+        "runtime.topk", x, node["k"], axis=last(node["axis"], node.type(0).rank), **smallest
+    )
 
 
 # ---- scans
@@ -173,9 +196,14 @@ def _scan(name: str, function: Callable[..., Any], doc: str) -> Op:
         return function(x.astype(np.float64) if x.dtype.kind == "f" else x, axis).astype(x.dtype)
 
     return Op(
-        name, "x", _infer_scan, lambda n, x: call(f"mx.{name}", x, axis=last(n["axis"], n.type(0).rank)), reference,
-        {"axis": Attr("axis")}, doc=doc,
-    )  # fmt: skip
+        name,
+        "x",
+        _infer_scan,
+        lambda n, x: call(f"mx.{name}", x, axis=last(n["axis"], n.type(0).rank)),
+        reference,
+        {"axis": Attr("axis")},
+        doc=doc,
+    )
 
 
 def _logcumsumexp(x: np.ndarray, axis: int) -> np.ndarray:
@@ -195,9 +223,15 @@ def _running(name: str, keep: Callable[[Any, Any], Any]) -> Op:
         return np.moveaxis(values, 0, axis), np.moveaxis(places, 0, axis)
 
     return Op(
-        name, "x", lambda x, axis: (tensor(x), x.with_dtype(I64)), lambda n, x: call(f"runtime.{name}", x, n["axis"]),
-        reference, {"axis": Attr("axis")}, several=True, doc="Running extreme: values and places.",
-    )  # fmt: skip
+        name,
+        "x",
+        lambda x, axis: (tensor(x), x.with_dtype(I64)),
+        lambda n, x: call(f"runtime.{name}", x, n["axis"]),
+        reference,
+        {"axis": Attr("axis")},
+        several=True,
+        doc="Running extreme: values and places.",
+    )
 
 
 ROWS = [
@@ -212,23 +246,43 @@ ROWS = [
     _spread("var", np.var),
     _spread("std", np.std),
     Op(
-        "norm", "x", _infer_float, lambda n, x: call("mx.linalg.norm", x, **_options(n)), _wide(_norm), _AXES,
+        "norm",
+        "x",
+        _infer_float,
+        lambda n, x: call("mx.linalg.norm", x, **_options(n)),
+        _wide(_norm),
+        _AXES,
         doc="Euclidean norm along one axis, or of all elements.",
     ),
     _arg("argmax", np.argmax),
     _arg("argmin", np.argmin),
     Op(
-        "argsort", "x", lambda x, axis, dtype: tensor(x).with_dtype(dtype), _argsort_tree,
+        "argsort",
+        "x",
+        lambda x, axis, dtype: tensor(x).with_dtype(dtype),
+        _argsort_tree,
         lambda x, axis, dtype: order(x, axis, False).astype(dtype.numpy),
-        {"axis": Attr("axis"), "dtype": Attr("dtype", I64)}, doc="The stable ascending order.",
+        {"axis": Attr("axis"), "dtype": Attr("dtype", I64)},
+        doc="The stable ascending order.",
     ),
     Op(
-        "sort", "x", _infer_sort, _sort_tree, _sort,
-        {"axis": Attr("axis"), "descending": Attr("bool", False)}, several=True, doc="Stable: values and places.",
+        "sort",
+        "x",
+        _infer_sort,
+        _sort_tree,
+        _sort,
+        {"axis": Attr("axis"), "descending": Attr("bool", False)},
+        several=True,
+        doc="Stable: values and places.",
     ),
     Op(
-        "topk", "x", _infer_topk, _topk_tree, _topk,
-        {"k": Attr("dim"), "axis": Attr("axis"), "largest": Attr("bool", True)}, several=True,
+        "topk",
+        "x",
+        _infer_topk,
+        _topk_tree,
+        _topk,
+        {"k": Attr("dim"), "axis": Attr("axis"), "largest": Attr("bool", True)},
+        several=True,
         doc="The k first of the sorted values, and their places.",
     ),
     _scan("cumsum", np.cumsum, "Running sum."),
@@ -236,4 +290,4 @@ ROWS = [
     _scan("logcumsumexp", _logcumsumexp, "log of the running sum of exponentials."),
     _running("cummax", np.greater_equal),
     _running("cummin", np.less_equal),
-]  # fmt: skip
+]

@@ -12,9 +12,11 @@ from .tree import Layer, Literal, Name, Operand, Sequence, Tree, Width, arrays, 
 from .types import Tensor
 
 _ATTRS = {
-    "layers": Attr("int", 1), "bias": Attr("bool", True), "bidirectional": Attr("bool", False),
+    "layers": Attr("int", 1),
+    "bias": Attr("bool", True),
+    "bidirectional": Attr("bool", False),
     "batch_first": Attr("bool", False),
-}  # fmt: skip
+}
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -25,9 +27,16 @@ def _directions(layers: int, bidirectional: bool) -> int:
     return layers * (2 if bidirectional else 1)
 
 
-def weight_names(layers: int, bias: bool, bidirectional: bool, projected: bool = False) -> list[str]:
+def weight_names(
+    layers: int, bias: bool, bidirectional: bool, projected: bool = False
+) -> list[str]:
     """torch's attribute names, in the order of its flat weight list."""
-    parts = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if bias else []), *(["weight_hr"] if projected else [])]
+    parts = [
+        "weight_ih",
+        "weight_hh",
+        *(["bias_ih", "bias_hh"] if bias else []),
+        *(["weight_hr"] if projected else []),
+    ]
     ends = ["", "_reverse"] if bidirectional else [""]
     return [f"{part}_l{layer}{end}" for layer in range(layers) for end in ends for part in parts]
 
@@ -35,13 +44,24 @@ def weight_names(layers: int, bias: bool, bidirectional: bool, projected: bool =
 def _infer(states: int) -> Callable[..., tuple[Tensor, ...]]:
     """Output and last states; `states` is 2 for an LSTM (h, c)."""
 
-    def infer(x: Any, *rest: Any, layers: int, bias: bool, bidirectional: bool, batch_first: bool, **attrs: Any) -> tuple[Tensor, ...]:
+    def infer(
+        x: Any,
+        *rest: Any,
+        layers: int,
+        bias: bool,
+        bidirectional: bool,
+        batch_first: bool,
+        **attrs: Any,
+    ) -> tuple[Tensor, ...]:
         weights = rest[states:]
         count = _directions(layers, bidirectional)
         if len(weights) % count:
             raise InferError(f"{len(weights)} weights for {count} layers and directions")
         equal(tensor(x).shape[-1], weights[0].shape[1])
-        out, hidden = weights[1].shape[1], weights[0].shape[0] // _GATES[len(rest) - len(weights), attrs.get("nonlinearity", "")]
+        out, hidden = (
+            weights[1].shape[1],
+            weights[0].shape[0] // _GATES[len(rest) - len(weights), attrs.get("nonlinearity", "")],
+        )
         sizes = [out, hidden] if states == 2 else [out]
         batch = x.shape[:-1][0 if batch_first else 1] if x.rank == 3 else None
         last = [x.with_shape(count, *([] if batch is None else [batch]), s) for s in sizes]
@@ -54,7 +74,7 @@ def _infer(states: int) -> Callable[..., tuple[Tensor, ...]]:
     return infer
 
 
-# Gates by (number of states, nonlinearity): an LSTM has 2 states; a GRU 1, and no nonlinearity to choose.
+# Gates by (number of states, nonlinearity): an LSTM has 2 states, a GRU 1 and no nonlinearity.
 _GATES = {(2, ""): 4, (1, ""): 3, (1, "tanh"): 1, (1, "relu"): 1}
 
 
@@ -73,10 +93,14 @@ def _call_tree(function: str, states: int) -> Callable[..., Tree]:
     def emit(node: Any, x: Tree, *rest: Tree) -> Tree:
         groups = [
             Sequence(tuple(_leaf(w) for w in (group if group[-1] is not None else group[:4])))
-            for group in _groups(rest[states:], _directions(node["layers"], node["bidirectional"]), node["bias"])
+            for group in _groups(
+                rest[states:], _directions(node["layers"], node["bidirectional"]), node["bias"]
+            )
         ]
         swapped = {"batch_first": True} if node["batch_first"] and node.type(0).rank == 3 else {}
-        initial = [_zeros(node, i + 1) if s == Literal(None) else s for i, s in enumerate(rest[:states])]
+        initial = [
+            _zeros(node, i + 1) if s == Literal(None) else s for i, s in enumerate(rest[:states])
+        ]
         extra = [_nonlinearity(node)] if "nonlinearity" in node.attrs else []
         return call(function, x, *initial, arrays(groups), node["bidirectional"], *extra, **swapped)
 
@@ -98,7 +122,7 @@ def _zeros(node: Any, result: int) -> Tree:
 
 
 def _call_shape(node: Any, states: int) -> tuple[tuple[Tree, ...], tuple[Any, ...]]:
-    """How the layer is called: `x`, or `x, h`, or `x, (h, c)`; it returns `out, h` or `out, (h, c)`."""
+    """Called with `x`, `x, h` or `x, (h, c)`; it returns `out, h` or `out, (h, c)`."""
     results: tuple[Any, ...] = (0, 1) if states == 1 else (0, (1, 2))
     if node.operands[1] is None:
         return (Operand(0),), results
@@ -114,9 +138,14 @@ def _layer(cls: str, states: int) -> Callable[[Any], Layer]:
         projected = size == (5 if node["bias"] else 3)
         names = weight_names(node["layers"], node["bias"], node["bidirectional"], projected)
         hidden = node.type(first).shape[0] // {"LSTM": 4, "GRU": 3, "RNN": 1}[cls]
-        options = {"num_layers": (node["layers"], 1), "bias": (node["bias"], True), "bidirectional": (node["bidirectional"], False),
-                   "batch_first": (node["batch_first"], False), "nonlinearity": (node.attrs.get("nonlinearity", "tanh"), "tanh"),
-                   "proj_size": (node.type(first + 1).shape[1] if projected else 0, 0)}  # fmt: skip
+        options = {
+            "num_layers": (node["layers"], 1),
+            "bias": (node["bias"], True),
+            "bidirectional": (node["bidirectional"], False),
+            "batch_first": (node["batch_first"], False),
+            "nonlinearity": (node.attrs.get("nonlinearity", "tanh"), "tanh"),
+            "proj_size": (node.type(first + 1).shape[1] if projected else 0, 0),
+        }
         size_tree: Tree = hidden if projected else Width(first + 1, 1)
         given = tuple((k, lift(v)) for k, (v, default) in options.items() if v != default)
         params = tuple((first + i, n) for i, n in enumerate(names))
@@ -129,7 +158,12 @@ def _layer(cls: str, states: int) -> Callable[[Any], Layer]:
 # ---- reference
 
 
-def _scan(step: Callable[..., tuple[np.ndarray, ...]], x: np.ndarray, state: tuple[np.ndarray, ...], weights: tuple[Any, ...]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def _scan(
+    step: Callable[..., tuple[np.ndarray, ...]],
+    x: np.ndarray,
+    state: tuple[np.ndarray, ...],
+    weights: tuple[Any, ...],
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     outputs = []
     for row in x:
         state = step(row, state, *weights)
@@ -137,8 +171,18 @@ def _scan(step: Callable[..., tuple[np.ndarray, ...]], x: np.ndarray, state: tup
     return np.stack(outputs), state
 
 
-def _run(step: Callable[..., tuple[np.ndarray, ...]], states: int) -> Callable[..., tuple[np.ndarray, ...]]:
-    def reference(x: np.ndarray, *rest: Any, layers: int, bias: bool, bidirectional: bool, batch_first: bool, **attrs: Any) -> tuple[np.ndarray, ...]:
+def _run(
+    step: Callable[..., tuple[np.ndarray, ...]], states: int
+) -> Callable[..., tuple[np.ndarray, ...]]:
+    def reference(
+        x: np.ndarray,
+        *rest: Any,
+        layers: int,
+        bias: bool,
+        bidirectional: bool,
+        batch_first: bool,
+        **attrs: Any,
+    ) -> tuple[np.ndarray, ...]:
         ways = 2 if bidirectional else 1
         groups = list(_groups(rest[states:], layers * ways, bias))
         y = (x.swapaxes(0, 1) if batch_first and x.ndim == 3 else x).astype(np.float64)
@@ -148,12 +192,20 @@ def _run(step: Callable[..., tuple[np.ndarray, ...]], states: int) -> Callable[.
             outs = []
             for way in range(ways):
                 k = layer * ways + way
-                out, last = _scan(_with(step, attrs), y[:: -1 if way else 1], tuple(s[k] for s in initial), groups[k])
+                out, last = _scan(
+                    _with(step, attrs),
+                    y[:: -1 if way else 1],
+                    tuple(s[k] for s in initial),
+                    groups[k],
+                )
                 outs.append(out[:: -1 if way else 1])
                 finals.append(last)
             y = np.concatenate(outs, -1)
         y = y.swapaxes(0, 1) if batch_first and x.ndim == 3 else y
-        return (y.astype(x.dtype), *(np.stack([f[i] for f in finals]).astype(x.dtype) for i in range(states)))
+        return (
+            y.astype(x.dtype),
+            *(np.stack([f[i] for f in finals]).astype(x.dtype) for i in range(states)),
+        )
 
     return reference
 
@@ -162,7 +214,9 @@ def _with(step: Callable[..., Any], attrs: dict[str, Any]) -> Callable[..., Any]
     return lambda *args: step(*args, **attrs)
 
 
-def _initial(given: tuple[Any, ...], groups: list[tuple[Any, ...]], y: np.ndarray) -> list[np.ndarray]:
+def _initial(
+    given: tuple[Any, ...], groups: list[tuple[Any, ...]], y: np.ndarray
+) -> list[np.ndarray]:
     sizes = [groups[0][1].shape[1], groups[0][0].shape[0] // 4]
     return [
         np.zeros((len(groups), *y.shape[1:-1], size)) if state is None else state.astype(np.float64)
@@ -174,7 +228,15 @@ def _affine(x: np.ndarray, w: np.ndarray, b: Any) -> np.ndarray:
     return x @ w.T if b is None else x @ w.T + b
 
 
-def _lstm_step(x: np.ndarray, state: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, w_hr: Any = None) -> tuple[np.ndarray, ...]:
+def _lstm_step(
+    x: np.ndarray,
+    state: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    w_hr: Any = None,
+) -> tuple[np.ndarray, ...]:
     h, c = state
     i, f, g, o = np.split(_affine(x, w_ih, b_ih) + _affine(h, w_hh, b_hh), 4, -1)
     c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
@@ -182,7 +244,15 @@ def _lstm_step(x: np.ndarray, state: Any, w_ih: Any, w_hh: Any, b_ih: Any = None
     return (h if w_hr is None else h @ w_hr.T), c
 
 
-def _gru_step(x: np.ndarray, state: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, w_hr: Any = None) -> tuple[np.ndarray, ...]:
+def _gru_step(
+    x: np.ndarray,
+    state: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    w_hr: Any = None,
+) -> tuple[np.ndarray, ...]:
     (h,) = state
     x_r, x_z, x_n = np.split(_affine(x, w_ih, b_ih), 3, -1)
     h_r, h_z, h_n = np.split(_affine(h, w_hh, b_hh), 3, -1)
@@ -191,7 +261,16 @@ def _gru_step(x: np.ndarray, state: Any, w_ih: Any, w_hh: Any, b_ih: Any = None,
     return (n + z * (h - n),)
 
 
-def _rnn_step(x: np.ndarray, state: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, w_hr: Any = None, nonlinearity: str = "tanh") -> tuple[np.ndarray, ...]:
+def _rnn_step(
+    x: np.ndarray,
+    state: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    w_hr: Any = None,
+    nonlinearity: str = "tanh",
+) -> tuple[np.ndarray, ...]:
     total = _affine(x, w_ih, b_ih) + _affine(state[0], w_hh, b_hh)
     return (np.tanh(total) if nonlinearity == "tanh" else np.maximum(total, 0),)
 
@@ -218,28 +297,56 @@ def _cell(name: str) -> Callable[..., Tree]:
 
 ROWS = [
     Op(
-        "lstm", "x h? c? *weights", _infer(2), _call_tree("runtime.run_lstm", 2), _run(_lstm_step, 2), _ATTRS,
-        layer=_layer("LSTM", 2), several=True,
-        doc="Output, last h, last c of stacked LSTM layers; no initial state means zeros. Gates i, f, g, o. "
+        "lstm",
+        "x h? c? *weights",
+        _infer(2),
+        _call_tree("runtime.run_lstm", 2),
+        _run(_lstm_step, 2),
+        _ATTRS,
+        layer=_layer("LSTM", 2),
+        several=True,
+        doc="Output, last h, last c of stacked LSTM layers; no initial state means zeros. "
+        "Gates i, f, g, o. "
         "Hochreiter and Schmidhuber, 1997.",
     ),
     Op(
-        "gru", "x h? *weights", _infer(1), _call_tree("runtime.run_gru", 1), _run(_gru_step, 1), _ATTRS,
-        layer=_layer("GRU", 1), several=True,
-        doc="Output and last h of stacked GRU layers; gates r, z, n, the reset gate after the product. Cho et al., 2014.",
+        "gru",
+        "x h? *weights",
+        _infer(1),
+        _call_tree("runtime.run_gru", 1),
+        _run(_gru_step, 1),
+        _ATTRS,
+        layer=_layer("GRU", 1),
+        several=True,
+        doc="Output and last h of stacked GRU layers; gates r, z, n, the reset gate after the "
+        "product. Cho et al., 2014.",
     ),
     Op(
-        "rnn", "x h? *weights", _infer(1), _call_tree("runtime.run_rnn", 1), _run(_rnn_step, 1),
-        {**_ATTRS, "nonlinearity": Attr("str", "tanh")}, layer=_layer("RNN", 1), several=True,
+        "rnn",
+        "x h? *weights",
+        _infer(1),
+        _call_tree("runtime.run_rnn", 1),
+        _run(_rnn_step, 1),
+        {**_ATTRS, "nonlinearity": Attr("str", "tanh")},
+        layer=_layer("RNN", 1),
+        several=True,
         doc="Output and last h of stacked Elman layers; tanh or relu.",
     ),
     Op(
-        "lstm_cell", "x h c w_ih w_hh b_ih? b_hh?", _infer_lstm_cell, _cell("lstm_cell"),
-        lambda x, h, c, *w: tuple(v.astype(x.dtype) for v in _lstm_step(x, (h, c), *w)), several=True,
+        "lstm_cell",
+        "x h c w_ih w_hh b_ih? b_hh?",
+        _infer_lstm_cell,
+        _cell("lstm_cell"),
+        lambda x, h, c, *w: tuple(v.astype(x.dtype) for v in _lstm_step(x, (h, c), *w)),
+        several=True,
         doc="One LSTM step: the next h and c.",
     ),
     Op(
-        "gru_cell", "x h w_ih w_hh b_ih? b_hh?", _infer_gru_cell, _cell("gru_cell"),
-        lambda x, h, *w: _gru_step(x, (h,), *w)[0].astype(x.dtype), doc="One GRU step: the next h.",
+        "gru_cell",
+        "x h w_ih w_hh b_ih? b_hh?",
+        _infer_gru_cell,
+        _cell("gru_cell"),
+        lambda x, h, *w: _gru_step(x, (h,), *w)[0].astype(x.dtype),
+        doc="One GRU step: the next h.",
     ),
-]  # fmt: skip
+]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .dims import Expr, floordiv, maximum, minimum, product
-from .op import Attr, InferError, Op, Unequal, axis_of, broadcast, equal, tensor
+from .op import Attr, InferError, Op, Unequal, broadcast, equal, tensor
 from .tree import NEW_AXIS, Index, Slice, Tree, arrays, call, method
 from .types import DType, Tensor
 
@@ -89,8 +89,10 @@ def _infer_broadcast_to(x: Any, shape: tuple[int | Expr, ...]) -> Tensor:
     return x.with_shape(*shape)
 
 
-def slice_range(size: int | Expr, start: int | Expr | None, stop: int | Expr | None, step: int) -> tuple[Any, Any, Any]:
-    """Start, stop and length of `[start:stop:step]` on an axis, clamped as Python does (step > 0)."""
+def slice_range(
+    size: int | Expr, start: int | Expr | None, stop: int | Expr | None, step: int
+) -> tuple[Any, Any, Any]:
+    """Start, stop, length of `[start:stop:step]`, clamped as Python does (step > 0)."""
 
     def place(index: int | Expr | None, default: int | Expr) -> int | Expr:
         if index is None:
@@ -109,7 +111,12 @@ def _infer_slice(x: Any, axis: int, start: Any, stop: Any, step: int) -> Tensor:
 
 
 def _slice_tree(node: Any, x: Tree) -> Tree:
-    return axis_index(x, node["axis"], node.type(0).rank, Slice(_bound(node["start"], 0), _bound(node["stop"], None), node["step"]))
+    return axis_index(
+        x,
+        node["axis"],
+        node.type(0).rank,
+        Slice(_bound(node["start"], 0), _bound(node["stop"], None), node["step"]),
+    )
 
 
 def _bound(value: Any, default: Any) -> Any:
@@ -155,7 +162,9 @@ def _infer_stack(*xs: Any, axis: int) -> Tensor:
 
 def _infer_split(x: Any, sizes: tuple[int | Expr, ...], axis: int) -> tuple[Tensor, ...]:
     equal(sum(sizes[1:], start=sizes[0]), tensor(x).shape[axis])
-    return tuple(x.with_shape(*(s if i == axis else d for i, d in enumerate(x.shape))) for s in sizes)
+    return tuple(
+        x.with_shape(*(s if i == axis else d for i, d in enumerate(x.shape))) for s in sizes
+    )
 
 
 def _split_tree(node: Any, x: Tree) -> Tree:
@@ -170,7 +179,9 @@ def _split(x: np.ndarray, sizes: tuple[int, ...], axis: int) -> list[np.ndarray]
     return np.split(x, np.cumsum(sizes)[:-1], axis)
 
 
-def _infer_pad(x: Any, low: tuple[Any, ...], high: tuple[Any, ...], value: Any = 0, mode: str = "constant") -> Tensor:
+def _infer_pad(
+    x: Any, low: tuple[Any, ...], high: tuple[Any, ...], value: Any = 0, mode: str = "constant"
+) -> Tensor:
     return tensor(x).with_shape(*(d + a + b for d, a, b in zip(x.shape, low, high, strict=True)))
 
 
@@ -186,13 +197,19 @@ def _pad_tree(node: Any, x: Tree) -> Tree:
 
 def _pad(x: np.ndarray, low: Any, high: Any, value: Any, mode: str) -> np.ndarray:
     widths = list(zip(low, high, strict=True))
-    return np.pad(x, widths, constant_values=value) if mode == "constant" else np.pad(x, widths, mode=mode)
+    return (
+        np.pad(x, widths, constant_values=value)
+        if mode == "constant"
+        else np.pad(x, widths, mode=mode)
+    )
 
 
 def _infer_arange(start: Any, stop: Any, step: Any, dtype: DType) -> Tensor:
     if isinstance(step, int) and step == 0:
         raise InferError("arange needs a step other than 0")
-    if all(isinstance(v, int) for v in (start, stop, step)) or not any(isinstance(v, float) for v in (start, stop, step)):
+    if all(isinstance(v, int) for v in (start, stop, step)) or not any(
+        isinstance(v, float) for v in (start, stop, step)
+    ):
         length = maximum(-floordiv(start - stop, step), 0)
     else:
         length = max(0, int(np.ceil((stop - start) / step)))
@@ -201,7 +218,9 @@ def _infer_arange(start: Any, stop: Any, step: Any, dtype: DType) -> Tensor:
 
 def _arange_tree(node: Any, *_: Tree) -> Tree:
     start, stop, step, dtype = (node[k] for k in ("start", "stop", "step", "dtype"))
-    args = [stop] if start == 0 and step == 1 else [start, stop] if step == 1 else [start, stop, step]
+    args = (
+        [stop] if start == 0 and step == 1 else [start, stop] if step == 1 else [start, stop, step]
+    )
     natural = DType.f32 if any(isinstance(v, float) for v in args) else DType.i32
     return call("mx.arange", *args, **({} if dtype is natural else {"dtype": dtype}))
 
@@ -216,79 +235,163 @@ def _full_tree(node: Any, *_: Tree) -> Tree:
 
 ROWS = [
     Op(
-        "reshape", "x", _infer_reshape, _reshape_tree, lambda x, shape, free: x.reshape(shape),
+        "reshape",
+        "x",
+        _infer_reshape,
+        _reshape_tree,
+        lambda x, shape, free: x.reshape(shape),
         {"shape": Attr("dims"), "free": Attr("axis", None)},
         doc="Row-major view. `free` is the axis that is written -1.",
     ),
     Op(
-        "transpose", "x", _infer_transpose, _transpose_tree, lambda x, axes: x.transpose(axes),
-        {"axes": Attr("axes")}, doc="Axes in a new order.",
+        "transpose",
+        "x",
+        _infer_transpose,
+        _transpose_tree,
+        lambda x, axes: x.transpose(axes),
+        {"axes": Attr("axes")},
+        doc="Axes in a new order.",
     ),
     Op(
-        "expand_dims", "x", _infer_expand_dims, _expand_dims_tree, lambda x, axes: np.expand_dims(x, axes),
-        {"axes": Attr("axes")}, doc="New axes of size 1 at these places of the result.",
+        "expand_dims",
+        "x",
+        _infer_expand_dims,
+        _expand_dims_tree,
+        lambda x, axes: np.expand_dims(x, axes),
+        {"axes": Attr("axes")},
+        doc="New axes of size 1 at these places of the result.",
     ),
     Op(
-        "squeeze", "x", _infer_squeeze, _squeeze_tree, lambda x, axes: np.squeeze(x, axes),
-        {"axes": Attr("axes")}, doc="Drops axes of size 1.",
+        "squeeze",
+        "x",
+        _infer_squeeze,
+        _squeeze_tree,
+        lambda x, axes: np.squeeze(x, axes),
+        {"axes": Attr("axes")},
+        doc="Drops axes of size 1.",
     ),
     Op(
-        "broadcast_to", "x", _infer_broadcast_to, lambda n, x: call("mx.broadcast_to", x, n["shape"]),
-        lambda x, shape: np.broadcast_to(x, shape), {"shape": Attr("dims")}, doc="Axes of size 1 repeated, new ones in front; NumPy's rule.",
+        "broadcast_to",
+        "x",
+        _infer_broadcast_to,
+        lambda n, x: call("mx.broadcast_to", x, n["shape"]),
+        lambda x, shape: np.broadcast_to(x, shape),
+        {"shape": Attr("dims")},
+        doc="Axes of size 1 repeated, new ones in front; NumPy's rule.",
     ),
     Op(
-        "slice", "x", _infer_slice, _slice_tree, _slice,
-        {"axis": Attr("axis"), "start": Attr("dim", 0), "stop": Attr("dim", None), "step": Attr("int", 1)},
+        "slice",
+        "x",
+        _infer_slice,
+        _slice_tree,
+        _slice,
+        {
+            "axis": Attr("axis"),
+            "start": Attr("dim", 0),
+            "stop": Attr("dim", None),
+            "step": Attr("int", 1),
+        },
         doc="`x[start:stop:step]` along one axis, Python's rules.",
     ),
     Op(
-        "select", "x", _infer_select, lambda n, x: axis_index(x, n["axis"], n.type(0).rank, n["index"]),
-        lambda x, axis, index: np.take(x, index, axis), {"axis": Attr("axis"), "index": Attr("dim")},
+        "select",
+        "x",
+        _infer_select,
+        lambda n, x: axis_index(x, n["axis"], n.type(0).rank, n["index"]),
+        lambda x, axis, index: np.take(x, index, axis),
+        {"axis": Attr("axis"), "index": Attr("dim")},
         doc="One index of an axis; the axis goes away.",
     ),
     Op(
-        "concatenate", "*arrays", _infer_concatenate,
+        "concatenate",
+        "*arrays",
+        _infer_concatenate,
         lambda n, *xs: call("mx.concatenate", arrays(xs), axis=last(n["axis"], n.out.tensor.rank)),
-        lambda *xs, axis: np.concatenate(xs, axis), {"axis": Attr("axis")}, doc="Joined along an axis.",
+        lambda *xs, axis: np.concatenate(xs, axis),
+        {"axis": Attr("axis")},
+        doc="Joined along an axis.",
     ),
     Op(
-        "stack", "*arrays", _infer_stack,
+        "stack",
+        "*arrays",
+        _infer_stack,
         lambda n, *xs: call("mx.stack", arrays(xs), axis=last(n["axis"], n.out.tensor.rank)),
-        lambda *xs, axis: np.stack(xs, axis), {"axis": Attr("axis")}, doc="Joined along a new axis.",
+        lambda *xs, axis: np.stack(xs, axis),
+        {"axis": Attr("axis")},
+        doc="Joined along a new axis.",
     ),
     Op(
-        "split", "x", _infer_split, _split_tree, _split, {"sizes": Attr("dims"), "axis": Attr("axis")},
-        several=True, doc="Consecutive parts of the given sizes.",
+        "split",
+        "x",
+        _infer_split,
+        _split_tree,
+        _split,
+        {"sizes": Attr("dims"), "axis": Attr("axis")},
+        several=True,
+        doc="Consecutive parts of the given sizes.",
     ),
     Op(
-        "pad", "x", _infer_pad, _pad_tree, _pad,
-        {"low": Attr("dims"), "high": Attr("dims"), "value": Attr("number", 0), "mode": Attr("str", "constant")},
+        "pad",
+        "x",
+        _infer_pad,
+        _pad_tree,
+        _pad,
+        {
+            "low": Attr("dims"),
+            "high": Attr("dims"),
+            "value": Attr("number", 0),
+            "mode": Attr("str", "constant"),
+        },
         doc="Padding on every axis, none negative; `mode` is constant, edge, reflect or wrap.",
     ),
     Op(
-        "flip", "x", lambda x, axes: tensor(x), lambda n, x: call("mx.flip", x, n["axes"]),
-        lambda x, axes: np.flip(x, axes), {"axes": Attr("axes")}, doc="Axes backwards.",
+        "flip",
+        "x",
+        lambda x, axes: tensor(x),
+        lambda n, x: call("mx.flip", x, n["axes"]),
+        lambda x, axes: np.flip(x, axes),
+        {"axes": Attr("axes")},
+        doc="Axes backwards.",
     ),
     Op(
-        "tile", "x",
+        "tile",
+        "x",
         lambda x, repeats: x.with_shape(*(d * r for d, r in zip(x.shape, repeats, strict=True))),
-        lambda n, x: call("mx.tile", x, n["repeats"]), lambda x, repeats: np.tile(x, repeats),
-        {"repeats": Attr("dims")}, doc="The whole array repeated along each axis.",
+        lambda n, x: call("mx.tile", x, n["repeats"]),
+        lambda x, repeats: np.tile(x, repeats),
+        {"repeats": Attr("dims")},
+        doc="The whole array repeated along each axis.",
     ),
     Op(
-        "roll", "x", lambda x, shifts, axes: tensor(x), lambda n, x: call("mx.roll", x, n["shifts"], axis=n["axes"]),
-        lambda x, shifts, axes: np.roll(x, shifts, axes), {"shifts": Attr("dims"), "axes": Attr("axes")}, doc="Elements moved along axes; those that leave come back in front.",
+        "roll",
+        "x",
+        lambda x, shifts, axes: tensor(x),
+        lambda n, x: call("mx.roll", x, n["shifts"], axis=n["axes"]),
+        lambda x, shifts, axes: np.roll(x, shifts, axes),
+        {"shifts": Attr("dims"), "axes": Attr("axes")},
+        doc="Elements moved along axes; those that leave come back in front.",
     ),
     Op(
-        "arange", "", _infer_arange, _arange_tree,
+        "arange",
+        "",
+        _infer_arange,
+        _arange_tree,
         lambda start, stop, step, dtype: np.arange(start, stop, step).astype(dtype.numpy),
-        {"start": Attr("number", 0), "stop": Attr("number"), "step": Attr("number", 1), "dtype": Attr("dtype")},
+        {
+            "start": Attr("number", 0),
+            "stop": Attr("number"),
+            "step": Attr("number", 1),
+            "dtype": Attr("dtype"),
+        },
         doc="start, start + step ... before stop.",
     ),
     Op(
-        "full", "", lambda shape, value, dtype: Tensor(dtype, shape), _full_tree,
+        "full",
+        "",
+        lambda shape, value, dtype: Tensor(dtype, shape),
+        _full_tree,
         lambda shape, value, dtype: np.full(shape, value, dtype.numpy),
         {"shape": Attr("dims"), "value": Attr("number"), "dtype": Attr("dtype")},
         doc="An array of one value.",
     ),
-]  # fmt: skip
+]

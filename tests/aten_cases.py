@@ -44,16 +44,65 @@ def refused(name, *args, **kwargs):
 
 
 # ---- arithmetic
-for name in ("add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "floor_divide", "remainder",
-             "fmod", "pow", "float_power", "atan2", "maximum", "minimum", "fmax", "fmin", "hypot", "copysign", "logaddexp"):
+for name in (
+    "add",
+    "sub",
+    "subtract",
+    "mul",
+    "multiply",
+    "div",
+    "divide",
+    "true_divide",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "pow",
+    "float_power",
+    "atan2",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "hypot",
+    "copysign",
+    "logaddexp",
+):
     left = P(5, 7) * 3 if "pow" in name else R(5, 7) * 3
-    overload = {"pow": ".Tensor_Tensor", "float_power": ".Tensor_Tensor"}.get(name, "" if name in (
-        "atan2", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "floor_divide") else ".Tensor")
+    overload = {"pow": ".Tensor_Tensor", "float_power": ".Tensor_Tensor"}.get(
+        name,
+        ""
+        if name
+        in ("atan2", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "floor_divide")
+        else ".Tensor",
+    )
     case(name + overload, left, P(7) + 0.3)
-for name in ("add", "sub", "mul", "div", "floor_divide", "remainder", "fmod", "bitwise_and", "bitwise_or", "bitwise_xor"):
+for name in (
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+):
     overload = "" if name == "floor_divide" else ".Tensor"
     case(name + overload, I(5, 7), I(7, low=1))
-for name in ("eq", "ne", "not_equal", "lt", "less", "le", "less_equal", "gt", "greater", "ge", "greater_equal"):
+for name in (
+    "eq",
+    "ne",
+    "not_equal",
+    "lt",
+    "less",
+    "le",
+    "less_equal",
+    "gt",
+    "greater",
+    "ge",
+    "greater_equal",
+):
     case(f"{name}.Tensor", I(5, 7), I(7))
     case(f"{name}.Scalar", I(5, 7), 0.5)
     case(f"{name}.Scalar", R(5), 0.1)
@@ -114,23 +163,129 @@ case("special_xlogy", P(5), P(5))
 
 # ---- functions of one tensor
 _DOMAIN = {
-    "acos": P(5, 7) / 2, "asin": P(5, 7) / 2, "arccos": P(5) / 2, "arcsin": P(5) / 2, "atanh": P(5) / 2, "arctanh": P(5) / 2,
-    "acosh": P(5) + 1, "arccosh": P(5) + 1, "erfinv": torch.rand(5) * 1.8 - 0.9, "special_erfinv": torch.rand(5) * 1.8 - 0.9,
-    "logit": P(5) / 2, "special_logit": P(5) / 2, "special_log1p": P(5),
+    "acos": P(5, 7) / 2,
+    "asin": P(5, 7) / 2,
+    "arccos": P(5) / 2,
+    "arcsin": P(5) / 2,
+    "atanh": P(5) / 2,
+    "arctanh": P(5) / 2,
+    "acosh": P(5) + 1,
+    "arccosh": P(5) + 1,
+    "erfinv": torch.rand(5) * 1.8 - 0.9,
+    "special_erfinv": torch.rand(5) * 1.8 - 0.9,
+    "logit": P(5) / 2,
+    "special_logit": P(5) / 2,
+    "special_log1p": P(5),
     **dict.fromkeys(("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal"), P(5, 7)),
-}  # fmt: skip
-for name in (
-    "exp expm1 log log2 log10 log1p sqrt sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh erf arcsin arccos arctan "
-    "arcsinh arccosh arctanh special_erf special_expm1 special_log1p exp2 rsqrt reciprocal sigmoid special_expit logit "
-    "special_logit erfc special_erfc erfinv special_erfinv sinc special_sinc deg2rad rad2deg neg negative abs absolute positive "
-    "sign sgn floor ceil trunc fix round frac square isnan isinf isfinite nan_to_num relu relu6 silu mish hardswish hardsigmoid "
-    "log_sigmoid gelu leaky_relu elu selu celu hardtanh softplus hardshrink softshrink alias clone contiguous detach lift_fresh "
-    "lift_fresh_copy lift cpu detach_copy alias_copy resolve_conj resolve_neg"
-).split():
+}
+for name in [
+    "exp",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asin",
+    "acos",
+    "atan",
+    "asinh",
+    "acosh",
+    "atanh",
+    "erf",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "special_erf",
+    "special_expm1",
+    "special_log1p",
+    "exp2",
+    "rsqrt",
+    "reciprocal",
+    "sigmoid",
+    "special_expit",
+    "logit",
+    "special_logit",
+    "erfc",
+    "special_erfc",
+    "erfinv",
+    "special_erfinv",
+    "sinc",
+    "special_sinc",
+    "deg2rad",
+    "rad2deg",
+    "neg",
+    "negative",
+    "abs",
+    "absolute",
+    "positive",
+    "sign",
+    "sgn",
+    "floor",
+    "ceil",
+    "trunc",
+    "fix",
+    "round",
+    "frac",
+    "square",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "nan_to_num",
+    "relu",
+    "relu6",
+    "silu",
+    "mish",
+    "hardswish",
+    "hardsigmoid",
+    "log_sigmoid",
+    "gelu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "hardtanh",
+    "softplus",
+    "hardshrink",
+    "softshrink",
+    "alias",
+    "clone",
+    "contiguous",
+    "detach",
+    "lift_fresh",
+    "lift_fresh_copy",
+    "lift",
+    "cpu",
+    "detach_copy",
+    "alias_copy",
+    "resolve_conj",
+    "resolve_neg",
+]:
     case(name, _DOMAIN.get(name, R(5, 7) * 2))
 for name in ("exp", "sqrt", "tanh", "sigmoid", "cos"):
     case(name, I(5, low=1))
-for name in ("floor", "ceil", "trunc", "round", "isnan", "isinf", "isfinite", "neg", "abs", "sign", "relu"):
+for name in (
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "neg",
+    "abs",
+    "sign",
+    "relu",
+):
     case(name, I(5))
 for name in ("cuda", "requires_grad_", "_conj_physical", "data", "pin_memory"):
     case(name, R(5))
@@ -187,7 +342,13 @@ case("_autocast_to_reduced_precision", R(5), False, False, f32, f32)
 case("copy", R(5, 7), I(7))
 case("fill.Scalar", R(5), 2)
 case("fill.Tensor", R(5), torch.tensor(3.0))
-for name in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"):
+for name in (
+    "dropout",
+    "feature_dropout",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    "native_dropout",
+):
     case(name, R(5, 7), 0.5, False)
     refused(name, R(5, 7), 0.5, True)
 case("bucketize.Tensor", R(5, 7), torch.tensor([-1.0, 0.0, 1.0]))
@@ -419,7 +580,15 @@ case("scaled_dot_product_attention", R(5, 8), R(7, 8), R(7, 8))
 case("scaled_dot_product_attention", R(3, 2, 4, 5, 8), R(3, 2, 4, 7, 8), R(3, 2, 4, 7, 8))
 refused("scaled_dot_product_attention", q, k, v, None, 0.5)
 case("_scaled_dot_product_attention_math", q, k, v)
-case("_scaled_dot_product_flash_attention_for_cpu", q, k, R(2, 4, 7, 8), 0.0, False, attn_mask=R(2, 1, 5, 7))
+case(
+    "_scaled_dot_product_flash_attention_for_cpu",
+    q,
+    k,
+    R(2, 4, 7, 8),
+    0.0,
+    False,
+    attn_mask=R(2, 1, 5, 7),
+)
 case("_scaled_dot_product_flash_attention", q, k, R(2, 4, 7, 8), 0.0, False)
 case("_scaled_dot_product_efficient_attention", q, k, R(2, 4, 7, 8), R(2, 1, 5, 7), False)
 case("_scaled_dot_product_cudnn_attention", q, k, R(2, 4, 7, 8), None, False)
@@ -428,7 +597,17 @@ _x, _mask = R(2, 5, 8), torch.tensor([[False, False, True, False, False]] * 2)
 _mha = (8, 2, R(24, 8), R(24), R(8, 8), R(8))
 case("_native_multi_head_attention", _x, _x, _x, *_mha)
 case("_native_multi_head_attention", _x, _x, _x, *_mha, _mask, False, True, 1)
-case("_native_multi_head_attention", _x, _x, _x, *_mha, torch.triu(torch.ones(5, 5), 1).bool(), True, False, 0)
+case(
+    "_native_multi_head_attention",
+    _x,
+    _x,
+    _x,
+    *_mha,
+    torch.triu(torch.ones(5, 5), 1).bool(),
+    True,
+    False,
+    0,
+)
 _layer = (8, 2, R(24, 8), R(24), R(8, 8), R(8))
 _tail = (1e-5, R(8), R(8), R(8), R(8), R(16, 8), R(16), R(8, 16), R(8))
 case("_transformer_encoder_layer_fwd", _x, *_layer, True, False, *_tail)
@@ -480,19 +659,109 @@ def _flat(cls, *sizes, **options):
 
 
 _z = torch.zeros
-case("lstm.input", R(5, 7, 4), [_z(4, 5, 6), _z(4, 5, 6)], _flat(torch.nn.LSTM, 4, 6, 2, bidirectional=True), True, 2, 0.0, False, True, True)
-case("lstm.input", R(7, 5, 4), [R(1, 5, 6), R(1, 5, 6)], _flat(torch.nn.LSTM, 4, 6, bias=False), False, 1, 0.0, False, False, False)
-case("lstm.input", R(7, 5, 4), [R(1, 5, 3), R(1, 5, 6)], _flat(torch.nn.LSTM, 4, 6, proj_size=3), True, 1, 0.0, False, False, False)
-case("gru.input", R(7, 5, 4), R(2, 5, 6), _flat(torch.nn.GRU, 4, 6, 2), True, 2, 0.0, False, False, False)
-case("gru.input", R(5, 7, 4), _z(2, 5, 6), _flat(torch.nn.GRU, 4, 6, bidirectional=True), True, 1, 0.0, False, True, True)
+case(
+    "lstm.input",
+    R(5, 7, 4),
+    [_z(4, 5, 6), _z(4, 5, 6)],
+    _flat(torch.nn.LSTM, 4, 6, 2, bidirectional=True),
+    True,
+    2,
+    0.0,
+    False,
+    True,
+    True,
+)
+case(
+    "lstm.input",
+    R(7, 5, 4),
+    [R(1, 5, 6), R(1, 5, 6)],
+    _flat(torch.nn.LSTM, 4, 6, bias=False),
+    False,
+    1,
+    0.0,
+    False,
+    False,
+    False,
+)
+case(
+    "lstm.input",
+    R(7, 5, 4),
+    [R(1, 5, 3), R(1, 5, 6)],
+    _flat(torch.nn.LSTM, 4, 6, proj_size=3),
+    True,
+    1,
+    0.0,
+    False,
+    False,
+    False,
+)
+case(
+    "gru.input",
+    R(7, 5, 4),
+    R(2, 5, 6),
+    _flat(torch.nn.GRU, 4, 6, 2),
+    True,
+    2,
+    0.0,
+    False,
+    False,
+    False,
+)
+case(
+    "gru.input",
+    R(5, 7, 4),
+    _z(2, 5, 6),
+    _flat(torch.nn.GRU, 4, 6, bidirectional=True),
+    True,
+    1,
+    0.0,
+    False,
+    True,
+    True,
+)
 for name in ("rnn_tanh", "rnn_relu"):
-    case(f"{name}.input", R(5, 7, 4), R(1, 5, 6), _flat(torch.nn.RNN, 4, 6), True, 1, 0.0, False, False, True)
+    case(
+        f"{name}.input",
+        R(5, 7, 4),
+        R(1, 5, 6),
+        _flat(torch.nn.RNN, 4, 6),
+        True,
+        1,
+        0.0,
+        False,
+        False,
+        True,
+    )
     case(f"{name}_cell", R(5, 4), R(5, 6), R(6, 4), R(6, 6), R(6), R(6))
-    refused(f"{name}.data", R(9, 4), I(3), R(1, 3, 6), _flat(torch.nn.RNN, 4, 6), True, 1, 0.0, False, False)
+    refused(
+        f"{name}.data",
+        R(9, 4),
+        I(3),
+        R(1, 3, 6),
+        _flat(torch.nn.RNN, 4, 6),
+        True,
+        1,
+        0.0,
+        False,
+        False,
+    )
 case("lstm_cell", R(5, 4), [R(5, 6), R(5, 6)], R(24, 4), R(24, 6), R(24), R(24))
 case("gru_cell", R(5, 4), R(5, 6), R(18, 4), R(18, 6), None, None)
-refused("lstm.data", R(9, 4), I(3), [R(1, 3, 6), R(1, 3, 6)], _flat(torch.nn.LSTM, 4, 6), True, 1, 0.0, False, False)
-refused("gru.data", R(9, 4), I(3), R(1, 3, 6), _flat(torch.nn.GRU, 4, 6), True, 1, 0.0, False, False)
+refused(
+    "lstm.data",
+    R(9, 4),
+    I(3),
+    [R(1, 3, 6), R(1, 3, 6)],
+    _flat(torch.nn.LSTM, 4, 6),
+    True,
+    1,
+    0.0,
+    False,
+    False,
+)
+refused(
+    "gru.data", R(9, 4), I(3), R(1, 3, 6), _flat(torch.nn.GRU, 4, 6), True, 1, 0.0, False, False
+)
 refused("_pack_padded_sequence", R(5, 3, 4), I(3), False)
 refused("_pad_packed_sequence", R(9, 4), I(3), False, 0.0, 5)
 
@@ -503,15 +772,47 @@ for n, x in ((1, R(5, 4, 7)), (2, R(2, 4, 9, 8)), (3, R(2, 4, 5, 6, 7))):
     case(f"conv{n}d", x, R(6, 4, *kernel), R(6), two, one)
     case(f"conv{n}d", x, R(6, 2, *kernel), None, one, none, one, 2)
     case(f"conv{n}d.padding", x, R(6, 4, *(2,) * n), None, [1], "same")
-    case(f"conv_transpose{n}d" + (".input" if n > 1 else ""), x, R(4, 6, *kernel), R(6), two, one, one)
-    case(f"conv_transpose{n}d" + (".input" if n > 1 else ""), x, R(4, 3, *kernel), R(6), two, none, none, 2)
+    case(
+        f"conv_transpose{n}d" + (".input" if n > 1 else ""),
+        x,
+        R(4, 6, *kernel),
+        R(6),
+        two,
+        one,
+        one,
+    )
+    case(
+        f"conv_transpose{n}d" + (".input" if n > 1 else ""),
+        x,
+        R(4, 3, *kernel),
+        R(6),
+        two,
+        none,
+        none,
+        2,
+    )
 case("conv1d.padding", R(5, 4, 7), R(6, 4, 3), None, [1], "valid")
 case("stft.center", R(2, 64), 16, pad_mode="circular", return_complex=True)
 case("conv1d", R(4, 7), R(6, 4, 3))
 case("conv2d", R(2, 4, 9, 8), R(4, 1, 3, 3), R(4), [1, 2], [2, 0], [2, 1], 4)
 case("convolution", R(2, 4, 9, 8), R(6, 2, 3, 3), None, [2, 1], [1, 0], [1, 2], False, [0, 0], 2)
 case("convolution", R(2, 4, 5, 6), R(4, 3, 3, 3), R(6), [2, 2], [1, 1], [1, 1], True, [1, 1], 2)
-case("_convolution", R(5, 4, 7), R(6, 4, 3), R(6), [1], [1], [1], False, [0], 1, False, False, True, True)
+case(
+    "_convolution",
+    R(5, 4, 7),
+    R(6, 4, 3),
+    R(6),
+    [1],
+    [1],
+    [1],
+    False,
+    [0],
+    1,
+    False,
+    False,
+    True,
+    True,
+)
 case("convolution_overrideable", R(5, 4, 7), R(6, 4, 3), R(6), [1], [1], [1], False, [0], 1)
 case("mkldnn_convolution", R(2, 4, 9, 8), R(6, 4, 3, 3), R(6), [1, 1], [2, 2], [1, 1], 1)
 case("conv_tbc", R(7, 5, 4), R(3, 4, 6), R(6), 1)
@@ -538,7 +839,11 @@ for n, x in ((1, R(5, 3, 9)), (2, R(2, 3, 9, 8)), (3, R(2, 3, 6, 5, 7))):
 case("max_pool2d", R(3, 9, 8), [3, 2], [2, 1])
 
 # ---- resizing
-for n, mode, x in ((1, "linear", R(5, 3, 7)), (2, "bilinear", R(2, 3, 5, 7)), (3, "trilinear", R(2, 3, 4, 5, 6))):
+for n, mode, x in (
+    (1, "linear", R(5, 3, 7)),
+    (2, "bilinear", R(2, 3, 5, 7)),
+    (3, "trilinear", R(2, 3, 4, 5, 6)),
+):
     up, down, odd = [int(s * 2) for s in x.shape[2:]], [3] * n, [1.7] * n
     case(f"upsample_nearest{n}d.vec", x, None, [2.0] * n)
     case(f"upsample_nearest{n}d.vec", x, down, None)
@@ -555,13 +860,28 @@ refused("_upsample_bilinear2d_aa", R(2, 3, 5, 7), [3, 3], False)
 refused("_upsample_bicubic2d_aa", R(2, 3, 5, 7), [3, 3], False)
 for mode in (0, 1, 2):
     for padding in (0, 1, 2):
-        case("grid_sampler_2d", R(2, 3, 5, 7), torch.rand(2, 4, 4, 2) * 2.6 - 1.3, mode, padding, bool(mode % 2))
+        case(
+            "grid_sampler_2d",
+            R(2, 3, 5, 7),
+            torch.rand(2, 4, 4, 2) * 2.6 - 1.3,
+            mode,
+            padding,
+            bool(mode % 2),
+        )
 case("grid_sampler", R(2, 3, 5, 7), torch.rand(2, 4, 4, 2) * 2.6 - 1.3, 0, 0, False)
 case("grid_sampler_3d", R(2, 3, 4, 5, 6), torch.rand(2, 3, 3, 3, 3) * 2.6 - 1.3, 0, 0, True)
 case("affine_grid_generator", R(2, 2, 3), [2, 3, 4, 6], True)
 case("affine_grid_generator", R(2, 2, 3), [2, 3, 4, 6], False)
 case("im2col", R(2, 3, 7, 6), [3, 2], [1, 2], [1, 0], [2, 1])
-case("col2im", torch.nn.functional.unfold(R(2, 2, 5, 6), (2, 3), 1, 1, 2), [5, 6], [2, 3], [1, 1], [1, 1], [2, 2])
+case(
+    "col2im",
+    torch.nn.functional.unfold(R(2, 2, 5, 6), (2, 3), 1, 1, 2),
+    [5, 6],
+    [2, 3],
+    [1, 1],
+    [1, 1],
+    [2, 2],
+)
 
 # ---- reductions
 case("sum", R(5, 7))
@@ -680,7 +1000,15 @@ case("scatter.reduce", R(5, 7), 1, _places, R(5, 2), reduce="add")
 case("scatter_add", R(5, 7), 1, I(5, 3, low=0, high=7), R(5, 4))
 for reduce in ("sum", "prod", "mean", "amax", "amin"):
     for include in (True, False):
-        case("scatter_reduce.two", R(5, 7), 1, I(5, 9, low=0, high=7), R(5, 9), reduce, include_self=include)
+        case(
+            "scatter_reduce.two",
+            R(5, 7),
+            1,
+            I(5, 9, low=0, high=7),
+            R(5, 9),
+            reduce,
+            include_self=include,
+        )
 case("slice_scatter", R(5, 7), R(5, 2), 1, 1, 3)
 case("slice_scatter", R(5, 7), R(5, 3), 1, 1, 9223372036854775807, 2)
 case("slice_scatter", R(5, 7), R(2, 7), 0, -2)
@@ -757,7 +1085,14 @@ case("sym_storage_offset", R(5, 7))
 case("dim", R(5, 7))
 case("is_floating_point", R(5))
 case("is_complex", R(5))
-for name in ("is_nonzero", "item", "_local_scalar_dense", "Bool.Tensor", "Int.Tensor", "Float.Tensor"):
+for name in (
+    "is_nonzero",
+    "item",
+    "_local_scalar_dense",
+    "Bool.Tensor",
+    "Int.Tensor",
+    "Float.Tensor",
+):
     refused(name, torch.tensor(1.0))
 refused("equal", R(5), R(5))
 _yes = torch.tensor(True)

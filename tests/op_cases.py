@@ -289,7 +289,20 @@ as_real(c64[B, L])
 einsum(f32[B, L, 4], f32[B, 4, 3], subscripts='bij,bjk->bik')
 """
 
-POSITIVE = {"log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "power", "divide", "remainder", "floor_divide", "batch_norm"}
+POSITIVE = {
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "power",
+    "divide",
+    "remainder",
+    "floor_divide",
+    "batch_norm",
+}
 # Below 1 in size.
 UNIT = {"arcsin", "arccos", "arctanh", "erfinv", "grid_sample"}
 ABOVE_ONE = {"arccosh"}

@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
+
 from mlx_transpile.codegen.render import render
 from mlx_transpile.ir import Graph, Node, Tensor, Value
 from mlx_transpile.ir.dims import Expr, evaluate, symbols
@@ -50,7 +51,9 @@ def run_mlx(node: Node, arrays: list[Any], sizes: dict[str, int]) -> list[np.nda
 
 def flat(out: Any) -> list[Any]:
     """Results one after another: a layer's (h, c) stands inside a tuple."""
-    return [leaf for item in out for leaf in (flat(item) if isinstance(item, tuple | list) else [item])]
+    return [
+        leaf for item in out for leaf in (flat(item) if isinstance(item, tuple | list) else [item])
+    ]
 
 
 def to_mlx(array: np.ndarray) -> mx.array:
@@ -64,7 +67,9 @@ def to_numpy(array: Any, kind: Any) -> np.ndarray:
     if not isinstance(array, mx.array):
         return np.asarray(array)
     if isinstance(kind, Tensor):
-        assert array.dtype == getattr(mx, kind.dtype.mlx), f"MLX gives {array.dtype}, the row says {kind.dtype}"
+        assert array.dtype == getattr(mx, kind.dtype.mlx), (
+            f"MLX gives {array.dtype}, the row says {kind.dtype}"
+        )
     return np.array(array.astype(mx.float32)) if array.dtype == mx.bfloat16 else np.array(array)
 
 
@@ -75,10 +80,18 @@ def concrete(value: Any, sizes: dict[str, int]) -> Any:
 
 
 def size_names(node: Node) -> set[str]:
-    return {s.name for r in node.results if isinstance(r.type, Tensor) for d in r.type.shape for s in symbols(d)}
+    return {
+        s.name
+        for r in node.results
+        if isinstance(r.type, Tensor)
+        for d in r.type.shape
+        for s in symbols(d)
+    }
 
 
-def close(found: np.ndarray, expected: np.ndarray, dtype: DType, rtol: float = 1e-4, atol: float = 2e-5) -> None:
+def close(
+    found: np.ndarray, expected: np.ndarray, dtype: DType, rtol: float = 1e-4, atol: float = 2e-5
+) -> None:
     """Same shape, and values alike within the precision of the type."""
     assert found.shape == expected.shape, f"shape {found.shape}, expected {expected.shape}"
     if dtype in (DType.f16, DType.bf16):
@@ -93,9 +106,13 @@ def run_graph(graph: Graph, arrays: list[np.ndarray], sizes: dict[str, int]) -> 
     for node in graph.nodes:
         used = {o: f"a{i}" for i, o in enumerate(node.operands) if isinstance(o, Value)}
         tree = node.row.tree(node)
-        scope = {"mx": mx, "nn": nn, **helpers(used_helpers(tree)), **sizes} | {n: known[v] for v, n in used.items()}
+        scope = {"mx": mx, "nn": nn, **helpers(used_helpers(tree)), **sizes} | {
+            n: known[v] for v, n in used.items()
+        }
         out = eval(code_of(node, used), scope)
-        for value, result in zip(node.results, flat(out) if node.row.several else [out], strict=True):
+        for value, result in zip(
+            node.results, flat(out) if node.row.several else [out], strict=True
+        ):
             to_numpy(result, value.type)
             known[value] = result
     return map_structure(lambda v: as_numpy(known[v]) if isinstance(v, Value) else v, graph.result)

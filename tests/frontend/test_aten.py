@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from aten_cases import CASES, REFUSED
+from op_harness import close, run_graph
+
 from mlx_transpile.errors import TranspileError
 from mlx_transpile.frontend.aten import ATEN
 from mlx_transpile.frontend.schema import DROPPED, dtype_from_torch, from_torch
@@ -18,24 +21,48 @@ from mlx_transpile.ir.text import parse_graph, print_graph
 from mlx_transpile.ir.types import dtype_of
 from mlx_transpile.ir.verify import verify
 
-from aten_cases import CASES, REFUSED
-from op_harness import close, run_graph
-
 FREE = {5: "B", 7: "L"}
 # Rows whose torch counterpart does not run here, or gives memory that nobody wrote.
-_OTHER_DEVICE = ("cuda", "pin_memory", "_fused_rms_norm", "cudnn_batch_norm", "_batch_norm_no_update", "convolution_overrideable",
-                 "_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention",
-                 "_scaled_dot_product_cudnn_attention", "_scaled_dot_product_fused_attention_overrideable")  # fmt: skip
-_STAND_IN = {name: lambda x, *a, **k: x for name in ("cuda", "pin_memory", "data", "requires_grad_")}
+_OTHER_DEVICE = (
+    "cuda",
+    "pin_memory",
+    "_fused_rms_norm",
+    "cudnn_batch_norm",
+    "_batch_norm_no_update",
+    "convolution_overrideable",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+)
+_STAND_IN = {
+    name: lambda x, *a, **k: x for name in ("cuda", "pin_memory", "data", "requires_grad_")
+}
 _STAND_IN["_fused_rms_norm"] = lambda *a: (torch.rms_norm(*a),)
 _STAND_IN["convolution_overrideable"] = lambda *a: torch.ops.aten.convolution(*a)
 for _name in ("cudnn_batch_norm", "_batch_norm_no_update"):
-    _STAND_IN[_name] = lambda x, w, b, m, v, *a: (torch.batch_norm(x, w, b, m, v, False, 0.1, 1e-5, False),)
-for _name in ("_scaled_dot_product_flash_attention", "_scaled_dot_product_fused_attention_overrideable"):
-    _STAND_IN[_name] = lambda q, k, v, *a: (torch.nn.functional.scaled_dot_product_attention(q, k, v),)
+    _STAND_IN[_name] = lambda x, w, b, m, v, *a: (
+        torch.batch_norm(x, w, b, m, v, False, 0.1, 1e-5, False),
+    )
+for _name in (
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+):
+    _STAND_IN[_name] = lambda q, k, v, *a: (
+        torch.nn.functional.scaled_dot_product_attention(q, k, v),
+    )
 for _name in ("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"):
-    _STAND_IN[_name] = lambda q, k, v, m, *a: (torch.nn.functional.scaled_dot_product_attention(q, k, v, m),)
-_EMPTY = ("empty", "empty_strided", "empty_permuted", "empty_like", "new_empty", "new_empty_strided")
+    _STAND_IN[_name] = lambda q, k, v, m, *a: (
+        torch.nn.functional.scaled_dot_product_attention(q, k, v, m),
+    )
+_EMPTY = (
+    "empty",
+    "empty_strided",
+    "empty_permuted",
+    "empty_like",
+    "new_empty",
+    "new_empty_strided",
+)
 
 
 def key_of(name: str) -> str:
@@ -45,8 +72,14 @@ def key_of(name: str) -> str:
 
 def schema_of(name: str):
     op, _, overload = name.partition(".")
-    found = [s for s in torch._C._jit_get_schemas_for_operator(f"aten::{op}") if s.overload_name == overload]
-    return found[0] if found else getattr(getattr(torch.ops.aten, op), overload or "default")._schema
+    found = [
+        s
+        for s in torch._C._jit_get_schemas_for_operator(f"aten::{op}")
+        if s.overload_name == overload
+    ]
+    return (
+        found[0] if found else getattr(getattr(torch.ops.aten, op), overload or "default")._schema
+    )
 
 
 def torch_result(name: str, args: tuple, kwargs: dict) -> Any:
@@ -54,7 +87,10 @@ def torch_result(name: str, args: tuple, kwargs: dict) -> Any:
     copies = [a.clone() if isinstance(a, torch.Tensor) else a for a in args]
     if op in _STAND_IN:
         return _STAND_IN[op](*copies, **kwargs)
-    if hasattr(torch.ops.aten, op) and (overload or "default") in getattr(torch.ops.aten, op).overloads():
+    if (
+        hasattr(torch.ops.aten, op)
+        and (overload or "default") in getattr(torch.ops.aten, op).overloads()
+    ):
         return getattr(getattr(torch.ops.aten, op), overload or "default")(*copies, **kwargs)
     return torch._C._jit_get_operation(f"aten::{op}")[0](*copies, **kwargs)
 
@@ -99,7 +135,9 @@ def compare(found: Any, expected: Any, only_shape: bool = False) -> None:
     if found is None:
         return
     if isinstance(expected, tuple | list) and not isinstance(expected, torch.Size):
-        for a, b in zip(found if isinstance(found, tuple | list) else [found], expected, strict=False):
+        for a, b in zip(
+            found if isinstance(found, tuple | list) else [found], expected, strict=False
+        ):
             compare(a, b, only_shape)
     elif isinstance(expected, torch.Tensor):
         array, wanted = np.asarray(found), to_numpy(expected)
@@ -148,7 +186,9 @@ def test_row_keeps_sizes_symbolic(name: str, args: tuple, kwargs: dict) -> None:
     sizes = {n: size for size, n in FREE.items()}
     if any(isinstance(v, Expr) for v in leaves(call.graph.result)):
         found = [evaluate(v, sizes) for v in leaves(call.graph.result)]
-        assert found == list(expected) if isinstance(expected, list | tuple) else found == [expected]
+        assert (
+            found == list(expected) if isinstance(expected, list | tuple) else found == [expected]
+        )
         return
     compare(interpret(call.graph, call.arrays, {}), expected)
     compare(run_graph(call.graph, call.arrays, sizes), expected)
@@ -156,11 +196,44 @@ def test_row_keeps_sizes_symbolic(name: str, args: tuple, kwargs: dict) -> None:
 
 _RETURN_NOTHING = {k for k in ATEN if "assert" in k or "constrain" in k or k == "warn"}
 MUST_BE_SYMBOLIC = {
-    "add", "mul", "linear", "matmul", "layer_norm", "softmax", "scaled_dot_product_attention", "embedding", "cat", "stack",
-    "lstm", "gru", "conv1d", "batch_norm", "max_pool1d", "cumsum", "sum.dim_IntList", "mean.dim", "transpose", "permute",
-    "unsqueeze", "flatten", "slice", "select", "where", "masked_fill", "gelu", "silu", "tril", "triu", "gather",
-    "index_select", "expand_as", "roll", "pad", "_native_multi_head_attention", "_transformer_encoder_layer_fwd",
-}  # fmt: skip
+    "add",
+    "mul",
+    "linear",
+    "matmul",
+    "layer_norm",
+    "softmax",
+    "scaled_dot_product_attention",
+    "embedding",
+    "cat",
+    "stack",
+    "lstm",
+    "gru",
+    "conv1d",
+    "batch_norm",
+    "max_pool1d",
+    "cumsum",
+    "sum.dim_IntList",
+    "mean.dim",
+    "transpose",
+    "permute",
+    "unsqueeze",
+    "flatten",
+    "slice",
+    "select",
+    "where",
+    "masked_fill",
+    "gelu",
+    "silu",
+    "tril",
+    "triu",
+    "gather",
+    "index_select",
+    "expand_as",
+    "roll",
+    "pad",
+    "_native_multi_head_attention",
+    "_transformer_encoder_layer_fwd",
+}
 
 
 @pytest.mark.parametrize(("name", "args", "kwargs"), REFUSED, ids=names(REFUSED))

@@ -11,6 +11,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from op_cases import ABOVE_ONE, CASES, POSITIVE, SORTED_FIRST, UNIT
+from op_harness import close, concrete, flat, helpers, run_mlx, to_mlx, to_numpy, used_helpers
+
 from mlx_transpile.codegen.render import render
 from mlx_transpile.ir import TABLE, Builder, Graph, Node, Tensor, Value
 from mlx_transpile.ir.dims import parse_dim
@@ -18,9 +21,6 @@ from mlx_transpile.ir.doc import ops_page
 from mlx_transpile.ir.op import Op, table
 from mlx_transpile.ir.tree import Layer
 from mlx_transpile.ir.types import DType
-
-from op_cases import ABOVE_ONE, CASES, POSITIVE, SORTED_FIRST, UNIT
-from op_harness import close, concrete, flat, helpers, run_mlx, to_mlx, to_numpy, used_helpers
 
 SIZES = [{"B": 3, "L": 4, "H": 6, "W": 7}, {"B": 4, "L": 9, "H": 9, "W": 8}]
 LINES = CASES.strip().splitlines()
@@ -50,7 +50,11 @@ def node_of(line: str) -> Node:
     call = ast.parse(line.replace("[]", "[()]"), mode="eval").body
     assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
     graph = Graph("case")
-    Builder(graph).op(call.func.id, *map(value_of, call.args), **{str(k.arg): value_of(k.value) for k in call.keywords})
+    Builder(graph).op(
+        call.func.id,
+        *map(value_of, call.args),
+        **{str(k.arg): value_of(k.value) for k in call.keywords},
+    )
     return graph.nodes[0]
 
 
@@ -98,7 +102,9 @@ def test_emitted_code_beside_the_reference(line: str, sizes: dict[str, int]) -> 
     node = node_of(line)
     arrays = [array_of(node, i, sizes) for i in range(len(node.operands))]
     expected = reference(node, arrays, sizes)
-    for found, wanted, value in zip(run_mlx(node, arrays, sizes), expected, node.results, strict=True):
+    for found, wanted, value in zip(
+        run_mlx(node, arrays, sizes), expected, node.results, strict=True
+    ):
         close(found, wanted, value.tensor.dtype)
 
 
@@ -116,9 +122,13 @@ def test_layer_beside_the_reference(line: str) -> None:
     module = build(layer, node, sizes)
     for index, name in layer.params:
         assert name in module.parameters(), f"{layer.cls} has no parameter {name}"
-        assert module[name].shape == arrays[index].shape, f"{name}: {module[name].shape}, operand {arrays[index].shape}"
+        assert module[name].shape == arrays[index].shape, (
+            f"{name}: {module[name].shape}, operand {arrays[index].shape}"
+        )
         module[name] = to_mlx(arrays[index])
-    assert {k for k, v in module.parameters().items() if isinstance(v, mx.array)} == {n for _, n in layer.params}
+    assert {k for k, v in module.parameters().items() if isinstance(v, mx.array)} == {
+        n for _, n in layer.params
+    }
     out = module.eval()(*call_arguments(layer, node, arrays))
     expected = reference(node, arrays, sizes)
     results = flat(out) if node.row.several else [out]
@@ -133,14 +143,20 @@ def build(layer: Layer, node: Node, sizes: dict[str, int]) -> nn.Module:
     def width(operand: int, axis: int) -> str:
         return str(concrete(node.type(operand).shape[axis], sizes))
 
-    args = [render(a, names, width) for a in layer.args] + [f"{k}={render(v, names, width)}" for k, v in layer.kwargs]
+    args = [render(a, names, width) for a in layer.args] + [
+        f"{k}={render(v, names, width)}" for k, v in layer.kwargs
+    ]
     return eval(f"{layer.cls.removeprefix('runtime.')}({', '.join(args)})", scope)
 
 
 def call_arguments(layer: Layer, node: Node, arrays: list[Any]) -> list[Any]:
     if layer.inputs is None:
         weights = {i for i, _ in layer.params}
-        return [to_mlx(a) for i, a in enumerate(arrays) if i not in weights and isinstance(a, np.ndarray)]
+        return [
+            to_mlx(a)
+            for i, a in enumerate(arrays)
+            if i not in weights and isinstance(a, np.ndarray)
+        ]
     scope = {f"a{i}": to_mlx(a) for i, a in enumerate(arrays) if isinstance(a, np.ndarray)}
     return [eval(render(t, [f"a{i}" for i in range(len(arrays))]), scope) for t in layer.inputs]
 
@@ -161,7 +177,7 @@ def test_incomplete_row_is_refused() -> None:
         table([Op("odd", "x", lambda x: x, lambda n, x: x, None)])  # type: ignore[arg-type]
 
 
-
-
 def test_page_of_ops_is_up_to_date(root: Path) -> None:
-    assert (root / "docs" / "ops.md").read_text() == ops_page(), "run python -m mlx_transpile.ir.doc > docs/ops.md"
+    assert (root / "docs" / "ops.md").read_text() == ops_page(), (
+        "run python -m mlx_transpile.ir.doc > docs/ops.md"
+    )
