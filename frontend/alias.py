@@ -21,7 +21,10 @@ Write = Callable[[Value, Value], Value]
 
 @dataclass(frozen=True)
 class View:
-    """How a place sees its parent. `write(parent, new)` gives the parent with the viewed part replaced."""
+    """How a place sees its parent.
+
+    `write(parent, new)` gives the parent with the viewed part replaced.
+    """
 
     name: str
     read: Read
@@ -124,7 +127,8 @@ def write(place: Place, value: Value, name: str) -> None:
 def _check_writable(place: Place, name: str) -> None:
     if place.storage.owner:
         raise TranspileError(
-            f"mutated buffer: {name} writes to {place.storage.owner}; models that keep state are not supported yet",
+            f"mutated buffer: {name} writes to {place.storage.owner}; "
+            "models that keep state are not supported yet",
             hint="pass the state as an input and return the new one",
         )
 
@@ -133,6 +137,6 @@ def _touch(storage: Storage, name: str) -> None:
     storage.version += 1
     for other in storage.kin:
         other.stale = (
-            f"a tensor is read after {name} wrote to another that may share its memory: a reshape made one of the "
-            "other, and whether it copies depends on the memory layout"
+            f"a tensor is read after {name} wrote to another that may share its memory: "
+            "a reshape made one of the other, and whether it copies depends on the memory layout"
         )

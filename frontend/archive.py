@@ -15,7 +15,7 @@ from .traced_inputs import read_traced_inputs
 
 @dataclass
 class Archive:
-    """A loaded archive: torch's module, a lookup of its functions, its example inputs where it stores them."""
+    """A loaded archive: torch's module, a lookup of functions, example inputs where it has any."""
 
     module: Any
     functions: Any
@@ -30,7 +30,7 @@ _DEVICE = re.compile(rb'torch\.device\("(?!cpu)([a-z_]+(?::\d+)?)"\)')
 
 
 def open_archive(path: str | Path) -> Archive:
-    """The archive on the CPU; BadRequest where it cannot be read, TranspileError where it is frozen."""
+    """The archive on the CPU; BadRequest if it cannot be read, TranspileError if it is frozen."""
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -80,7 +80,7 @@ def _load(path: Path, patched: bytes | None) -> tuple[Any, Any]:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadRequest(
             f"{path.name!r} cannot be loaded as TorchScript: {first}",
-            hint="save it again with torch.jit.save, by a release of torch that is not newer than the installed one",
+            hint="save it again with torch.jit.save, by a torch no newer than the installed one",
         ) from None
     return torch.jit._recursive.wrap_cpp_module(raw).eval(), unit
 
@@ -89,6 +89,7 @@ def _refuse_frozen(module: Any, path: Path) -> None:
     """Every module has a `training` flag, unless freezing took the attributes away."""
     if not module._c.hasattr("training"):
         raise TranspileError(
-            f"{path.name!r} is frozen: torch.jit.freeze (or optimize_for_inference) took its modules and parameters away",
+            f"{path.name!r} is frozen: torch.jit.freeze (or optimize_for_inference) took its "
+            "modules and parameters away",
             hint="save the module before it is frozen: torch.jit.trace(model, inputs).save(...)",
         )

@@ -1,4 +1,4 @@
-"""What a walk computes with: symbolic IR values while capturing, real tensors while running the source."""
+"""What a walk computes with: IR values while capturing, real tensors while running the source."""
 
 from __future__ import annotations
 

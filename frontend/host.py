@@ -395,3 +395,12 @@ def cast(scalar: Scalar, dtype: DType) -> Scalar:
     elif dtype.is_float:
         value = to_float(value)
     return rounded(Scalar(value, dtype))
+
+
+def as_scalar(value: Any) -> Scalar:
+    """A Python number as the 0-d tensor that torch makes of it."""
+    if isinstance(value, bool | Condition):
+        return Scalar(value, DType.bool)
+    if isinstance(value, float | Ratio):
+        return Scalar(value, DType.f32)
+    return Scalar(value, DType.i64)

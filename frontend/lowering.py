@@ -9,18 +9,18 @@ covers are collected; the walk goes on with `UNKNOWN` in the place of their resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Graph, InferError, Unequal, Value
-from ..ir.dims import Expr
-from . import host, views
-from .alias import Handle, View, maybe_view_of, owner, read, view_of, write
+from . import host, op_groups, views
+from .alias import Handle, owner, read
 from .aten import ATEN, Row
-from .host import Scalar
+from .host import Scalar, as_scalar
 from .missing import Missing
-from .schema import DROPPED, Schema
+from .schema import DROPPED, Parameter, Schema, flat
+from .sharing import is_dense, mutate, reshape, view
 
 
 class Unknown:
@@ -32,19 +32,9 @@ class Unknown:
 
 UNKNOWN = Unknown()
 
-# Ops that take a 0-d host scalar as a number; for all others it becomes a 0-d tensor.
-_TAKES_NUMBERS = frozenset(
-    """
-    add sub mul div rsub pow remainder fmod floor_divide true_divide eq ne lt le gt ge
-    maximum minimum where masked_fill clamp clamp_min clamp_max atan2 bitwise_and bitwise_or
-    bitwise_xor logical_and logical_or __and__ __or__ addcmul addcdiv lerp xor arange full
-    full_like new_full to threshold greater less greater_equal less_equal
-    """.split()
-)
-
 
 class Lowering:
-    """One walk: the builder (whose scope, source and hint the walk sets) and what could not be lowered."""
+    """One walk: the builder, whose scope, source and hint the walk sets, and what is missing."""
 
     def __init__(self, graph: Graph, table: Mapping[str, Row] = ATEN):
         self.b = Builder(graph)
@@ -96,7 +86,7 @@ class Lowering:
         for a call that cannot be lowered although its op has a row.
         """
         bound = schema.bind(args, kwargs or {})
-        if any(v is UNKNOWN for v in _flat(bound.values())):
+        if any(v is UNKNOWN for v in flat(bound.values())):
             return self._poisoned(schema, bound)
         try:
             return self._call(schema, bound)
@@ -129,19 +119,19 @@ class Lowering:
             v
             for p in schema.parameters
             if _is_tensor(p.type)
-            for v in _flat([bound[p.name]])
+            for v in flat([bound[p.name]])
             if v is not None
         ]
         if schema.written and (schema.name.endswith("_") or "out" in bound):
-            return self._mutate(schema, bound)
+            return mutate(self, schema, bound)
         if tensors and all(isinstance(t, Scalar) or host.is_number(t) for t in tensors):
             result = self._on_host(schema, bound)
             if result is not None:
                 return result
             bound = {k: _promote_tensors(self, v) for k, v in bound.items()}
         if schema.name in views.VIEWS:
-            return self._view(schema, bound, views.VIEWS[schema.name])
-        return self._wrap(schema, bound, self._apply(schema, schema.name, bound))
+            return view(self, schema, bound, views.VIEWS[schema.name])
+        return self._wrap(schema, bound, self.apply(schema, schema.name, bound))
 
     def _on_host(self, schema: Schema, bound: dict[str, Any]) -> Any:
         """A call whose tensors are all host scalars; None where it has to become nodes."""
@@ -150,7 +140,7 @@ class Lowering:
             other = bound.get("other")
             dtype = other.dtype if isinstance(other, Scalar) else bound.get("dtype")
             return host.cast(first, dtype) if isinstance(dtype, DType) else first
-        if schema.name in _SAME_SCALAR:
+        if schema.name in op_groups.SAME_SCALAR:
             return first
         if bound.get("alpha", 1) != 1:
             return None
@@ -163,7 +153,7 @@ class Lowering:
         except (host.NotHost, TypeError, ValueError, ZeroDivisionError, OverflowError):
             return None
 
-    def _apply(
+    def apply(
         self,
         schema: Schema,
         name: str,
@@ -174,7 +164,7 @@ class Lowering:
         row = self._row(name, schema)
         if row is None:
             raise _NoRow(f"no rule for {schema.full_name}")
-        weak = name in _TAKES_NUMBERS
+        weak = name in op_groups.TAKES_NUMBERS
         args, kwargs = [], {}
         for p in schema.parameters:
             if p.name in skip or p.name in DROPPED:
@@ -182,11 +172,7 @@ class Lowering:
             value = bound[p.name]
             if isinstance(value, list | tuple) or (isinstance(value, Scalar) and not weak):
                 value = self._materialised(p.type, value)
-            if _is_size(p.type) and any(isinstance(v, Handle) for v in _flat([value])):
-                raise TranspileError(
-                    f"the argument {p.name} of {name} is read from a tensor, so that shapes depend on data",
-                    hint=DATA_DEPENDENT,
-                )
+            _check_known(name, p, value)
             value = self.read(value)
             if p.keyword:
                 kwargs[p.name] = value
@@ -206,150 +192,17 @@ class Lowering:
         return value
 
     def _wrap(self, schema: Schema, bound: Mapping[str, Any], result: Any) -> Any:
-        """Source values for a row's result; where an op hands its operand through, its handle too."""
+        """Source values for a row's result; the operand's own handle where an op hands it on."""
         if isinstance(result, tuple | list):
             return [self._wrap(schema, bound, r) for r in result]
         if not isinstance(result, Value):
             return as_scalar(result) if host.is_number(result) else result
         first = next((v for v in bound.values() if isinstance(v, Handle)), None)
-        if first is not None and schema.name in views.IDENTITIES and result is first.place.value:
-            if schema.name != "contiguous" or first.place.dense:
-                return first
-        if first is not None and schema.name in views.RESHAPES:
-            return self._reshape(schema, bound, first, result)
-        return owner(result, dense=self._dense(schema.name, bound))
-
-    def _dense(self, name: str, bound: Mapping[str, Any]) -> bool:
-        """Whether the result is known to be contiguous."""
-        if name in views.DENSE:
-            return True
-        handles = [v for v in _flat(bound.values()) if isinstance(v, Handle) and v.type.rank]
-        return name in views.DENSE_LIKE and all(h.place.dense for h in handles)
-
-    # ---- views and writes
-
-    def _view(self, schema: Schema, bound: dict[str, Any], back: views.WriteBack | None) -> Any:
-        """A view op: its results keep reading from the tensor that they view."""
-        name = next(iter(bound))
-        base: Handle = bound[name]
-        if schema.name == "view" and "dtype" in bound:
-            back = None
-        args = {k: self.read(v) for k, v in bound.items()}
-        result = self._apply(schema, schema.name, bound)
-        if not isinstance(result, tuple | list):
-            view = View(schema.name, self._reader(schema, bound, name), self._writer(back, args, 0))
-            return view_of(base, result, view, self._dense(schema.name, {name: base}))
-        return [
-            view_of(
-                base,
-                part,
-                View(
-                    schema.name, self._reader(schema, bound, name, i), self._writer(back, args, i)
-                ),
-            )
-            for i, part in enumerate(result)
-        ]
-
-    def _reader(
-        self, schema: Schema, bound: dict[str, Any], name: str, index: int | None = None
-    ) -> Callable[[Value], Value]:
-        rest = {k: self.read(v) for k, v in bound.items() if k != name}
-
-        def again(base: Value) -> Value:
-            result = self._apply(schema, schema.name, {name: base, **rest})
-            return result if index is None else result[index]
-
-        return again
-
-    def _writer(self, back: views.WriteBack | None, args: Mapping[str, Any], index: int) -> Any:
-        if back is None:
-            return None
-        return lambda base, new: back(self.b, base, new, args, index)
-
-    def _reshape(
-        self, schema: Schema, bound: dict[str, Any] | Mapping[str, Any], base: Handle, result: Value
-    ) -> Handle:
-        """A view of a contiguous tensor; of any other it is unknown whether it copies."""
-        if not base.place.dense:
-            return maybe_view_of(base, result)
-        name = next(iter(bound))
-        view = View(
-            schema.name,
-            self._reader(schema, dict(bound), name),
-            self._writer(views.VIEWS["view"], {}, 0),
-        )
-        return view_of(base, result, view, dense=True)
-
-    def _mutate(self, schema: Schema, bound: dict[str, Any]) -> Any:
-        """An in-place op or an `out=` variant: the functional row, then a write."""
-        if "out" in bound and bound["out"] is not None:
-            return self._into(schema, bound, bound["out"])
-        name, target = schema.name.rstrip("_"), next(iter(bound.values()))
-        if schema.name.startswith("__i"):
-            name = schema.name.replace("__i", "__", 1)
-        if name in views.VIEWS:
-            return self._move(schema, bound, name, target)
-        if not isinstance(target, Handle):
-            raise TranspileError(f"{schema.name} writes to a number that the walk evaluated")
-        new = self._functional(schema, bound, name, target)
-        write(target.place, self._fitted(new, target), schema.name)
-        return target
-
-    def _functional(self, schema: Schema, bound: dict[str, Any], name: str, target: Handle) -> Any:
-        if name in ("copy", "fill"):
-            source = next(v for k, v in list(bound.items())[1:])
-            return self.read(source)
-        if name == "zero":
-            return 0
-        return self._apply(schema, name, bound)
-
-    def _fitted(self, value: Any, target: Handle) -> Value:
-        """The value in the target's type and shape, as a write stores it."""
-        b, type = self.b, target.type
-        if not isinstance(value, Value):
-            return b.op(
-                "full", shape=type.shape, value=_stored(value, type.dtype), dtype=type.dtype
-            )
-        if value.tensor.dtype is not type.dtype:
-            value = b.op("cast", value, dtype=type.dtype)
-        if value.tensor.shape != type.shape:
-            value = b.op("broadcast_to", value, shape=type.shape)
-        return value
-
-    def _into(self, schema: Schema, bound: dict[str, Any], out: Any) -> Any:
-        result = self._apply(schema, schema.name, bound, skip=frozenset({"out"}))
-        if not isinstance(out, Handle) or not isinstance(result, Value):
-            raise TranspileError("out= of several tensors")
-        if self._same_shape(result, out):
-            write(out.place, self._fitted(result, out), schema.name)
-        elif out.place.parent is None:  # torch resizes it: what viewed it keeps the old content
-            out.place = owner(self._cast(result, out.type.dtype)).place
-        else:
-            raise TranspileError("out= resizes a view")
-        return out
-
-    def _same_shape(self, value: Value, target: Handle) -> bool:
-        """Whether the shapes agree; sizes that are not known to be equal are an equation."""
-        found, wanted = value.tensor.shape, target.type.shape
-        if len(found) != len(wanted):
-            return False
-        for a, b in zip(found, wanted):
-            if a != b and (isinstance(a, Expr) or isinstance(b, Expr)):
-                raise Unequal(a, b)
-        return found == wanted
-
-    def _cast(self, value: Value, dtype: DType) -> Value:
-        return value if value.tensor.dtype is dtype else self.b.op("cast", value, dtype=dtype)
-
-    def _move(self, schema: Schema, bound: dict[str, Any], name: str, target: Handle) -> Handle:
-        """`unsqueeze_`, `transpose_` ...: the handle itself becomes the view."""
-        functional = Schema(
-            schema.namespace, name, schema.overload, schema.parameters, schema.results
-        )
-        here = Handle(target.place)
-        first = next(iter(bound))
-        target.place = self._view(functional, {**bound, first: here}, views.VIEWS[name]).place
-        return target
+        if first is not None and result is first.place.value and _hands_through(schema.name, first):
+            return first
+        if first is not None and schema.name in op_groups.RESHAPES:
+            return reshape(self, schema, bound, first, result)
+        return owner(result, dense=is_dense(schema.name, bound))
 
     # ---- calls that cannot be lowered
 
@@ -376,49 +229,29 @@ class _NoRow(TranspileError):
     """The table has no row for the op."""
 
 
-DATA_DEPENDENT = (
-    "keep the decision in tensors (torch.where), or make the number an input that is fixed at capture"
-)
+DATA_DEPENDENT = "keep the decision in tensors (torch.where), or make the number an input that is fixed at capture"
 FIX_DIM = "give the dim a size: --input NAME=1,3,...:DTYPE"
-_SAME_SCALAR = frozenset(
-    """
-    detach clone alias contiguous lift_fresh squeeze cpu cuda view_as expand_as dropout
-    lift_fresh_copy real
-    """.split()
-)
 
 
-def as_scalar(value: Any) -> Scalar:
-    """A Python number as the 0-d tensor that torch makes of it."""
-    if isinstance(value, bool | host.Condition):
-        return Scalar(value, DType.bool)
-    if isinstance(value, float | host.Ratio):
-        return Scalar(value, DType.f32)
-    return Scalar(value, DType.i64)
+def _hands_through(name: str, handle: Handle) -> bool:
+    """Whether an op that leaves the value as it is returns its operand itself."""
+    return name in op_groups.IDENTITIES and (name != "contiguous" or handle.place.dense)
 
 
-def _stored(value: Any, dtype: DType) -> Any:
-    """A number as a tensor of that type holds it."""
-    if isinstance(value, Expr):
-        return value
-    if dtype is DType.bool:
-        return bool(value)
-    return int(value) if dtype.is_integer else float(value) if dtype.is_float else value
-
-
-def _is_size(kind: str) -> bool:
-    return "Tensor" not in kind and "int" in kind.lower()
+def _check_known(name: str, parameter: Parameter, value: Any) -> None:
+    """TranspileError where a size is read from a tensor."""
+    size = "int" in parameter.type.lower() or name in op_groups.NUMBERS_ARE_SIZES
+    if _is_tensor(parameter.type) or not size:
+        return
+    if any(isinstance(v, Handle) for v in flat([value])):
+        raise TranspileError(
+            f"the argument {parameter.name} of {name} is read from a tensor: shapes depend on data",
+            hint=DATA_DEPENDENT,
+        )
 
 
 def _is_tensor(kind: str) -> bool:
     return "Tensor" in kind
-
-
-def _flat(values: Any) -> list[Any]:
-    out: list[Any] = []
-    for value in values:
-        out.extend(_flat(value) if isinstance(value, list | tuple) else [value])
-    return out
 
 
 def _promote_tensors(lowering: Lowering, value: Any) -> Any:

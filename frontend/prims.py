@@ -196,7 +196,8 @@ def _get_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> l
 
 def _set_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
     raise TranspileError(
-        f"mutated buffer: forward assigns {values[0].path}.{op.attribute}; models that keep state are not supported yet",
+        f"mutated buffer: forward assigns {values[0].path}.{op.attribute}; "
+        "models that keep state are not supported yet",
         where=_where(frame, op),
         hint="pass the state as an input and return the new one",
     )

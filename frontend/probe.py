@@ -1,4 +1,4 @@
-"""Which dims of the inputs are free: equations found while walking, then runs of the source at other sizes."""
+"""Which dims of the inputs are free: by equations found while walking, and by running the source."""
 
 from __future__ import annotations
 

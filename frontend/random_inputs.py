@@ -1,4 +1,4 @@
-"""Random inputs that a graph accepts: token ids within the vocabulary, masks that mask no row entirely."""
+"""Random inputs that a graph accepts: ids within the vocabulary, masks that mask no row entirely."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Origins = list[tuple[Value, int]]
 
 @dataclass
 class Use:
-    """What is known of an integer or boolean input: the least table that it indexes, whether it acts as a mask."""
+    """What is known of an integer or boolean input: the least table it indexes, if it is a mask."""
 
     rows: int | None = None
     indexes: bool = False
@@ -50,7 +50,7 @@ def random_inputs(
 
 
 def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
-    """How every integer and boolean input is used, followed through casts, views and shifts by a constant."""
+    """How every integer and boolean input is used, seen through casts, views and shifts."""
     uses = {
         v: Use() for v in graph.inputs if not (v.tensor.dtype.is_float or v.tensor.dtype.is_complex)
     }

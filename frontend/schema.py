@@ -125,3 +125,11 @@ def parse(text: str) -> Schema:
     import torch
 
     return from_torch(torch._C.parse_schema(text))
+
+
+def flat(values: Any) -> list[Any]:
+    """The leaves of nested lists and tuples."""
+    out: list[Any] = []
+    for value in values:
+        out.extend(flat(value) if isinstance(value, list | tuple) else [value])
+    return out

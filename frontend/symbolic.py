@@ -12,9 +12,10 @@ from ..ir.recipe import Constant, Read
 from . import host
 from .alias import Handle, owner
 from .arrays import digest, to_numpy
-from .host import Scalar
-from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering, as_scalar
+from .host import Scalar, as_scalar
+from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering
 from .schema import Schema, dtype_from_torch
+
 
 class ParameterNames:
     """Names of a module's tensors; those that share memory go by the first of their names."""

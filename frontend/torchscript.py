@@ -1,4 +1,4 @@
-"""Captures TorchScript archives: walks the saved module's own graphs, and runs the module on the CPU."""
+"""Captures TorchScript archives: walks the saved module's own graphs, runs it on the CPU."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
     source = _Source(open_archive(path))
     signature = source.signature(list(inputs) if inputs else None)
     sizes = signature.sizes()
-    graph, ran = probe(
+    _, ran = probe(
         lambda dims: source.walk(signature, dims).graph,
         sizes,
         lambda arrays: source.run(signature, arrays),

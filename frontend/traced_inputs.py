@@ -1,4 +1,4 @@
-"""Reads dtypes and sizes of a traced archive's example inputs, without running anything that its pickle names."""
+"""Reads types and sizes of a traced archive's example inputs; nothing that its pickle names is run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STORAGES = {
 
 
 class _Reader(pickle.Unpickler):
-    """Builds containers and `Example`s; every other name in the pickle is an error, and none is imported."""
+    """Builds containers and `Example`s; any other name in the pickle is an error; none is imported."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "torch" and name.endswith("Storage"):

@@ -95,7 +95,7 @@ def _narrowed(b: Builder, base: Value, new: Value, args: Mapping[str, Any], inde
 
 
 def _piece(b: Builder, base: Value, new: Value, args: Mapping[str, Any], index: int) -> Value:
-    """One of the parts that split, chunk or unbind gave: the parts before it tell where it starts."""
+    """One of the parts that split or chunk gave: the parts before it tell where it starts."""
     axis = _axis(args, "dim", base.tensor.rank)
     start = _piece_start(base.tensor.shape[axis], args, index)
     return _part(b, base, new, axis, start, start + new.tensor.shape[axis])
@@ -159,37 +159,9 @@ VIEWS: dict[str, WriteBack | None] = {
     "t": _reversed, "numpy_T": _reversed, "T": _reversed, "mT": _last_two, "adjoint": _last_two,
     "permute": _permuted, "movedim": _moved, "moveaxis": _moved,
     "select": _selected, "slice": _sliced, "narrow": _narrowed,
-    "split": _piece, "split_with_sizes": _piece, "chunk": _piece, "unsafe_chunk": _piece, "unsafe_split": _piece,
+    "split": _piece, "split_with_sizes": _piece, "unsafe_split": _piece,
+    "chunk": _piece, "unsafe_chunk": _piece,
     "tensor_split": None, "unbind": _unbound, "expand": _expanded, "expand_as": _expanded,
     "broadcast_to": _expanded, "diagonal": _diagonal, "unfold": None,
     "view_as_real": None, "view_as_complex": None, "imag": None,
 }  # fmt: skip
-
-# Ops that return their tensor itself where there is nothing to do.
-IDENTITIES = frozenset(
-    """
-    to type_as contiguous dropout feature_dropout alpha_dropout expand real cpu float double
-    half conj resolve_conj resolve_neg cuda requires_grad reshape flatten
-    """.split()
-)
-
-# Ops that return a view where the memory layout allows it, and a copy elsewhere.
-RESHAPES = frozenset({"reshape", "flatten", "reshape_as", "ravel", "contiguous"})
-
-# Results that are contiguous whatever the operands are.
-DENSE = frozenset(
-    """
-    zeros ones full empty arange linear embedding cat stack addmm bmm layer_norm new_zeros
-    new_ones new_full new_empty contiguous tril triu index_select tile repeat
-    """.split()
-)
-
-# Results that are contiguous where all operands are.
-DENSE_LIKE = frozenset(
-    """
-    add sub mul div neg exp relu gelu silu sigmoid tanh clone to where zeros_like ones_like
-    empty_like full_like pow rsqrt sqrt masked_fill copy rsub fill zero index_put clamp
-    softmax log_softmax ge gt le lt eq ne rand_like view unsqueeze squeeze detach alias
-    unflatten view_as reshape flatten
-    """.split()
-)
