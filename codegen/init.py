@@ -114,9 +114,12 @@ def _layer(region: Any, init: Init, widths: Widths) -> str:
     printer = Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
     args = [render_tree(a, printer).code for a in marked.args]
     options = _options(node, marked, init, region) if marked.cls.startswith("nn.Conv") else {}
-    args += [f"{k}={render_tree(v, printer).code}" for k, v in marked.kwargs if k not in options]
+    given = [(k, f", {k}={render_tree(v, printer).code}") for k, v in marked.kwargs if k not in options]
+    first = [code for k, code in given if k == "kernel_size"]
+    rest = [code for k, code in given if k != "kernel_size"]
+    keywords = "".join([*first, *options.values(), *rest])
     cls = helper(marked.cls.removeprefix("runtime.")) if marked.cls.startswith("runtime.") else marked.cls
-    return f"{cls}({', '.join(args)}{''.join(options.values())})"
+    return f"{cls}({', '.join(args)}{keywords if args else keywords.removeprefix(', ')})"
 
 
 def _options(node: Node, layer: Any, init: Init, region: Any) -> dict[str, str]:
@@ -217,3 +220,12 @@ def template_key(template: Template) -> Any:
         kinds = (0,) if set(template.kinds) == {0} else tuple(template.kinds)
         return kinds, tuple(map(template_key, template.templates))
     return template
+
+
+def counts(template: Template) -> list[int]:
+    """The slots of all list lengths in a template."""
+    if isinstance(template, dict):
+        return [c for t in template.values() for c in counts(t)]
+    if isinstance(template, Repeat):
+        return [template.count, *(c for t in template.templates for c in counts(t))]
+    return []

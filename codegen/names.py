@@ -85,10 +85,8 @@ def parameter_name(slot: Any, taken: Sequence[str]) -> str:
     if slot.role == "count":
         candidates.append(f"num_{attr}")
     candidates.append(f"{attr}_{word}")
-    name = next((c for c in candidates if c not in taken), candidates[-1])
-    while name in taken:
-        name = f"inner_{name}"
-    return safe(name)
+    candidates += [f"{ordinal.lower()}_{attr}_{word}" for ordinal in _ORDINALS[1:]]
+    return safe(next((c for c in candidates if c not in taken), f"{'inner_' * len(taken)}{word}"))
 
 
 # ---- fields of ModelArgs
@@ -219,6 +217,7 @@ class Fields:
         self.evidence: dict[Any, list[tuple[str, str]]] = {}
         self.values: dict[Any, Any] = {}
         self.names: dict[Any, str] = {}
+        self.taken: dict[str, Any] = {}
 
     def note(self, element: Any, value: Any, role: str, attr: str) -> None:
         """A slot reads this element."""
@@ -258,40 +257,42 @@ class Fields:
             by_value: dict[Any, list[Any]] = {}
             for root in roots:
                 by_value.setdefault(self.values[root], []).append(root)
-            groups = list(by_value.values())
-            self._values = dict(zip(self.names.values(), (self.values[r] for r in self.names), strict=True))
-            for group, field_name in zip(groups, self._told_apart(name, groups), strict=True):
-                for root in group:
-                    self.names[root] = field_name
+            self._name_groups(name, list(by_value.values()))
+
+    def _name_groups(self, name: str, groups: list[list[Any]]) -> None:
+        """One field for each value: told apart by path, or else the items of one list."""
+        name = f"{name}_" if name in ("model_type", "quantization") else name
+        values = [self.values[g[0]] for g in groups]
+        if len(groups) == 1:
+            names = [self._free(name, values[0])]
+        else:
+            parts = self._told_apart(groups)
+            if parts is None:
+                whole = self._free(name, values)
+                names = [f"{whole}[{i}]" for i in range(len(groups))]
+            else:
+                names = [self._free(f"{p}_{name}", v) for p, v in zip(parts, values, strict=True)]
+        for group, field_name in zip(groups, names, strict=True):
+            self.names.update(dict.fromkeys(group, field_name))
 
     def _plain(self, root: Any) -> str:
         role, attr = self.evidence[root][0]
         name = safe(last_name(attr), "model")
         return f"num_{name}" if role == "count" else f"{name}_{_parameter_word(role)}"
 
-    def _told_apart(self, name: str, groups: list[list[Any]]) -> list[str]:
-        name = f"{name}_" if name in ("model_type", "quantization") else name
-        if len(groups) == 1:
-            return [name if self._values.get(name) == self.values[groups[0][0]] else self._free(name)]
-        paths = [self.evidence[g[0]][0][1].split(".") if g[0] in self.evidence else [""] for g in groups]
-        out: list[str] = []
+    def _told_apart(self, groups: list[list[Any]]) -> list[str] | None:
+        """A path component that differs between all groups and is no number; None if there is none."""
+        paths = [self.evidence[g[0]][0][1].split(".") for g in groups]
         for depth in range(max(map(len, paths))):
             parts = [p[depth] if depth < len(p) else "" for p in paths]
-            if len(set(parts)) == len(parts):
-                break
-        else:
-            for i, group in enumerate(groups):
-                out.append(self._free(self._plain(group[0]) if i else name, out))
-            return out
-        for part in parts:
-            part = part if not part.isdigit() else f"part_{part}"
-            prefixed = f"{safe(part)}_{name}" if part and not name.startswith(part) else name
-            out.append(self._free(prefixed, out))
-        return out
+            if len(set(parts)) == len(parts) and not any(p.isdigit() or not p for p in parts):
+                return [safe(p) for p in parts]
+        return None
 
-    def _free(self, name: str, also: Sequence[str] = ()) -> str:
-        while name in self.names.values() or name in also:
-            name = f"{name}_" if name.endswith("_") else f"other_{name}"
+    def _free(self, name: str, value: Any) -> str:
+        """The name, or a longer one where it stands for another value already."""
+        while self.taken.setdefault(name, value) != value:
+            name = f"other_{name}"
         return name
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Graph, Param, Program, Tensor, Value
+from ..ir import Graph, Program, Value
 from ..ir import dims as d
 from ..ir.dims import Expr
 from .body import TOKEN, Body
@@ -115,7 +115,8 @@ class _ClassPrinter:
         if parts:
             return " * ".join(self.field(p) for p in parts)
         name = self.fields.names[root]
-        self.used.setdefault(name, self.fields.values[root])
+        base = name.partition("[")[0]
+        self.used.setdefault(base, self.fields.taken[base])
         return f"args.{name}"
 
     def init_slot(self, index: int) -> str:
@@ -143,7 +144,7 @@ class _ClassPrinter:
                 return self._attribute("scale", f"{base}**{power}")
             case _:
                 code = self.field(resolved[1])
-                name = code.removeprefix("args.") if " " not in code else safe(f"{slot.role}_size")
+                name = code.removeprefix("args.") if code[5:].isidentifier() else safe(f"{slot.role}_size")
                 return self._attribute(name.removeprefix("rms_norm_").removeprefix("layer_norm_") if name.endswith("eps") else name, code)
 
     def static(self, value: Value, axis: int) -> str:
@@ -152,7 +153,7 @@ class _ClassPrinter:
         if root not in self.fields.names and not self.fields.product(root):
             return str(value.tensor.shape[axis])
         code = self.field(root)
-        return self._attribute(code.removeprefix("args.") if " " not in code else "input_size", code)
+        return self._attribute(code.removeprefix("args.") if code[5:].isidentifier() else "input_size", code)
 
     def _attribute(self, name: str, code: str) -> str:
         while self.attributes.get(name, code) != code or name in self.taken:
@@ -204,6 +205,8 @@ def _print_class(group: Group, structure: Structure, fields: Fields, used: dict[
     entries = [f"self.{name} = {printer.template(t)}" for name, t in init.attributes.items()]
     method = _print_call(group, body, printer, graph if "" in group.paths else None)
     numbers = [f"self.{name} = {code}" for name, code in printer.attributes.items()]
+    if "" in group.paths:  # border checks may read fields, too
+        group.needs_args = any("args" in line for line in [*numbers, *entries])
     parameters = [f"{p.name}: {'float' if isinstance(next(iter(p.values.values()))[0], float) else 'int'}" for p in group.parameters]
     wants = (["args: ModelArgs"] if group.needs_args else []) + parameters
     lines = [f"class {group.name}(nn.Module):", f"    def __init__({', '.join(['self', *wants])}):", "        super().__init__()"]
@@ -385,11 +388,16 @@ def assemble(name: str, classes: list[Printed], config: dict[str, Any], helpers:
         name=safe(name, "Model"),
         imports=standard,
         helpers=[helper.source.rstrip() for helper in sources],
-        fields=[(k, "float" if isinstance(v, float) else "int") for k, v in config.items()],
+        fields=[(k, _kind(v)) for k, v in config.items()],
         classes=code,
         args=root_args,
     )
     return black.format_str(text, mode=black.Mode(line_length=88))
 
 
-__all__ = ["Param", "Tensor", "emit"]
+def _kind(value: Any) -> str:
+    """The annotation of a field of ModelArgs."""
+    return f"list[{_kind(value[0])}]" if isinstance(value, list) else type(value).__name__
+
+
+__all__ = ["emit"]

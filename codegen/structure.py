@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Graph
-from .body import Body, BodyBuilder, Slot
-from .init import Init, build_init, template_key
+from .body import TOKEN, Body, BodyBuilder, Slot
+from .init import Init, build_init, counts, template_key
 from .modules import Modules
 from .names import attention_names, parameter_name
 from .regions import Plan, build_regions, dissolve, relink
@@ -154,9 +154,16 @@ def _resolve(group: Group, structure: Structure) -> None:
         else:
             group.body_slots = resolved
     children = {int(m) for t in group.inits[0].attributes.values() for m in re.findall("\ue000c(\\d+)\ue001", repr_template(t))}
-    group.needs_args = any(s[0] in ("field", "derived") for s in group.init_slots + group.body_slots) or any(
-        structure.groups[c].needs_args for c in children
-    )
+    group.needs_args = _reads_fields(group) or any(structure.groups[c].needs_args for c in children)
+
+
+def _reads_fields(group: Group) -> bool:
+    """Whether the class's code has a slot that is a field of ModelArgs."""
+    init = "".join(map(repr_template, group.inits[0].attributes.values()))
+    used = [group.init_slots[int(m[2])] for m in TOKEN.finditer(init) if m[1] in "io"]
+    used += [group.init_slots[c] for t in group.inits[0].attributes.values() for c in counts(t)]
+    used += [group.body_slots[int(m[2])] for m in TOKEN.finditer(group.bodies[0].text()) if m[1] == "s"]
+    return any(s[0] in ("field", "derived") for s in used)
 
 
 def repr_template(template: Any) -> str:
