@@ -71,7 +71,7 @@ def _from_object(source: Any, inputs: Sequence[InputSpec] | None, example_inputs
 
         return capture_program(source, inputs)
     if "torch.jit._script.ScriptModule" in kinds:
-        raise BadRequest("a ScriptModule in memory", hint="save it with torch.jit.save, and give the path")
+        return _from_script(source, inputs)
     if "torch.nn.modules.module.Module" in kinds:
         from .export import capture_module
 
@@ -82,6 +82,18 @@ def _from_object(source: Any, inputs: Sequence[InputSpec] | None, example_inputs
         f"a {type(source).__name__} is no model",
         hint="a path, package.module:factory, an nn.Module, or an ExportedProgram",
     )
+
+
+def _from_script(module: Any, inputs: Sequence[InputSpec] | None) -> Captured:
+    """A ScriptModule in memory goes through a file: only files say what they were traced with."""
+    import tempfile
+
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.pt")
+        torch.jit.save(module, path)
+        return _from_file(path, inputs)
 
 
 __all__ = ["capture"]

@@ -17,13 +17,14 @@ from .alias import Handle, owner
 from .arrays import LazyArrays, to_numpy
 from .equations import renamed
 from .export_dims import InputDims
-from .export_graph import Walk
+from .export_graph import Walk, constant_names
 from .export_load import load_exported
 from .export_run import EagerRunner, GraphRunner, Runner
 from .export_spec import call_arguments, map_tree, unflatten
+from .export_trace import module_classes
 from .host import Scalar
 from .inputs import InputSpec
-from .probe import evidence, probe, readable_names
+from .probe import evidence, probe
 from .random_inputs import random_inputs
 from .schema import dtype_from_torch
 from .source import Captured
@@ -54,7 +55,7 @@ def capture_module(
             hint="example_inputs=..., or --input NAME=DIMS[:DTYPE] for every input of forward",
         )
     call = inputs_of(inputs or [], module) if example_inputs is None else call_of(example_inputs)
-    source = Exported(export_module(module, call))
+    source = Exported(export_module(module, call), module)
     return source.captured(inputs or [], EagerRunner(source, module, call))
 
 
@@ -73,14 +74,20 @@ class Leaf:
 class Exported:
     """An exported program and what is known of its tensors and inputs."""
 
-    def __init__(self, program: Any):
+    def __init__(self, program: Any, origin: Any = None):
+        """`origin` is the module that was exported, where it is at hand."""
         _refuse_mutation(program)
         self.program, self.module = program, program.graph_module
-        self.held = [s for s in program.graph_signature.input_specs]
+        self.name = origin._get_name() if origin is not None else ""
+        self.held = list(program.graph_signature.input_specs)
         tensors = {**program.state_dict, **program.constants}
         self.tensors = {k: v for k, v in tensors.items() if hasattr(v, "untyped_storage")}
         self.aliases = aliases(self.tensors)
-        self.same = same_modules(self.tensors, self.aliases)
+        state = [s.target for s in self.held if s.kind.name in ("PARAMETER", "BUFFER")]
+        if origin is not None:
+            self.same = modules_by_identity(origin)
+        else:
+            self.same = modules_by_tensors(state, self.aliases, module_classes(self.module.graph))
         self.buffers = frozenset(
             s.target for s in self.held if s.kind.name == "BUFFER" and not s.persistent
         )
@@ -93,6 +100,10 @@ class Exported:
             for s in self.held
             if s.kind.name == "USER_INPUT"
         ]
+
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        return constant_names(self.module.graph)
 
     @property
     def fakes(self) -> list[Any]:
@@ -114,7 +125,7 @@ class Exported:
 
     def walk(self, shapes: Sequence[tuple[int | Expr, ...]]) -> Graph:
         """The graph for tensor inputs of these shapes; Unequal where they contradict each other."""
-        walk = Walk(self.module, self.tensors, self.buffers, self.same)
+        walk = Walk(self.module, self.tensors, self.buffers, self.same, self.name)
         values = {s.arg.name: self._tensor(walk, s) for s in self.held}
         sized = iter(shapes)
         inputs: list[Value | None] = []
@@ -134,7 +145,8 @@ class Exported:
             case "PARAMETER" | "BUFFER":
                 return walk.param(self.aliases.get(spec.target, spec.target))
             case "CONSTANT_TENSOR":
-                return walk.constant(spec.target, self.tensors[spec.target])
+                readable = self.constants.get(spec.arg.name, "")
+                return walk.constant(spec.target, self.tensors[spec.target], readable)
         return None
 
     def dims(self, specs: Sequence[InputSpec]) -> InputDims:
@@ -172,7 +184,7 @@ class Exported:
         dims = self.dims(specs)
         sizes = dims.sizes
         _, ran = probe(lambda known: self.walk(dims.shapes(known)), sizes, runner.run)
-        names = {**readable_names(dims.axes, sizes, dims.given), **dims.hidden()}
+        names = dims.names()
         graph = self.walk(dims.shapes(renamed(sizes, names)))
         examples = self.examples()
         if examples is None:
@@ -264,15 +276,28 @@ def aliases(tensors: Mapping[str, Any]) -> dict[str, str]:
     return out
 
 
-def same_modules(tensors: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, str]:
-    """Modules whose every tensor is another name of an earlier module's: path -> that module's path."""
+def modules_by_identity(origin: Any) -> dict[str, str]:
+    """Other names of modules that are one: path -> first path."""
+    first: dict[int, str] = {}
+    return {
+        path: first[id(module)]
+        for path, module in origin.named_modules(remove_duplicate=False)
+        if path and first.setdefault(id(module), path) != path
+    }
+
+
+def modules_by_tensors(
+    state: Sequence[str], aliases: Mapping[str, str], classes: Mapping[str, str]
+) -> dict[str, str]:
+    """Modules of one class whose every tensor is another name of an earlier one's: path -> that path."""
     out: dict[str, str] = {}
     for name, other in aliases.items():
         left, right = name.split("."), other.split(".")
         while left and right and left[-1] == right[-1]:
             left, right = left[:-1], right[:-1]
             a, b = ".".join(left), ".".join(right)
-            inside = [n for n in tensors if n.startswith(f"{a}.")]
-            if a and b and a != b and all(aliases.get(n) == b + n[len(a) :] for n in inside):
+            inside = [n for n in state if n.startswith(f"{a}.")]
+            alike = a in classes and classes[a] == classes.get(b)
+            if alike and a != b and all(aliases.get(n) == b + n[len(a) :] for n in inside):
                 out[a] = b
     return out

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from itertools import chain, count
 from typing import Any
 
 from ..errors import BadRequest, TranspileError
 from ..ir.dims import Expr, floordiv, maximum, minimum
 from .equations import Sizes
 from .inputs import InputSpec
-from .probe import Axis
+from .probe import Axis, readable_names
 from .schema import dtype_from_torch
 
 Dim = int | Expr
@@ -73,9 +74,14 @@ class InputDims:
         """The shape of each input, given what the symbols stand for."""
         return [tuple(known[f"{n}.{i}"] for i in range(len(f.shape))) for n, f in self.fakes]
 
-    def hidden(self) -> dict[str, str]:
-        """Symbols that are no dim by themselves (an input of size 2*n), under torch's own names."""
-        return {o: o for s, o in self._owner.items() if s == o and o not in self.sizes.known}
+    def names(self) -> dict[str, str]:
+        """Readable names for the symbols that stay free."""
+        names = readable_names(self.axes, self.sizes, self.given)
+        # Symbols that are no dim by themselves: those of an input of size 2*n.
+        hidden = (s for s, o in self._owner.items() if s == o and s not in self.sizes.known)
+        candidates = chain("LTSNMKPQR", (f"D{i}" for i in count(1)))
+        spare = (n for n in candidates if n not in names.values())
+        return {**names, **dict(zip(hidden, spare))}
 
     def state(self, spec: InputSpec) -> None:
         """One `--input`: sizes are fixed, names are taken over; BadRequest where the export says otherwise."""
@@ -96,6 +102,9 @@ class InputDims:
         if isinstance(dim, int) and isinstance(current, int) and current != dim:
             raise BadRequest(f"the export fixed this dim to {current}", where=text)
         if isinstance(current, int):
+            if isinstance(dim, str):
+                hint = f"write {current} in the place of {dim}"
+                raise BadRequest(f"the export fixed the dim {dim!r} to {current}", where=text, hint=hint)
             return
         if name in self.sizes.known:  # tied: speak of the symbol that it is tied to
             name = str(current) if str(current) in self.sizes.captured else name
@@ -104,6 +113,7 @@ class InputDims:
             self.sizes.fix(name, dim, f"stated by {text}")
         else:
             self.given[name] = dim
+            self.sizes.stated = frozenset(self.given)
 
     # ---- what the export says
 

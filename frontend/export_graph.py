@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,9 +43,10 @@ class Walk:
         tensors: Mapping[str, Any],
         buffers: frozenset[str],
         same: Mapping[str, str],
+        name: str = "",
     ):
         stacks = [n.meta.get("nn_module_stack") for n in module.graph.nodes]
-        self.graph = Graph(root_class(stacks) or "Model")
+        self.graph = Graph(name or root_class(stacks) or "Model")
         self.module, self.tensors, self.buffers = module, tensors, buffers
         self.lowering = Lowering(self.graph)
         self.scopes = Scopes(self.graph, same)
@@ -58,24 +60,37 @@ class Walk:
         value = self.graph.param(name, type, Read(name), buffer=name in self.buffers)
         return owner(value, tensor.is_contiguous(), source=name)
 
-    def constant(self, name: str, tensor: Any) -> Handle | Scalar:
+    def constant(self, name: str, tensor: Any, readable: str = "") -> Handle | Scalar:
         """A tensor that stands in the source's code. 0-d ones are numbers."""
         dtype = dtype_from_torch(tensor.dtype)
         if tensor.dim() == 0 and not dtype.is_complex:
             return Scalar(tensor.item(), dtype)
         data = to_numpy(tensor)
         type = Tensor(dtype, tuple(tensor.shape))
-        value = self.graph.param(name, type, Constant(data, digest(data)), buffer=True)
+        recipe = Constant(data, digest(data))
+        name = self._constant_name(name, readable, recipe)
+        value = self.graph.param(name, type, recipe, buffer=True)
         return owner(value, tensor.is_contiguous())
+
+    def _constant_name(self, name: str, readable: str, recipe: Constant) -> str:
+        """The attribute's own name; for a literal the variable that it was assigned to."""
+        scope, dot, last = name.rpartition(".")
+        if not _LIFTED.fullmatch(last):
+            return name
+        wanted = f"{scope}{dot}{readable or 'constant'}"
+        for name in [wanted, *(f"{wanted}_{i}" for i in range(2, 10000))]:
+            held = self.graph.params.get(name)
+            if name not in self.tensors and (held is None or held.recipe == recipe):
+                return name
+        raise TranspileError(f"too many constants are called {wanted}")
 
     # ---- nodes
 
     def run(self, module: Any, values: Mapping[str, Any]) -> Any:
         """The graph's outputs, nested as its output node has them, as source values."""
-        nodes = list(module.graph.nodes)
-        named = hints([n.meta.get("stack_trace") for n in nodes])
+        named = variables(module.graph)
         env: dict[Any, Any] = {}
-        for node, names in zip(nodes, named, strict=True):
+        for node in module.graph.nodes:
             if node.op == "placeholder":
                 env[node] = values[node.name]
             elif node.op == "output":
@@ -83,7 +98,7 @@ class Walk:
             elif node.op == "get_attr":
                 env[node] = self._attribute(module, node)
             else:
-                env[node] = self._node(node, names, env)
+                env[node] = self._node(node, named.get(node, ()), env)
         raise TranspileError("the graph returns nothing")
 
     def _attribute(self, module: Any, node: Any) -> Any:
@@ -141,6 +156,8 @@ class Walk:
         return self._aten(from_torch(found), args, kwargs)
 
     def _aten(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if any(a is UNKNOWN for a in args[:1]) and schema.name in ("sym_size", "sym_numel"):
+            return UNKNOWN
         match schema.name:
             case "sym_size" if len(args) == 2:
                 return args[0].type.shape[args[1]]
@@ -197,6 +214,38 @@ class Walk:
                 "(autocast is not supported: export the model without it)",
                 where=node.meta.get("stack_trace", "") and self.lowering.b.source.at,
             )
+
+
+_LIFTED = re.compile(r"lifted_tensor_\d+|_?tensor_constant_?\d+")
+
+
+def variables(graph: Any) -> dict[Any, tuple[str, ...]]:
+    """The variables that the results of a graph's nodes are assigned to."""
+    calls = [n for n in graph.nodes if n.op == "call_function" and not _is_plumbing(n.target)]
+    return dict(zip(calls, hints([n.meta.get("stack_trace") for n in calls]), strict=True))
+
+
+def _is_plumbing(target: Any) -> bool:
+    return target is operator.getitem or any(part in str(target) for part in _CHECKS)
+
+
+def constant_names(graph: Any) -> dict[str, str]:
+    """For placeholders the variable that they are assigned to, where they are: `scale = torch.tensor(...)`."""
+    named = variables(graph)
+    out: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            user = next(iter(node.users), None)
+            while user is not None and _is_copy(user) and not named.get(user):
+                user = next((u for u in user.users if _is_copy(u)), None)
+            names = named.get(user, ())
+            if user is not None and _is_copy(user) and len(names) == 1:
+                out[node.name] = names[0]
+    return out
+
+
+def _is_copy(node: Any) -> bool:
+    return any(part in str(node.target) for part in ("lift_fresh", "detach", "clone"))
 
 
 def _name(result: Any, names: tuple[str, ...]) -> None:

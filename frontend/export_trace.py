@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -52,17 +53,44 @@ def source_of(trace: str | None) -> Source | None:
 
 # ---- variable names
 
-_NAME = r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)"
-_TARGETS = re.compile(rf"^\(?\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*,?\s*\)?\s*(?::[^=]+)?[-+*/@|&]?=(?!=)")
+_ASSIGNMENT = re.compile(r"^(?P<left>.+?)\s*(?:\*\*|//|>>|<<|[-+*/@|&^%])?(?<![=!<>])=(?!=)")
 
 
+@lru_cache(maxsize=65536)
 def assigned(code: str) -> tuple[str, ...]:
-    """Names on the left of an assignment; attributes by their last part."""
-    match = _TARGETS.match(code)
+    """Names on the left of an assignment, flat; attributes by their last part, "" for what has no name.
+
+    The line may be the first of several: only its left side has to be Python.
+    """
+    match = _ASSIGNMENT.match(code)
     if not match:
         return ()
-    names = tuple(part.strip().rsplit(".", 1)[-1] for part in match[1].split(","))
-    return tuple("" if name == "_" else name for name in names)
+    left = re.sub(r"^([\w.]+)\s*:.*", r"\1", match["left"])  # less an annotation
+    try:
+        return tuple(_names(ast.parse(left.strip(), mode="eval").body))
+    except (SyntaxError, ValueError):
+        return ()
+
+
+def _names(target: ast.expr) -> Iterator[str]:
+    match target:
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            for part in parts:
+                yield from _names(part)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            yield "" if set(name) == {"_"} else name
+        case _:
+            yield ""
+
+
+@lru_cache(maxsize=65536)
+def _returns_one(code: str) -> bool:
+    """Whether the line returns one value: `return self.down(x)`."""
+    try:
+        (statement,) = ast.parse(code).body
+    except (SyntaxError, ValueError):
+        return False
+    return isinstance(statement, ast.Return) and not isinstance(statement.value, ast.Tuple | ast.Dict)
 
 
 def hints(traces: Sequence[str | None]) -> list[tuple[str, ...]]:
@@ -72,9 +100,11 @@ def hints(traces: Sequence[str | None]) -> list[tuple[str, ...]]:
     `return`, the caller's line names it.
     """
     stacks = [frames(t) for t in traces]
-    return [
-        _hint(stack, stacks[i + 1] if i + 1 < len(stacks) else ()) for i, stack in enumerate(stacks)
-    ]
+    out, following = [], ()
+    for stack in reversed(stacks):
+        out.append(_hint(stack, following))
+        following = stack or following
+    return out[::-1]
 
 
 def _hint(stack: tuple[Frame, ...], following: tuple[Frame, ...]) -> tuple[str, ...]:
@@ -84,7 +114,7 @@ def _hint(stack: tuple[Frame, ...], following: tuple[Frame, ...]) -> tuple[str, 
         names = assigned(stack[depth - 1].code)
         if names:
             return names if len(names) == 1 or depth == len(stack) else ()
-        if not stack[depth - 1].code.startswith("return"):
+        if not _returns_one(stack[depth - 1].code):
             return ()
     return ()
 
@@ -135,6 +165,16 @@ def _entries(stack: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         call = re.search(r"@\d+$", key)
         path = path if not call or path.endswith(call[0]) or not path else path + call[0]
         yield path, text.rsplit(".", 1)[-1].partition("[")[0]
+
+
+def module_classes(graph: Any) -> dict[str, str]:
+    """The unqualified class of every module that the graph's nodes stand in, by path."""
+    out: dict[str, str] = {}
+    for node in graph.nodes:
+        stack = node.meta.get("nn_module_stack")
+        if stack and _NO_STACK not in stack:
+            out.update((path.partition("@")[0], cls) for path, cls in _entries(stack))
+    return out
 
 
 def root_class(stacks: Iterable[Mapping[str, Any] | None]) -> str:
