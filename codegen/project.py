@@ -147,9 +147,12 @@ def write_reference(
     folder: Path,
     arguments: Sequence[tuple[str, Any]],
     cases: Iterable[Any],
-    tolerance: tuple[float, float],
+    tolerances: Mapping[str, tuple[float, float]],
 ) -> None:
-    """reference.safetensors: inputs and results as `Model.__call__` nests them."""
+    """reference.safetensors: inputs and results as `Model.__call__` nests them.
+
+    `tolerances` gives atol and rtol by the element type of the weights.
+    """
     arrays: dict[str, np.ndarray] = {}
     described = []
     for number, case in enumerate(cases):
@@ -166,7 +169,7 @@ def write_reference(
     metadata = {
         "generator": GENERATOR,
         "cases": json.dumps(described),
-        "tolerance": json.dumps(tolerance),
+        "tolerance": json.dumps(tolerances),
     }
     entries = tensorfile.entries(arrays)
     tensorfile.write_tensors(folder / "reference.safetensors", entries, metadata)

@@ -296,31 +296,33 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
             folder / "weights.safetensors", emitted.parameters, captured.tensors, rules, dtype,
             lambda done, total, name: work.progress("weights", done, total),
         )  # fmt: skip
-    tolerance = _tolerance(work)
-    cases = _reference_cases(work)
-    project.write_reference(
-        folder, captured.program.forward.arguments, cases, (tolerance.atol, tolerance.rtol)
-    )
+    arguments = captured.program.forward.arguments
+    project.write_reference(folder, arguments, _reference_cases(work), _tolerances(options))
     if options.dump_ir:
         project.write_ir(folder, work.dumps, work.constants)
 
 
+def _tolerances(options: Options) -> dict[str, tuple[float, float]]:
+    """atol and rtol by the element type of the weights: as asked for, or the defaults."""
+    from .compare import TOLERANCES
+
+    return {
+        dtype: (
+            atol if options.atol is None else options.atol,
+            rtol if options.rtol is None else options.rtol,
+        )
+        for dtype, (atol, rtol) in TOLERANCES.items()
+    }
+
+
 def _tolerance(work: _Work) -> Any:
-    """As asked for; else by the narrowest float type among the stored weights."""
-    from .compare import TOLERANCES, Tolerance
+    """For the narrowest floating-point type among the stored weights."""
+    from .compare import Tolerance
 
     params = work.captured.program.forward.params.values()
-    narrowest = [
-        n for n, short in DTYPES.items() if any(p.tensor.dtype.value == short for p in params)
-    ]
-    default = work.options.dtype or (
-        "bfloat16" if "bfloat16" in narrowest else (narrowest or ["float32"])[0]
-    )
-    atol, rtol = TOLERANCES[default]
-    return Tolerance(
-        atol if work.options.atol is None else work.options.atol,
-        rtol if work.options.rtol is None else work.options.rtol,
-    )
+    found = {p.tensor.dtype.value for p in params if p.tensor.dtype.is_float}
+    narrowest = next((n for n in ("bfloat16", "float16") if DTYPES[n] in found), "float32")
+    return Tolerance(*_tolerances(work.options)[work.options.dtype or narrowest])
 
 
 def _reference_cases(work: _Work) -> list[Case]:

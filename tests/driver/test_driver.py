@@ -112,6 +112,20 @@ def test_the_test_of_the_output_finds_a_wrong_model(
     assert "differs by" in done.stderr
 
 
+def test_the_test_of_the_output_asks_for_weights(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    run(no_weights=True)
+    done = subprocess.run(
+        [sys.executable, "test_model.py"],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "make the weights first: python remap_weights.py CHECKPOINT" in done.stderr
+
+
 def test_the_same_input_gives_the_same_bytes(run: Callable[..., Result], tmp_path: Path) -> None:
     run("a", dump_ir=True, validate=True)
     run("b", dump_ir=True, validate=True)

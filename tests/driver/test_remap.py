@@ -296,6 +296,15 @@ def test_dtype(out: Path, tmp_path: Path) -> None:
     assert {v.dtype for v in mx.load(str(path)).values()} == {mx.bfloat16}
 
 
+def test_the_test_of_the_output_knows_the_dtype_of_the_weights(out: Path, tmp_path: Path) -> None:
+    source = checkpoint(tmp_path / "c.safetensors")
+    for dtype in ("bfloat16", "float16", "float32"):
+        assert command(out, str(source), "--dtype", dtype).returncode == 0
+        test = [sys.executable, "test_model.py"]
+        done = subprocess.run(test, cwd=out, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def test_dtype_of_the_driver_is_the_scripts_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
