@@ -79,13 +79,7 @@ class Sizes:
         """A minimum or maximum that must be one of its arguments bounds the others."""
         for atom in sorted(_extremes(difference), key=str):
             for chosen in atom.args:
-                if (
-                    rebuild(
-                        difference,
-                        lambda a, atom=atom, chosen=chosen: chosen if a == atom else None,
-                    )
-                    == 0
-                ):
+                if _put(difference, atom, chosen) == 0:
                     rest = [a for a in atom.args if a != chosen]
                     signs = [a - chosen if atom.kind == "min" else chosen - a for a in rest]
                     bounded = [self._at_least_zero(s, text) for s in signs]
@@ -184,6 +178,11 @@ def _extremes(dim: Dim) -> set[Atom]:
     if isinstance(dim, Expr):
         rebuild(dim, visit)
     return found
+
+
+def _put(dim: Dim, atom: Atom, value: Dim) -> Dim:
+    """The dim with the atom replaced."""
+    return rebuild(dim, lambda a: value if a == atom else None)
 
 
 def _coefficient(dim: Expr, sym: Sym) -> Dim | None:

@@ -214,8 +214,7 @@ class Lowering:
         return self._unknown(schema, bound)
 
     def _refused(self, schema: Schema, bound: Mapping[str, Any], error: TranspileError) -> Any:
-        reason = "" if isinstance(error, _NoRow) else error
-        self.missing.add(schema.full_name, self.b, reason or None)
+        self.missing.add(schema.full_name, self.b, None if isinstance(error, _NoRow) else error)
         return self._unknown(schema, bound)
 
     def _unknown(self, schema: Schema, bound: Mapping[str, Any]) -> Any:
