@@ -10,6 +10,7 @@ from ..ir.dims import Expr
 from ..ir.recipe import Cast, Constant, Permute, Recipe, Reshape, Slice
 from ..ir.types import Tensor
 from .dce import sweep
+from .layout import moves_only_ones
 
 
 def _reshape(of: Recipe, node: Node) -> Recipe | None:
@@ -31,6 +32,8 @@ def _slice(of: Recipe, node: Node) -> Recipe | None:
 
 
 def _permute(of: Recipe, node: Node) -> Recipe:
+    if node.out.type == node.type(0) and moves_only_ones(node.type(0).shape, node["axes"]):
+        return of
     if isinstance(of, Permute):
         axes = tuple(of.axes[a] for a in node["axes"])
         return of.of if axes == tuple(range(len(axes))) else Permute(of.of, axes)

@@ -9,6 +9,7 @@ from ..ir import Graph, Node, Value
 from ..ir.dims import Atom, Expr, Sym
 from ..ir.ops_shape import slice_range
 from .cleanup import Rule, first_rule
+from .layout import moves_only_ones
 from .rebuild import Rebuild, producer, walk
 
 Dim = int | Expr
@@ -48,7 +49,9 @@ def inserted_axes(short: Sequence[Dim], long: Sequence[Dim]) -> tuple[int, ...] 
 def _views(out: Rebuild, node: Node) -> Any:
     """A view of a view is one view."""
     x = node.operands[0]
-    while inner := producer(x, *_VIEWS, scope=node.scope):
+    while inner := producer(x, *_VIEWS, "transpose", scope=node.scope):
+        if inner.op == "transpose" and not _drops_what_moves(inner, node):
+            break
         x = inner.operands[0]
     if not isinstance(x, Value):
         return None
@@ -56,6 +59,12 @@ def _views(out: Rebuild, node: Node) -> Any:
     if x is node.operands[0] and (node.op != "reshape" or not _only_ones(x, node)):
         return None
     return view(out, x, node.out.tensor.shape, node, free)
+
+
+def _drops_what_moves(inner: Node, node: Node) -> bool:
+    """Whether the transpose moves axes of size 1 only, and the view drops axes."""
+    drops = node.out.tensor.rank < node.type(0).rank
+    return drops and moves_only_ones(inner.type(0).shape, inner["axes"])
 
 
 def _only_ones(x: Value, node: Node) -> bool:

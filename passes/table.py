@@ -13,6 +13,7 @@ from .cse import cse
 from .dce import dce
 from .fold_constants import fold_constants
 from .fold_parameters import fold_parameters
+from .hoist_weight_transposes import hoist_weight_transposes
 from .narrow_integers import narrow_integers
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
 from .raise_linear import raise_linear
@@ -62,6 +63,7 @@ PASSES = [
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
+    Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
     Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits"),

@@ -188,3 +188,35 @@ def test_transposes_of_a_module_with_more_in_it_stay():
         ).replace("transpose(a_c", "transpose(e"),
         "border_transposes",
     )
+
+
+def test_transposes_of_a_normalised_weight_go_to_its_parameters():
+    text, _ = applied(
+        """
+        def forward(x: f32[B, L, 4]):
+            w: f32[6, 4, 3] = weight_norm(param("v", f32[6, 4, 3]), param("g", f32[6, 1, 1]))
+            t: f32[6, 3, 4] = transpose(w, axes=(0, 2, 1))
+            y: f32[B, L - 2, 6] = conv(x, t, None, stride=(1,), padding=(0,), dilation=(1,))
+            return y
+        """.replace("[B, L - 2, 6]", "[B, L + 2, 6]").replace("padding=(0,)", "padding=(2,)")
+    )
+    assert "transpose(" not in text
+    assert (
+        "weight_norm(param('v', f32[6, 3, 4], recipe=permute(read('v'), (0, 2, 1))), param('g', f32[6, 1, 1]))"
+        in text
+    )
+
+
+def test_a_normalised_weight_with_two_uses_stays():
+    text, _ = applied(
+        """
+        def forward(x: f32[B, 4]):
+            w: f32[6, 4] = weight_norm(param("v", f32[6, 4]), param("g", f32[6, 1]))
+            t: f32[4, 6] = transpose(w, axes=(1, 0))
+            y: f32[B, 6] = matmul(x, t)
+            z: f32[B, 6] = linear(x, w, None)
+            return y, z
+        """,
+        "hoist_weight_transposes",
+    )
+    assert "transpose(w" in text

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.text import parse_graph, print_graph
 from mlx_transpile.ir.verify import verify
