@@ -242,6 +242,23 @@ def test_known_unused_tensors_may_be_there_or_not(out: Path, tmp_path: Path) -> 
     assert same(remap(out, path), load_file(out / "weights.safetensors"))
 
 
+def test_buffers_that_a_checkpoint_lacks_come_from_the_constants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = hand.text().replace(
+        "param('mix.bias', f32[8])", "param('mix.bias', f32[8], buffer=True)"
+    )
+    out = write(monkeypatch, tmp_path / "out", captured={"source": text})
+    path = checkpoint(tmp_path / "c.safetensors", lambda t: t.pop("mix.bias"))
+    assert same(remap(out, path), load_file(out / "weights.safetensors"))
+    assert "taken from constants.safetensors: mix.bias" in capsys.readouterr().out
+    own = checkpoint(
+        tmp_path / "own.safetensors", lambda t: t.update({"mix.bias": t["mix.bias"] + 1})
+    )
+    assert np.array_equal(remap(out, own)["mix.bias"], load_file(own)["mix.bias"])
+    assert capsys.readouterr().out == ""
+
+
 def test_a_tied_tensor_may_stand_under_either_name(out: Path, tmp_path: Path) -> None:
     want = load_file(out / "weights.safetensors")
     both = checkpoint(
