@@ -61,7 +61,9 @@ def _from_file(path: str, inputs: Sequence[InputSpec] | None) -> Captured:
         from .torchscript import capture_archive as capture_torchscript
 
         return capture_torchscript(path, inputs)
-    raise BadRequest("ONNX models are not supported yet", hint="capture the model with torch.export")
+    raise BadRequest(
+        "ONNX models are not supported yet", hint="capture the model with torch.export"
+    )
 
 
 def _from_object(source: Any, inputs: Sequence[InputSpec] | None, example_inputs: Any) -> Captured:
@@ -77,7 +79,9 @@ def _from_object(source: Any, inputs: Sequence[InputSpec] | None, example_inputs
 
         return capture_module(source, example_inputs, inputs)
     if "onnx.onnx_ml_pb2.ModelProto" in kinds or "onnx_ml_pb2.ModelProto" in kinds:
-        raise BadRequest("ONNX models are not supported yet", hint="capture the model with torch.export")
+        raise BadRequest(
+            "ONNX models are not supported yet", hint="capture the model with torch.export"
+        )
     raise BadRequest(
         f"a {type(source).__name__} is no model",
         hint="a path, package.module:factory, an nn.Module, or an ExportedProgram",

@@ -94,7 +94,9 @@ class Exported:
 
     @cached_property
     def leaves(self) -> list[Leaf]:
-        values = {n.name: n.meta.get("val") for n in self.module.graph.nodes if n.op == "placeholder"}
+        values = {
+            n.name: n.meta.get("val") for n in self.module.graph.nodes if n.op == "placeholder"
+        }
         return [
             Leaf(s.arg.name, s.arg.value if _is_constant(s.arg) else values[s.arg.name])
             for s in self.held
@@ -178,7 +180,11 @@ class Exported:
             return None
         flat = tree_leaves(self.program.example_inputs)
         pairs = zip(flat, self.leaves)
-        return [to_numpy(v) for v, leaf in pairs if leaf.is_tensor] if len(flat) == len(self.leaves) else None
+        return (
+            [to_numpy(v) for v, leaf in pairs if leaf.is_tensor]
+            if len(flat) == len(self.leaves)
+            else None
+        )
 
     def captured(self, specs: Sequence[InputSpec], runner: Runner) -> Captured:
         dims = self.dims(specs)
@@ -270,7 +276,13 @@ def aliases(tensors: Mapping[str, Any]) -> dict[str, str]:
     first: dict[Any, str] = {}
     out: dict[str, str] = {}
     for name, t in tensors.items():
-        place = (t.untyped_storage().data_ptr(), t.storage_offset(), tuple(t.shape), t.stride(), t.dtype)
+        place = (
+            t.untyped_storage().data_ptr(),
+            t.storage_offset(),
+            tuple(t.shape),
+            t.stride(),
+            t.dtype,
+        )
         if t.numel() and first.setdefault(place, name) != name:
             out[name] = first[place]
     return out

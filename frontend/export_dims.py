@@ -89,7 +89,9 @@ class InputDims:
         found = dict(self.fakes).get(spec.name)
         if found is None:
             known = ", ".join(name for name, _ in self.fakes)
-            raise BadRequest(f"the model has no input {spec.name!r}", hint=f"its inputs are {known}")
+            raise BadRequest(
+                f"the model has no input {spec.name!r}", hint=f"its inputs are {known}"
+            )
         dtype = dtype_from_torch(found.dtype)
         if dtype is not spec.dtype or len(found.shape) != len(spec.dims):
             actual = f"{dtype} of rank {len(found.shape)}"
@@ -104,7 +106,9 @@ class InputDims:
         if isinstance(current, int):
             if isinstance(dim, str):
                 hint = f"write {current} in the place of {dim}"
-                raise BadRequest(f"the export fixed the dim {dim!r} to {current}", where=text, hint=hint)
+                raise BadRequest(
+                    f"the export fixed the dim {dim!r} to {current}", where=text, hint=hint
+                )
             return
         if name in self.sizes.known:  # tied: speak of the symbol that it is tied to
             name = str(current) if str(current) in self.sizes.captured else name

@@ -264,7 +264,9 @@ _SIZE_NAMES = {
 _SIZES: dict[str, Callable[..., Any]] = {
     "int": host.to_int,
     "float": host.to_float,
-    "ite": lambda condition, a, b: (a if condition else b) if isinstance(condition, bool) else _undecided(condition),
+    "ite": lambda condition, a, b: (
+        (a if condition else b) if isinstance(condition, bool) else _undecided(condition)
+    ),
     "sum": lambda values: sum(values[1:], start=values[0]),
     "pos": lambda a: a,
     "index": lambda a: a,
@@ -274,4 +276,3 @@ _SIZES: dict[str, Callable[..., Any]] = {
 
 def _undecided(condition: Any) -> Any:
     raise host.NotHost(f"a choice by {condition}")
-

@@ -39,8 +39,17 @@ def load_exported(path: str | Path) -> Any:
     try:
         with zipfile.ZipFile(path) as file:
             archive = _read_archive(file)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        what = f"{path.name!r} is a damaged .pt2 archive ({error})"
+    except TranspileError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        LookupError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        EOFError,
+    ) as error:
+        what = f"{path.name!r} is a damaged .pt2 archive ({_first_line(error)})"
         raise BadRequest(what, hint=_SAVE) from None
     _check_json(archive.program, path.name)
     return _deserialize(archive, path.name)
@@ -78,10 +87,8 @@ def _read_archive(file: zipfile.ZipFile) -> _Archive:
     names = set(file.namelist())
     if "serialized_exported_program.json" in names:
         return _read_old(file, names)
-    root = next(n for n in names if n.endswith("archive_format")).removesuffix("archive_format")
-    models = sorted(
-        n for n in names if n.startswith(f"{root}models/") and n.endswith(".json")
-    )
+    root = _root(names)
+    models = sorted(n for n in names if n.startswith(f"{root}models/") and n.endswith(".json"))
     if len(models) != 1:
         found = ", ".join(Path(m).stem for m in models) or "none"
         raise BadRequest(f"the archive holds {len(models)} programs ({found})", hint=_SAVE)
@@ -93,6 +100,14 @@ def _read_archive(file: zipfile.ZipFile) -> _Archive:
         _payload(file, names, f"{root}data/constants/", model, f"{model}_constants_config.json"),
         _examples(file.read(sample)) if sample in names else None,
     )
+
+
+def _root(names: set[str]) -> str:
+    """The folder that everything in the archive stands in."""
+    found = [n for n in names if n.endswith("archive_format")]
+    if not found:
+        raise KeyError("archive_format")
+    return found[0].removesuffix("archive_format")
 
 
 def _read_old(file: zipfile.ZipFile, names: set[str]) -> _Archive:
@@ -182,11 +197,59 @@ _TARGET = re.compile(
     r"|torch\.sym_\w+|torch\._sym_\w+|torch\._check\w*|torch\.utils\._sympy\.functions\.\w+"
 )
 _SIZE_FUNCTIONS = frozenset(
-    "Symbol Integer Rational Float Add Mul Pow Mod PythonMod FloorDiv CleanDiv CeilDiv Max Min "
-    "ModularIndexing Where TruncToInt FloorToInt CeilToInt RoundToInt ToFloat IntTrueDiv "
-    "FloatTrueDiv PowByNatural FloatPow LShift RShift Identity floor ceiling Abs Eq Ne Lt Le Gt Ge "
-    "Equality Unequality StrictLessThan LessThan StrictGreaterThan GreaterThan And Or Not "
-    "BooleanTrue BooleanFalse IsNonOverlappingAndDenseIndicator Piecewise ExprCondPair".split()
+    [
+        "Symbol",
+        "Integer",
+        "Rational",
+        "Float",
+        "Add",
+        "Mul",
+        "Pow",
+        "Mod",
+        "PythonMod",
+        "FloorDiv",
+        "CleanDiv",
+        "CeilDiv",
+        "Max",
+        "Min",
+        "ModularIndexing",
+        "Where",
+        "TruncToInt",
+        "FloorToInt",
+        "CeilToInt",
+        "RoundToInt",
+        "ToFloat",
+        "IntTrueDiv",
+        "FloatTrueDiv",
+        "PowByNatural",
+        "FloatPow",
+        "LShift",
+        "RShift",
+        "Identity",
+        "floor",
+        "ceiling",
+        "Abs",
+        "Eq",
+        "Ne",
+        "Lt",
+        "Le",
+        "Gt",
+        "Ge",
+        "Equality",
+        "Unequality",
+        "StrictLessThan",
+        "LessThan",
+        "StrictGreaterThan",
+        "GreaterThan",
+        "And",
+        "Or",
+        "Not",
+        "BooleanTrue",
+        "BooleanFalse",
+        "IsNonOverlappingAndDenseIndicator",
+        "Piecewise",
+        "ExprCondPair",
+    ]
 )
 _SIZE_NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Compare, ast.cmpop,
@@ -207,7 +270,9 @@ def _check_json(program: dict[str, Any], name: str) -> None:
     if foreign:
         counted = ", ".join(f"{op} ({n})" for op, n in sorted(foreign.items()))
         what = f"{name!r} calls operators that are not torch's own: {counted}"
-        raise TranspileError(what, hint="export the model with torch's own operators in their place")
+        raise TranspileError(
+            what, hint="export the model with torch's own operators in their place"
+        )
     for entry in program["graph_module"]["module_call_graph"]:
         for side in ("in_spec", "out_spec"):
             if entry.get("signature"):

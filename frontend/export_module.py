@@ -87,10 +87,14 @@ def _export(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], strict: 
     shapes = torch.export.ShapesCollection()
     for tensor in tree_leaves((args, kwargs)):
         if isinstance(tensor, torch.Tensor):
-            shapes[tensor] = {axis: torch.export.Dim.AUTO for axis in range(tensor.dim())}
+            shapes[tensor] = dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO)
     with torch.no_grad(), opaque_recurrence(), _quiet():
         return torch.export.export(
-            module, args, kwargs, dynamic_shapes=shapes.dynamic_shapes(module, args, kwargs), strict=strict
+            module,
+            args,
+            kwargs,
+            dynamic_shapes=shapes.dynamic_shapes(module, args, kwargs),
+            strict=strict,
         )
 
 
@@ -120,8 +124,12 @@ def inputs_of(specs: Sequence[Any], module: Any) -> Call:
     kwargs = {}
     for spec in specs:
         if spec.name not in names:
-            raise BadRequest(f"the module has no input {spec.name!r}", hint=f"one of {', '.join(names)}")
-        shape = [d if isinstance(d, int) else sizes.setdefault(d, 2 + 5 * len(sizes)) for d in spec.dims]
+            raise BadRequest(
+                f"the module has no input {spec.name!r}", hint=f"one of {', '.join(names)}"
+            )
+        shape = [
+            d if isinstance(d, int) else sizes.setdefault(d, 2 + 5 * len(sizes)) for d in spec.dims
+        ]
         dtype = torch_dtype(spec.dtype)
         generator = torch.Generator().manual_seed(0)
         if spec.dtype.is_float:

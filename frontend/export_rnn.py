@@ -72,7 +72,9 @@ class _Opaque:
             import torch
 
             states = list(args[1]) if name == "lstm" else args[1]
-            return getattr(getattr(torch.ops, NAMESPACE), name)(args[0], states, list(args[2]), *args[3:])
+            return getattr(getattr(torch.ops, NAMESPACE), name)(
+                args[0], states, list(args[2]), *args[3:]
+            )
 
         return call
 

@@ -40,7 +40,9 @@ def map_tree(fn: Callable[[Any], Any], tree: Any) -> Any:
     return None if tree is None else fn(tree)
 
 
-def call_arguments(call_spec: Any, names: list[str] | None, leaves: list[Any]) -> list[tuple[str, Any]]:
+def call_arguments(
+    call_spec: Any, names: list[str] | None, leaves: list[Any]
+) -> list[tuple[str, Any]]:
     """(name, nested leaves) for every argument of the call, positional ones first."""
     positional, keyword = call_spec.in_spec.children()
     values = iter(leaves)

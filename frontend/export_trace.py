@@ -90,7 +90,9 @@ def _returns_one(code: str) -> bool:
         (statement,) = ast.parse(code).body
     except (SyntaxError, ValueError):
         return False
-    return isinstance(statement, ast.Return) and not isinstance(statement.value, ast.Tuple | ast.Dict)
+    return isinstance(statement, ast.Return) and not isinstance(
+        statement.value, ast.Tuple | ast.Dict
+    )
 
 
 def hints(traces: Sequence[str | None]) -> list[tuple[str, ...]]:

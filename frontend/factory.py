@@ -142,7 +142,12 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 def _in_folder(path: Path) -> Path:
-    for name in ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin"):
+    for name in (
+        "model.safetensors.index.json",
+        "model.safetensors",
+        "pytorch_model.bin.index.json",
+        "pytorch_model.bin",
+    ):
         if (path / name).exists():
             return path / name
     raise BadRequest(f"{str(path)!r} holds no weights that are known here", hint="--weights FILE")
@@ -152,7 +157,9 @@ def _sharded(path: Path) -> dict[str, Any]:
     try:
         index = json.loads(path.read_text())["weight_map"]
     except (ValueError, KeyError, TypeError):
-        raise BadRequest(f"{path.name!r} is no index of weight files (it lacks a weight_map)") from None
+        raise BadRequest(
+            f"{path.name!r} is no index of weight files (it lacks a weight_map)"
+        ) from None
     out: dict[str, Any] = {}
     for shard in sorted(set(index.values())):
         if Path(shard).name != shard:
@@ -187,7 +194,9 @@ def _state_dict(path: Path) -> dict[str, Any]:
         ) from None
     found = _tensors_in(loaded)
     if found is None:
-        raise BadRequest(f"{path.name!r} holds no state dict", hint="torch.save(model.state_dict(), FILE)")
+        raise BadRequest(
+            f"{path.name!r} holds no state dict", hint="torch.save(model.state_dict(), FILE)"
+        )
     return found
 
 
@@ -200,5 +209,7 @@ def _tensors_in(loaded: Any) -> dict[str, Any] | None:
     tensors = {k: v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
     if tensors and len(tensors) == len(loaded):
         return tensors
-    inner = [k for k in ("state_dict", "model_state_dict", "model") if isinstance(loaded.get(k), Mapping)]
+    inner = [
+        k for k in ("state_dict", "model_state_dict", "model") if isinstance(loaded.get(k), Mapping)
+    ]
     return _tensors_in(loaded[inner[0]]) if inner else None

@@ -4,13 +4,14 @@ import io
 
 import numpy as np
 import torch
+from torch import nn
+
 from mlx_transpile.frontend import capture
 from mlx_transpile.frontend.random_inputs import random_inputs
 from mlx_transpile.ir.graph import leaves
 from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.text import constants_of, parse_graph, print_graph
 from mlx_transpile.ir.verify import verify
-from torch import nn
 
 AUTO = torch.export.Dim.AUTO
 

@@ -41,13 +41,18 @@ def test_modules_with_example_inputs(name):
     assert len(free) >= len(set(case.symbols)) or name == "resnet"
 
 
-@pytest.mark.parametrize("name", ["llama_decoder_tied", "bert_encoder", "resnet", "dict_output", "nested_input", "set_column"])
+@pytest.mark.parametrize(
+    "name",
+    ["llama_decoder_tied", "bert_encoder", "resnet", "dict_output", "nested_input", "set_column"],
+)
 def test_archives(name, tmp_path):
     case = BUILDERS[name]()
     found = capture(saved(tmp_path / "model.pt2", exported(case.module, case.inputs)))
     graph = check(found)
     assert found.format == "export"
-    assert print_graph(graph) == print_graph(capture(exported(case.module, case.inputs)).program.forward)
+    assert print_graph(graph) == print_graph(
+        capture(exported(case.module, case.inputs)).program.forward
+    )
     scopes = {(s.path, s.call) for s in graph.scopes()[1:]}
     assert scopes <= set(found.module_outputs(found.example_inputs))
 
@@ -66,7 +71,12 @@ def test_a_module_under_two_names_is_called_twice():
     graph = check(found)
     scopes = [(s.path, s.call) for s in graph.scopes()[1:]]
     assert scopes == [("first", 0), ("first.proj", 0), ("first", 1), ("first.proj", 1)]
-    assert sorted(graph.params) == ["first.gain", "first.proj.bias", "first.proj.weight", "first.shift"]
+    assert sorted(graph.params) == [
+        "first.gain",
+        "first.proj.bias",
+        "first.proj.weight",
+        "first.shift",
+    ]
     assert graph.params["first.gain"].buffer and not graph.params["first.proj.weight"].buffer
     assert found.details["aliases"]["second.proj.weight"] == "first.proj.weight"
     loaded = capture(exported(Twice(), (torch.ones(2, 3, 4),))).program.forward
@@ -158,7 +168,12 @@ torch.export.register_dataclass(Answer, serialized_type_name="tests.Answer")
 class Structured(nn.Module):
     def forward(self, x, flag: bool, pair, *, table, limit=3, missing=None):
         y = x * limit if flag else x
-        return {"answer": Answer(y + pair[0]), "none": None, "size": x.shape[0], "list": [table["a"] + pair[1], y]}
+        return {
+            "answer": Answer(y + pair[0]),
+            "none": None,
+            "size": x.shape[0],
+            "list": [table["a"] + pair[1], y],
+        }
 
 
 def structured_call():
@@ -194,7 +209,9 @@ def test_an_fx_graph_module():
     found = captured(traced, *case.inputs)
     graph = check(found)
     assert graph.name == type(case.module).__name__
-    assert all(s.path.partition(".")[0] in dict(case.module.named_children()) for s in graph.scopes()[1:])
+    assert all(
+        s.path.partition(".")[0] in dict(case.module.named_children()) for s in graph.scopes()[1:]
+    )
 
 
 class Mutates(nn.Module):
@@ -262,7 +279,9 @@ class Halves(nn.Module):
 
 def test_arithmetic_of_sizes():
     dim = 2 * torch.export.Dim("half", min=2, max=64)
-    program = torch.export.export(Halves(), (torch.randn(3, 8),), dynamic_shapes={"x": {0: AUTO, 1: dim}})
+    program = torch.export.export(
+        Halves(), (torch.randn(3, 8),), dynamic_shapes={"x": {0: AUTO, 1: dim}}
+    )
     found = capture(program)
     graph = found.program.forward
     assert str(graph.inputs[0].type) == "f32[B, 2*L]"
