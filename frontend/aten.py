@@ -14,6 +14,8 @@ Keys are `name` (all overloads) or `name.overload`, without `aten::`; the longer
 from __future__ import annotations
 
 from . import (
+    aten_activation,
+    aten_cast,
     aten_conv,
     aten_create,
     aten_elementwise,
@@ -22,7 +24,9 @@ from . import (
     aten_index,
     aten_matrix,
     aten_norm,
+    aten_pool,
     aten_reduce,
+    aten_resize,
     aten_shape,
 )
 from .aten_common import Row
@@ -41,11 +45,15 @@ def _table(*areas: dict[str, Row]) -> dict[str, Row]:
 
 ATEN: dict[str, Row] = _table(
     aten_elementwise.ROWS,
+    aten_activation.ROWS,
+    aten_cast.ROWS,
     aten_shape.ROWS,
     aten_create.ROWS,
     aten_matrix.ROWS,
     aten_norm.ROWS,
     aten_conv.ROWS,
+    aten_pool.ROWS,
+    aten_resize.ROWS,
     aten_reduce.ROWS,
     aten_index.ROWS,
     aten_fft.ROWS,

@@ -117,3 +117,15 @@ def sliced(b: Builder, x: Value, at: int, start: Any, stop: Any) -> Value:
     """`x[start:stop]` along an axis; the value itself where that is everything."""
     whole = start == 0 and (stop is None or stop == x.tensor.shape[at])
     return x if whole else b.op("slice", x, axis=at, start=start, stop=stop)
+
+
+def batched(b: Builder, x: Value, spatial: int, body: Callable[[Value], Any]) -> Any:
+    """Runs `body` on [N, *spatial, C]; a missing batch axis is added and taken away again."""
+    single = x.tensor.rank == spatial + 1
+    out = body(channels_last(b, expand_dims(b, x, 0) if single else x, spatial))
+
+    def back(y: Value) -> Value:
+        y = channels_first(b, y, spatial)
+        return squeeze(b, y, 0) if single else y
+
+    return tuple(map(back, out)) if isinstance(out, tuple) else back(out)

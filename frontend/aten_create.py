@@ -154,12 +154,12 @@ def _indices(lower: bool) -> Row:
             for j in range(col)
             if (j - i <= offset if lower else j - i >= offset)
         ]
-        return _table(b, [[i for i, _ in pairs], [j for _, j in pairs]], dtype or DType.i64)
+        return constant_table(b, [[i for i, _ in pairs], [j for _, j in pairs]], dtype or DType.i64)
 
     return row
 
 
-def _table(b: Builder, rows: Sequence[Sequence[int]], dtype: DType) -> Value:
+def constant_table(b: Builder, rows: Sequence[Sequence[int]], dtype: DType) -> Value:
     """A small constant table of numbers, as it stands in code."""
     flat = tuple(v for row in rows for v in row)
     values = b.op("literal", values=flat, dtype=dtype)

@@ -8,7 +8,7 @@ from typing import Any
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, floordiv
 from .aten_common import Row, axis, floats, need, sliced
-from .aten_shape import _pad
+from .aten_shape import pad_by_mode
 
 _NORMS = {None: "backward", "backward": "backward", "ortho": "ortho", "forward": "forward"}
 
@@ -177,7 +177,7 @@ def _stft_center(
     padding = {"replicate": "edge"}.get(pad_mode, pad_mode) if center else "none"
     x = self
     if padding == "circular":
-        x, padding = _pad(b, self, [n_fft // 2, n_fft // 2], pad_mode), "none"
+        x, padding = pad_by_mode(b, self, [n_fft // 2, n_fft // 2], pad_mode), "none"
     return _spectra(
         b, x, n_fft, hop_length, win_length, window, normalized, onesided, return_complex, padding
     )

@@ -9,8 +9,8 @@ from ..errors import TranspileError
 from ..ir import Builder, DType, Value
 from ..ir.dims import provably_le
 from .aten_common import Row, axis, expand_dims, need, reshaped, sliced, tensor
-from .aten_elementwise import _add, _scaled, _truth
-from .aten_shape import END, _flatten
+from .aten_elementwise import add, scaled, truth
+from .aten_shape import END, flatten
 from .promotion import cast, is_host
 from .ranges import check_positions
 
@@ -37,7 +37,7 @@ def _index_select(b: Builder, self: Value, dim: int, index: Value) -> Value:
 
 
 def _take(b: Builder, self: Value, index: Value) -> Value:
-    return b.op("take", _flatten(b, self), index, axis=0)
+    return b.op("take", flatten(b, self), index, axis=0)
 
 
 def _gather(b: Builder, self: Value, dim: int, index: Value, *, sparse_grad: bool = False) -> Value:
@@ -54,7 +54,7 @@ def _gather(b: Builder, self: Value, dim: int, index: Value, *, sparse_grad: boo
 
 def _take_along_dim(b: Builder, self: Value, indices: Value, dim: int | None = None) -> Value:
     if dim is None:
-        return b.op("gather", _flatten(b, self), _flatten(b, indices), axis=0)
+        return b.op("gather", flatten(b, self), flatten(b, indices), axis=0)
     return _gather(b, self, dim, indices)
 
 
@@ -79,7 +79,7 @@ def _index(b: Builder, self: Value, indices: Sequence[Value | None]) -> Value:
 def _as_index(b: Builder, index: Any) -> Value:
     """u8 masks are booleans to torch, too."""
     index = tensor(b, index)
-    return _truth(b, index) if index.tensor.dtype is DType.u8 else index
+    return truth(b, index) if index.tensor.dtype is DType.u8 else index
 
 
 def _index_put(
@@ -104,7 +104,7 @@ def _index_put(
 
 def _whole(b: Builder, self: Value, values: Any, accumulate: bool) -> Value:
     if accumulate:
-        return _add(b, self, values)
+        return add(b, self, values)
     values = tensor(b, values, self.tensor.dtype)
     return (
         values
@@ -132,13 +132,13 @@ def _masked_put(
         return b.op("masked_scatter", self, mask, values)
     if isinstance(values, Value) and values.tensor.rank > rank - covered:
         values = reshaped(b, values, values.tensor.shape[values.tensor.rank - (rank - covered) :])
-    return b.op("where", mask, _add(b, self, values) if accumulate else values, self)
+    return b.op("where", mask, add(b, self, values) if accumulate else values, self)
 
 
 def _index_add(
     b: Builder, self: Value, dim: int, index: Value, source: Value, *, alpha: Any = 1
 ) -> Value:
-    values = _scaled(b, cast(b, source, self.tensor.dtype), alpha)
+    values = scaled(b, cast(b, source, self.tensor.dtype), alpha)
     return b.op("index_put", self, values, index, axes=(axis(self, dim),), accumulate=True)
 
 
@@ -238,15 +238,15 @@ def _diagonal_scatter(
 
 
 def _masked_scatter(b: Builder, self: Value, mask: Value, source: Value) -> Value:
-    return b.op("masked_scatter", self, _truth(b, mask), cast(b, source, self.tensor.dtype))
+    return b.op("masked_scatter", self, truth(b, mask), cast(b, source, self.tensor.dtype))
 
 
 def _put(b: Builder, self: Value, index: Value, source: Value, accumulate: bool = False) -> Value:
     flat = b.op(
         "index_put",
-        _flatten(b, self),
-        _flatten(b, source),
-        _flatten(b, index),
+        flatten(b, self),
+        flatten(b, source),
+        flatten(b, index),
         axes=(0,),
         accumulate=accumulate,
     )

@@ -9,15 +9,15 @@ from typing import Any
 from ..ir import Builder, DType, Value
 from ..ir.dims import product
 from .aten_common import Row, expand_dims, floats, need, reshaped, squeeze, swapped
-from .aten_elementwise import _add, _scaled
-from .aten_shape import _expand, _select
+from .aten_elementwise import add, scaled
+from .aten_shape import expand, select
 from .promotion import cast, promoted
 
 
 def _linear(b: Builder, input: Value, weight: Value, bias: Value | None = None) -> Value:
     if weight.tensor.rank == 1:
         out = b.op("matmul", input, weight)
-        return out if bias is None else _add(b, out, bias)
+        return out if bias is None else add(b, out, bias)
     return b.op("linear", input, weight, bias)
 
 
@@ -47,19 +47,19 @@ def _addmm(
 ) -> Value:
     """beta * self + alpha * (mat1 @ mat2)."""
     return (
-        _add(b, _scaled(b, _matmul(b, mat1, mat2), alpha), _scaled(b, self, beta))
+        add(b, scaled(b, _matmul(b, mat1, mat2), alpha), scaled(b, self, beta))
         if beta
-        else _scaled(b, _matmul(b, mat1, mat2), alpha)
+        else scaled(b, _matmul(b, mat1, mat2), alpha)
     )
 
 
 def _reduced_addbmm(
     b: Builder, self: Value, batch1: Value, batch2: Value, *, beta: Any = 1, alpha: Any = 1
 ) -> Value:
-    return _add(
+    return add(
         b,
-        _scaled(b, self, beta),
-        _scaled(b, b.op("sum", _matmul(b, batch1, batch2), axes=(0,)), alpha),
+        scaled(b, self, beta),
+        scaled(b, b.op("sum", _matmul(b, batch1, batch2), axes=(0,)), alpha),
     )
 
 
@@ -105,22 +105,22 @@ def _cdist(b: Builder, x1: Value, x2: Value, p: float = 2.0, compute_mode: Any =
         expand_dims(b, floats(b, x1), rank - 1),
         expand_dims(b, floats(b, x2), x2.tensor.rank - 2),
     )
-    return _vector_norm(b, b.op("subtract", left, right), p, (max(rank, x2.tensor.rank),), False)
+    return vector_norm(b, b.op("subtract", left, right), p, (max(rank, x2.tensor.rank),), False)
 
 
 def _pdist(b: Builder, self: Value, p: float = 2.0) -> Value:
     """Distances between all pairs of rows, the upper triangle row by row."""
-    from .aten_create import _table
+    from .aten_create import constant_table
 
     size = self.tensor.shape[0]
     need(isinstance(size, int), "pdist of a symbolic number of rows")
     pairs = [(i, j) for i in range(int(str(size))) for j in range(i + 1, int(str(size)))]
-    places = _table(b, [[i for i, _ in pairs], [j for _, j in pairs]], DType.i64)
-    left, right = (b.op("take", self, _select(b, places, 0, k), axis=0) for k in (0, 1))
-    return _vector_norm(b, b.op("subtract", left, right), p, (1,), False)
+    places = constant_table(b, [[i for i, _ in pairs], [j for _, j in pairs]], DType.i64)
+    left, right = (b.op("take", self, select(b, places, 0, k), axis=0) for k in (0, 1))
+    return vector_norm(b, b.op("subtract", left, right), p, (1,), False)
 
 
-def _vector_norm(b: Builder, x: Value, p: float, places: tuple[int, ...], keepdims: bool) -> Value:
+def vector_norm(b: Builder, x: Value, p: float, places: tuple[int, ...], keepdims: bool) -> Value:
     """(sum |x| ** p) ** (1 / p), with its limits at 0 and infinity."""
     if p == 2 and len(places) in (1, x.tensor.rank):
         return b.op("norm", x, axes=places, keepdims=keepdims)
@@ -187,7 +187,7 @@ def _same_batch(b: Builder, *parts: Value) -> list[Value]:
     from ..ir.op import broadcast
 
     lead = broadcast(*(p.tensor.shape[:-3] for p in parts))
-    return [_expand(b, p, (*lead, *p.tensor.shape[-3:])) for p in parts]
+    return [expand(b, p, (*lead, *p.tensor.shape[-3:])) for p in parts]
 
 
 def _upper_left(b: Builder, rows: Any, columns: Any) -> Value:
@@ -436,8 +436,8 @@ ROWS: dict[str, Row] = {
     "addmv": _addmm,
     "baddbmm": _addmm,
     "addbmm": _reduced_addbmm,
-    "addr": lambda b, self, vec1, vec2, *, beta=1, alpha=1: _add(
-        b, _scaled(b, self, beta), _scaled(b, _outer(b, vec1, vec2), alpha)
+    "addr": lambda b, self, vec1, vec2, *, beta=1, alpha=1: add(
+        b, scaled(b, self, beta), scaled(b, _outer(b, vec1, vec2), alpha)
     ),
     "outer": _outer,
     "ger": _outer,

@@ -17,9 +17,9 @@ from .aten_common import (
     squeeze,
     tensor,
 )
-from .aten_elementwise import _truth
-from .aten_matrix import _vector_norm
-from .aten_shape import _flatten
+from .aten_elementwise import truth
+from .aten_matrix import vector_norm
+from .aten_shape import flatten
 from .promotion import accumulator, cast, category, is_host
 
 
@@ -91,7 +91,7 @@ def _arg(op: str) -> Row:
     def row(b: Builder, self: Value, dim: int | None = None, keepdim: bool = False) -> Value:
         if dim is not None:
             return b.op(op, self, axis=axis(self, dim), keepdims=keepdim)
-        place = b.op(op, _flatten(b, self), axis=0)
+        place = b.op(op, flatten(b, self), axis=0)
         return reshaped(b, place, (1,) * self.tensor.rank) if keepdim else place
 
     return row
@@ -103,7 +103,7 @@ def _quantifier(op: str) -> Row:
     def row(b: Builder, self: Any, dim: Any = None, keepdim: bool = False) -> Any:
         if is_host(self):
             return bool(self)
-        x = _truth(b, self)
+        x = truth(b, self)
         if not x.tensor.rank:
             return x
         return b.op(op, x, axes=axes(x, dim), keepdims=keepdim)
@@ -173,7 +173,7 @@ def _norm(
     dtype: DType | None = None,
 ) -> Value:
     x = cast(b, floats(b, self), dtype)
-    return _vector_norm(b, x, 2.0 if p is None else float(p), axes(x, dim), keepdim)
+    return vector_norm(b, x, 2.0 if p is None else float(p), axes(x, dim), keepdim)
 
 
 def _linalg_vector_norm(
@@ -276,11 +276,11 @@ def _median_at(
 
 
 def _median(b: Builder, self: Value) -> Value:
-    return _median_at(b, _flatten(b, self), 0)[0]
+    return _median_at(b, flatten(b, self), 0)[0]
 
 
 def _count_nonzero(b: Builder, self: Value, dim: Any = None) -> Value:
-    return _sum(b, _truth(b, self), dim)
+    return _sum(b, truth(b, self), dim)
 
 
 def _aminmax(
@@ -303,13 +303,13 @@ def _pairwise_distance(
     b: Builder, x1: Value, x2: Value, p: float = 2, eps: float = 1e-6, keepdim: bool = False
 ) -> Value:
     gap = b.op("add", b.op("subtract", x1, x2), float(eps))
-    return _vector_norm(b, gap, p, (gap.tensor.rank - 1,), keepdim)
+    return vector_norm(b, gap, p, (gap.tensor.rank - 1,), keepdim)
 
 
 def _histc(b: Builder, self: Value, bins: int = 100, min: Any = 0, max: Any = 0) -> Value:
     """Counts of equal bins between two given bounds; values outside are left out."""
     need(min != max, "histc without bounds depends on the data's own range", "pass min and max")
-    x = expand_dims(b, _flatten(b, floats(b, self)), 1)
+    x = expand_dims(b, flatten(b, floats(b, self)), 1)
     width = (max - min) / bins
     place = b.op("floor", b.op("divide", b.op("subtract", x, float(min)), width))
     place = b.op("where", b.op("equal", x, float(max)), float(bins - 1), place)

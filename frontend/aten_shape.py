@@ -54,7 +54,7 @@ def _view_as(b: Builder, self: Value, other: Value) -> Value:
     return reshaped(b, self, other.tensor.shape)
 
 
-def _flatten(b: Builder, self: Any, start_dim: int = 0, end_dim: int = -1) -> Value:
+def flatten(b: Builder, self: Any, start_dim: int = 0, end_dim: int = -1) -> Value:
     self = tensor(b, self)
     shape = self.tensor.shape
     if not shape:
@@ -113,7 +113,7 @@ def _squeeze(b: Builder, self: Any, dim: int | Sequence[int] | None = None) -> A
     return squeeze(b, self, *(a for a in axes(self, dim) if self.tensor.shape[a] == 1))
 
 
-def _expand(b: Builder, self: Any, size: Dims, *, implicit: bool = False) -> Value:
+def expand(b: Builder, self: Any, size: Dims, *, implicit: bool = False) -> Value:
     self = tensor(b, self)
     shape, lead = self.tensor.shape, len(size) - self.tensor.rank
     full = tuple(shape[i - lead] if d == -1 else d for i, d in enumerate(size))
@@ -121,14 +121,14 @@ def _expand(b: Builder, self: Any, size: Dims, *, implicit: bool = False) -> Val
 
 
 def _expand_as(b: Builder, self: Value, other: Value) -> Value:
-    return _expand(b, self, other.tensor.shape)
+    return expand(b, self, other.tensor.shape)
 
 
 def _broadcast_tensors(b: Builder, tensors: Sequence[Value]) -> tuple[Value, ...]:
     from ..ir.op import broadcast
 
     shape = broadcast(*(t.tensor.shape for t in tensors))
-    return tuple(_expand(b, t, shape) for t in tensors)
+    return tuple(expand(b, t, shape) for t in tensors)
 
 
 def _repeat(b: Builder, self: Value, repeats: Dims) -> Value:
@@ -150,7 +150,7 @@ def _repeat_interleave(
             hint="repeat by a fixed number, or leave this part out of the captured model",
         )
     if dim is None:
-        self, dim = _flatten(b, self), 0
+        self, dim = flatten(b, self), 0
     at = axis(self, dim)
     return self if repeats == 1 else b.op("repeat", self, repeats=repeats, axis=at)
 
@@ -178,7 +178,7 @@ def _reaches(end: int | Expr, size: int | Expr) -> bool:
     return (isinstance(end, int) and end >= END) or minimum(end, size) == size
 
 
-def _select(b: Builder, self: Value, dim: int, index: Any) -> Value:
+def select(b: Builder, self: Value, dim: int, index: Any) -> Value:
     at = axis(self, dim)
     if isinstance(index, Value):
         return b.op("take", self, index, axis=at)
@@ -295,7 +295,7 @@ def _meshgrid(b: Builder, tensors: Sequence[Value], indexing: str = "ij") -> tup
     for i, t in enumerate(tensors):
         place = order.index(i)
         view = reshaped(b, t, [sizes[i] if j == place else 1 for j in range(len(shape))])
-        out.append(_expand(b, view, shape))
+        out.append(expand(b, view, shape))
     return tuple(out)
 
 
@@ -359,7 +359,9 @@ _MODES = {
 }
 
 
-def _pad(b: Builder, self: Value, pad: Dims, mode: str = "constant", value: Any = None) -> Value:
+def pad_by_mode(
+    b: Builder, self: Value, pad: Dims, mode: str = "constant", value: Any = None
+) -> Value:
     if mode == "constant":
         return _constant_pad(b, self, pad, value)
     return _MODES[mode](b, self, pad)
@@ -375,7 +377,7 @@ def _roll(b: Builder, self: Value, shifts: Any, dims: Any = ()) -> Value:
     dims = [dims] if isinstance(dims, int) else list(dims or ())
     if not dims:
         shape = self.tensor.shape
-        return reshaped(b, _roll(b, _flatten(b, self), shifts, [0]), shape)
+        return reshaped(b, _roll(b, flatten(b, self), shifts, [0]), shape)
     pairs = [(s, axis(self, d)) for s, d in zip(shifts, dims, strict=True) if s != 0]
     if not pairs:
         return self
@@ -458,8 +460,8 @@ ROWS: dict[str, Row] = {
     "view_copy": _view,
     "_reshape_copy": _reshape,
     "_reshape_alias": lambda b, self, size, stride: _reshape(b, self, size),
-    "flatten": _flatten,
-    "ravel": _flatten,
+    "flatten": flatten,
+    "ravel": flatten,
     "unflatten": _unflatten,
     "transpose": _transpose,
     "transpose_copy": _transpose,
@@ -479,18 +481,18 @@ ROWS: dict[str, Row] = {
     "unsqueeze_copy": _unsqueeze,
     "squeeze": _squeeze,
     "squeeze_copy": _squeeze,
-    "expand": _expand,
-    "expand_copy": _expand,
+    "expand": expand,
+    "expand_copy": expand,
     "expand_as": _expand_as,
-    "broadcast_to": _expand,
+    "broadcast_to": expand,
     "broadcast_tensors": _broadcast_tensors,
     "repeat": _repeat,
     "tile": _tile,
     "repeat_interleave": _repeat_interleave,
     "slice": _slice,
     "slice_copy": _slice,
-    "select": _select,
-    "select_copy": _select,
+    "select": select,
+    "select_copy": select,
     "narrow": _narrow,
     "narrow_copy": _narrow,
     "split": _split,
@@ -520,7 +522,7 @@ ROWS: dict[str, Row] = {
     "atleast_3d": lambda b, self: _at_least(b, self, 3),
     "meshgrid": _meshgrid,
     "constant_pad_nd": _constant_pad,
-    "pad": _pad,
+    "pad": pad_by_mode,
     **{f"reflection_pad{n}d": _MODES["reflect"] for n in (1, 2, 3)},
     **{f"replication_pad{n}d": _MODES["replicate"] for n in (1, 2, 3)},
     "_pad_circular": _MODES["circular"],

@@ -5,26 +5,32 @@ from __future__ import annotations
 from .op import Op, table
 from .ops_activation import ROWS as ACTIVATION
 from .ops_conv import ROWS as CONV
+from .ops_create import ROWS as CREATE
 from .ops_elementwise import ROWS as ELEMENTWISE
 from .ops_fft import ROWS as FFT
 from .ops_index import ROWS as INDEX
 from .ops_matrix import ROWS as MATRIX
 from .ops_norm import ROWS as NORM
+from .ops_pool import ROWS as POOL
 from .ops_reduce import ROWS as REDUCE
+from .ops_resize import ROWS as RESIZE
 from .ops_rnn import ROWS as RNN
 from .ops_shape import ROWS as SHAPE
 
 GROUPS: tuple[tuple[str, list[Op]], ...] = (
     ("Elementwise", ELEMENTWISE),
     ("Activations and functions", ACTIVATION),
-    ("Shapes, parts, creation", SHAPE),
+    ("Shapes and parts", SHAPE),
+    ("Creation", CREATE),
     ("Indices and masks", INDEX),
     ("Reductions, scans, order", REDUCE),
     ("Matrices and attention", MATRIX),
     ("Normalisation", NORM),
-    ("Convolution, pooling, resizing", CONV),
+    ("Convolution", CONV),
+    ("Pooling", POOL),
+    ("Resizing and sampling", RESIZE),
     ("Recurrent layers", RNN),
-    ("Transforms, complex numbers, constants", FFT),
+    ("Transforms, complex numbers", FFT),
 )
 
 TABLE: dict[str, Op] = table(*(rows for _, rows in GROUPS))

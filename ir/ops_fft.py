@@ -1,4 +1,4 @@
-"""Fourier transforms, complex numbers, and small constants of code."""
+"""Fourier transforms and complex numbers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 from .dims import floordiv
 from .op import Attr, InferError, Op, broadcast, equal, tensor
 from .ops_shape import last
-from .tree import Literal, Tree, arrays, call, lift
+from .tree import Literal, Tree, arrays, call
 from .types import DType, Tensor
 
 _REAL = {DType.c64: DType.f32, DType.c128: DType.f64}
+
+
 _COMPLEX = {real: value for value, real in _REAL.items()}
 
 
@@ -112,49 +114,6 @@ def _infer_as_complex(x: Any) -> Tensor:
 
 def _as_complex(x: np.ndarray) -> np.ndarray:
     return _complex(x[..., 0], x[..., 1])
-
-
-# ---- constants
-
-
-def _linspace_tree(node: Any) -> Tree:
-    kind = {} if node["dtype"] is DType.f32 else {"dtype": node["dtype"]}
-    return call("mx.linspace", node["start"], node["stop"], node["count"], **kind)
-
-
-def _linspace(start: float, stop: float, count: int, dtype: DType) -> np.ndarray:
-    values = np.linspace(start, stop, count)
-    return (np.trunc(values) if dtype.is_integer else values).astype(dtype.numpy)
-
-
-def _eye_tree(node: Any) -> Tree:
-    kind = {} if node["dtype"] is DType.f32 else {"dtype": node["dtype"]}
-    sizes = [node["rows"]] if node["rows"] == node["columns"] else [node["rows"], node["columns"]]
-    return call("mx.eye", *sizes, **kind)
-
-
-def _literal_tree(node: Any) -> Tree:
-    natural = node["dtype"] is DType.f32 and any(isinstance(v, float) for v in node["values"])
-    kind = {} if natural else {"dtype": node["dtype"]}
-    return call("mx.array", arrays(map(lift, node["values"])), **kind)
-
-
-# ---- products by subscripts
-
-
-def _infer_einsum(*operands: Any, subscripts: str) -> Tensor:
-    inputs, output = subscripts.split("->")
-    sizes: dict[str, Any] = {}
-    for letters, x in zip(inputs.split(","), operands, strict=True):
-        if len(letters) != tensor(x).rank:
-            raise InferError(f"einsum {subscripts}: {letters} names the axes of {x}")
-        for letter, size in zip(letters, x.shape, strict=True):
-            known = sizes.get(letter, 1)
-            sizes[letter] = size if known == 1 else known if size == 1 else equal(known, size)
-    return operands[0].with_shape(*(sizes[c] for c in output))
-
-
-# ---- short-time transforms
 
 
 def _infer_stft(
@@ -262,6 +221,8 @@ def _short_time_tree(node: Any, x: Tree, window: Tree) -> Tree:
 
 
 _FRAMES = {"n_fft": Attr("int"), "hop_length": Attr("int"), "win_length": Attr("int")}
+
+
 _SPECTRUM = {"normalized": Attr("bool", False), "onesided": Attr("bool", True)}
 
 
@@ -362,46 +323,5 @@ ROWS = [
         {**_FRAMES, "center": Attr("bool", True), **_SPECTRUM, "length": Attr("dim", None)},
         doc="Inverse of stft: frames overlapped and divided by the overlapped squares of the "
         "window. Griffin and Lim, 1984.",
-    ),
-    Op(
-        "einsum",
-        "*operands",
-        _infer_einsum,
-        lambda n, *xs: call("mx.einsum", n["subscripts"], *xs),
-        lambda *xs, subscripts: np.einsum(subscripts, *xs),
-        {"subscripts": Attr("str")},
-        doc="Einstein summation over one-letter axes.",
-    ),
-    Op(
-        "linspace",
-        "",
-        lambda start, stop, count, dtype: Tensor(dtype, (count,)),
-        _linspace_tree,
-        _linspace,
-        {
-            "start": Attr("float"),
-            "stop": Attr("float"),
-            "count": Attr("dim"),
-            "dtype": Attr("dtype"),
-        },
-        doc="`count` numbers from start to stop, both included.",
-    ),
-    Op(
-        "eye",
-        "",
-        lambda rows, columns, dtype: Tensor(dtype, (rows, columns)),
-        _eye_tree,
-        lambda rows, columns, dtype: np.eye(rows, columns, dtype=dtype.numpy),
-        {"rows": Attr("dim"), "columns": Attr("dim"), "dtype": Attr("dtype")},
-        doc="Ones on the diagonal, zeros elsewhere.",
-    ),
-    Op(
-        "literal",
-        "",
-        lambda values, dtype: Tensor(dtype, (len(values),)),
-        _literal_tree,
-        lambda values, dtype: np.array(values, dtype.numpy),
-        {"values": Attr("numbers"), "dtype": Attr("dtype")},
-        doc="A short list of numbers that stands in the code.",
     ),
 ]

@@ -149,6 +149,18 @@ def _attention(
     return (_softmax(scores, -1) @ value).astype(query.dtype)
 
 
+def _infer_einsum(*operands: Any, subscripts: str) -> Tensor:
+    inputs, output = subscripts.split("->")
+    sizes: dict[str, Any] = {}
+    for letters, x in zip(inputs.split(","), operands, strict=True):
+        if len(letters) != tensor(x).rank:
+            raise InferError(f"einsum {subscripts}: {letters} names the axes of {x}")
+        for letter, size in zip(letters, x.shape, strict=True):
+            known = sizes.get(letter, 1)
+            sizes[letter] = size if known == 1 else known if size == 1 else equal(known, size)
+    return operands[0].with_shape(*(sizes[c] for c in output))
+
+
 ROWS = [
     Op(
         "matmul",
@@ -228,5 +240,14 @@ ROWS = [
         doc="softmax(query @ key.T * scale + mask) @ value over (batch, heads, length, size); "
         "fewer key heads are shared by groups of query heads. A boolean mask keeps where true. "
         "`causal` is none or lower_right.",
+    ),
+    Op(
+        "einsum",
+        "*operands",
+        _infer_einsum,
+        lambda n, *xs: call("mx.einsum", n["subscripts"], *xs),
+        lambda *xs, subscripts: np.einsum(subscripts, *xs),
+        {"subscripts": Attr("str")},
+        doc="Einstein summation over one-letter axes.",
     ),
 ]

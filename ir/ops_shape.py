@@ -9,7 +9,7 @@ import numpy as np
 from .dims import Expr, floordiv, maximum, minimum, product
 from .op import Attr, InferError, Op, Unequal, broadcast, equal, tensor
 from .tree import NEW_AXIS, Index, Slice, Tree, arrays, call, method
-from .types import DType, Tensor
+from .types import Tensor
 
 
 def last(axis: int, rank: int) -> int:
@@ -204,35 +204,6 @@ def _pad(x: np.ndarray, low: Any, high: Any, value: Any, mode: str) -> np.ndarra
     )
 
 
-def _infer_arange(start: Any, stop: Any, step: Any, dtype: DType) -> Tensor:
-    if isinstance(step, int) and step == 0:
-        raise InferError("arange needs a step other than 0")
-    if all(isinstance(v, int) for v in (start, stop, step)) or not any(
-        isinstance(v, float) for v in (start, stop, step)
-    ):
-        length = maximum(-floordiv(start - stop, step), 0)
-    else:
-        length = max(0, int(np.ceil((stop - start) / step)))
-    return Tensor(dtype, (length,))
-
-
-def _arange_tree(node: Any, *_: Tree) -> Tree:
-    start, stop, step, dtype = (node[k] for k in ("start", "stop", "step", "dtype"))
-    args = (
-        [stop] if start == 0 and step == 1 else [start, stop] if step == 1 else [start, stop, step]
-    )
-    natural = DType.f32 if any(isinstance(v, float) for v in args) else DType.i32
-    return call("mx.arange", *args, **({} if dtype is natural else {"dtype": dtype}))
-
-
-def _full_tree(node: Any, *_: Tree) -> Tree:
-    value, shape, dtype = node["value"], node["shape"], node["dtype"]
-    kind = {} if dtype is DType.f32 and value in (0, 1) else {"dtype": dtype}
-    if value in (0, 1) and not isinstance(value, Expr):
-        return call("mx.ones" if value else "mx.zeros", shape, **kind)
-    return call("mx.array", value, **kind) if shape == () else call("mx.full", shape, value, **kind)
-
-
 ROWS = [
     Op(
         "reshape",
@@ -370,28 +341,5 @@ ROWS = [
         lambda x, shifts, axes: np.roll(x, shifts, axes),
         {"shifts": Attr("dims"), "axes": Attr("axes")},
         doc="Elements moved along axes; those that leave come back in front.",
-    ),
-    Op(
-        "arange",
-        "",
-        _infer_arange,
-        _arange_tree,
-        lambda start, stop, step, dtype: np.arange(start, stop, step).astype(dtype.numpy),
-        {
-            "start": Attr("number", 0),
-            "stop": Attr("number"),
-            "step": Attr("number", 1),
-            "dtype": Attr("dtype"),
-        },
-        doc="start, start + step ... before stop.",
-    ),
-    Op(
-        "full",
-        "",
-        lambda shape, value, dtype: Tensor(dtype, shape),
-        _full_tree,
-        lambda shape, value, dtype: np.full(shape, value, dtype.numpy),
-        {"shape": Attr("dims"), "value": Attr("number"), "dtype": Attr("dtype")},
-        doc="An array of one value.",
     ),
 ]
