@@ -1,8 +1,9 @@
 """The body of one module call as lines of code with placeholders.
 
-A body is printed once for every call in the model. What may differ between calls of one class, or is named only
-later, stands as a token: slots (sizes and scalars), local variables, local dims, and classes. Two calls are of
-one class exactly when their texts are the same: then they compute the same function of inputs, weights and slots.
+A body is printed once for every call in the model. What may differ between calls of one class, or
+is named only later, stands as a token: slots (sizes and scalars), local variables, local dims, and
+classes. Two calls are of one class exactly when their texts are the same: then they compute the
+same function of inputs, weights and slots.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Node, Param, Value, dims
-from ..ir import tree as t
 from ..ir.dims import Atom, Expr, Sym
 from ..ir.graph import leaves, map_structure
 from ..ir.types import DType
@@ -31,7 +31,9 @@ INLINE = 56  # a single-use expression longer than this gets a name
 
 
 def token(kind: str, index: int) -> str:
-    """A placeholder: `s`/`i` slot (in a call, in a constructor), `v` variable, `d` dim, `c` class."""
+    """A placeholder: `s`/`i` slot (in a call, in a constructor), `v` variable, `d` dim, `c`
+    class.
+    """
     return f"\ue000{kind}{index}\ue001"
 
 
@@ -44,8 +46,8 @@ def length(code: str) -> int:
 class Slot:
     """A number in a body: a size or scalar that another instance of the class may have otherwise.
 
-    `element` identifies the width it stands for. `role` and `attr` are the evidence for its name. A `literal`
-    slot is printed as a number unless instances differ.
+    `element` identifies the width it stands for. `role` and `attr` are the evidence for its name. A
+    `literal` slot is printed as a number unless instances differ.
     """
 
     value: int | float
@@ -76,7 +78,9 @@ class Local:
 
 @dataclass
 class Body:
-    """Lines of one call: (indent, code). `inputs` are local variables; `int_inputs` dims the caller passes."""
+    """Lines of one call: (indent, code). `inputs` are local variables; `int_inputs` dims the caller
+    passes.
+    """
 
     region: Region
     inputs: list[Value] = field(default_factory=list)
@@ -84,7 +88,9 @@ class Body:
     lines: list[tuple[int, str]] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     locals: list[Local] = field(default_factory=list)
-    dims: list[tuple[int, int, str]] = field(default_factory=list)  # (input, axis, name in the graph)
+    dims: list[tuple[int, int, str]] = field(
+        default_factory=list
+    )  # (input, axis, name in the graph)
     input_locals: list[int] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
 
@@ -96,7 +102,12 @@ class BodyBuilder:
     """Prints the items of a region."""
 
     def __init__(
-        self, region: Region, widths: Widths, modules: Modules, bodies: dict[Region, Body], roles: dict[Value, str]
+        self,
+        region: Region,
+        widths: Widths,
+        modules: Modules,
+        bodies: dict[Region, Body],
+        roles: dict[Value, str],
     ):
         self.region, self.widths, self.modules, self.bodies = region, widths, modules, bodies
         self.body = Body(region)
@@ -140,9 +151,10 @@ class BodyBuilder:
         items = tree.items() if isinstance(tree, dict) else enumerate(tree)
         lines = []
         for index, item in items:
-            place = f"{code}[{ascii(index)}]"
+            place = f"{code}[{index!a}]"
             if isinstance(item, Value):
-                lines.append(f"{token('v', self._local(item, str(index) if isinstance(tree, dict) else ''))} = {place}")
+                local = self._local(item, str(index) if isinstance(tree, dict) else "")
+                lines.append(f"{token('v', local)} = {place}")
             elif item is not None:
                 lines += self._unpack(item, place)
         return lines
@@ -161,7 +173,9 @@ class BodyBuilder:
         return self.ids[value]
 
     def _hint_ahead(self, value: Value) -> str:
-        """The name of what an unnamed value becomes: that of the end of the chain of its single uses."""
+        """The name of what an unnamed value becomes: that of the end of the chain of its single
+        uses.
+        """
         for _ in range(8):
             user = self.user.get(value)
             if self.counts[value] != 1 or not isinstance(user, Node) or len(user.results) != 1:
@@ -181,7 +195,9 @@ class BodyBuilder:
                     self._solve(dim, i, axis)
 
     def _solve(self, dim: Expr, index: int, axis: int) -> None:
-        """Bind the one unknown atom of `c * atom + k` to the axis; several unknowns: to the whole expression."""
+        """Bind the one unknown atom of `c * atom + k` to the axis; several unknowns: to the whole
+        expression.
+        """
         local = dims.symbol(token("d", len(self.body.dims)))
         rest, unknown = 0, []
         for monomial, coefficient in dim.terms:
@@ -211,7 +227,17 @@ class BodyBuilder:
             self.body.int_inputs.append(dim)
             self._add_int_input(dim)
             local = self._express(dim)
-        binds = ATOM if not isinstance(local, Expr) or str(local).startswith("\ue000") and str(local).count("\ue000") == 1 and len(local.terms) == 1 and TOKEN.fullmatch(str(local)) else SUM
+        binds = (
+            ATOM
+            if not isinstance(local, Expr)
+            or (
+                str(local).startswith("\ue000")
+                and str(local).count("\ue000") == 1
+                and len(local.terms) == 1
+                and TOKEN.fullmatch(str(local))
+            )
+            else SUM
+        )
         if binds == SUM and isinstance(local, Expr) and len(local.terms) == 1:
             binds = PRODUCT
         return Text(str(local), binds)
@@ -232,7 +258,11 @@ class BodyBuilder:
         for item in self.region.items:
             values = item.values if isinstance(item, Node) else item.inputs
             self.counts.update(v for v in values if isinstance(v, Value))
-        self.counts.update(v for v in (leaves(result) if self.root else self.region.outputs) if isinstance(v, Value))
+        self.counts.update(
+            v
+            for v in (leaves(result) if self.root else self.region.outputs)
+            if isinstance(v, Value)
+        )
         self.user: dict[Value, Any] = {}
         for item in self.region.items:
             for value in item.values if isinstance(item, Node) else item.inputs:
@@ -245,7 +275,9 @@ class BodyBuilder:
         if isinstance(value, Param) and under(self.region.path, value.name):
             return Text(self.modules.access(self.region.path, value.name))
         if value not in self.ids:
-            raise KeyError(f"{value!r} is used in {self.region.path or 'the root'} before it is defined")
+            raise KeyError(
+                f"{value!r} is used in {self.region.path or 'the root'} before it is defined"
+            )
         return Text(token("v", self.ids[value]))
 
     def assign(self, values: list[Value], text: Text, nesting: tuple[Any, ...] = ()) -> None:
@@ -257,7 +289,11 @@ class BodyBuilder:
             self.pending[values[0]] = text
             return
         names = [token("v", self._local(v)) if self.counts[v] else "_" for v in values]
-        targets = _nested(nesting, names).removeprefix("(").removesuffix(")") if nesting else ", ".join(names)
+        targets = (
+            _nested(nesting, names).removeprefix("(").removesuffix(")")
+            if nesting
+            else ", ".join(names)
+        )
         self.body.lines.append((0, f"{targets} = {text.code}"))
 
     def _inlines(self, value: Value, text: Text) -> bool:
@@ -307,7 +343,9 @@ class BodyBuilder:
         if region.layer is not None and region.layer.inputs is not None:
             node = region.items[0]
             printer = self._printer(node)
-            return Text(f"{callee}({', '.join(render_tree(t, printer).code for t in region.layer.inputs)})")
+            return Text(
+                f"{callee}({', '.join(render_tree(t, printer).code for t in region.layer.inputs)})"
+            )
         args = [self.value(v).code for v in self._call_inputs(region)]
         if region in self.bodies:
             args += [self.dim(d).code for d in self.bodies[region].int_inputs]
@@ -331,15 +369,20 @@ class BodyBuilder:
             alone = self.counts[start] == 1 and TOKEN.fullmatch(text.code) and start in self.ids
             if alone:
                 local = self.ids[start]
-                self.body.locals[local].hints[:0] = [v.hint for r in loop.regions for v in [r.outputs[output]] if v.hint]
+                self.body.locals[local].hints[:0] = [
+                    v.hint for r in loop.regions for v in [r.outputs[output]] if v.hint
+                ]
             else:
-                local = self._new_local(*[v.hint for r in loop.regions for v in [r.outputs[output]]], start.hint)
+                local = self._new_local(
+                    *[v.hint for r in loop.regions for v in [r.outputs[output]]], start.hint
+                )
                 self.body.lines.append((0, f"{token('v', local)} = {text.code}"))
             self.body.locals[local].rank = start.tensor.rank
             carried[output] = local
         by_position = {p: carried[o] for p, o in loop.carried.items()}
         args = [
-            token("v", by_position[i]) if i in by_position else self.value(v).code for i, v in enumerate(first.inputs)
+            token("v", by_position[i]) if i in by_position else self.value(v).code
+            for i, v in enumerate(first.inputs)
         ]
         args += [self.dim(d).code for d in self.bodies[first].int_inputs]
         for o in range(len(final.outputs)):
@@ -347,21 +390,29 @@ class BodyBuilder:
             self.ids[final.outputs[o]] = carried[o]
         each = self._new_local(*singular(loop.container))
         targets = ", ".join(token("v", carried[o]) for o in range(len(final.outputs)))
-        self.body.lines.append((0, f"for {token('v', each)} in {loop.access(self.modules, self.region.path)}:"))
+        self.body.lines.append(
+            (0, f"for {token('v', each)} in {loop.access(self.modules, self.region.path)}:")
+        )
         self.body.lines.append((1, f"{targets} = {token('v', each)}({', '.join(args)})"))
 
     def _return(self, result: Any) -> None:
         if self.root:
             self.body.lines.append((0, f"return {self._structure(result)}"))
             return
-        self.body.lines.append((0, f"return {', '.join(self.value(v).code for v in self.region.outputs)}"))
+        self.body.lines.append(
+            (0, f"return {', '.join(self.value(v).code for v in self.region.outputs)}")
+        )
 
     def _structure(self, tree: Any) -> str:
         if isinstance(tree, dict):
-            return "{" + ", ".join(f"{ascii(k)}: {self._structure(v)}" for k, v in tree.items()) + "}"
+            return "{" + ", ".join(f"{k!a}: {self._structure(v)}" for k, v in tree.items()) + "}"
         if isinstance(tree, tuple | list):
             inner = ", ".join(map(self._structure, tree))
-            return f"[{inner}]" if isinstance(tree, list) else f"({inner}{',' if len(tree) == 1 else ''})"
+            return (
+                f"[{inner}]"
+                if isinstance(tree, list)
+                else f"({inner}{',' if len(tree) == 1 else ''})"
+            )
         return self.value(tree).code if isinstance(tree, Value) else ascii(tree)
 
     # ---- nodes
@@ -384,11 +435,20 @@ class BodyBuilder:
 
     def _tied_embedding(self, node: Node) -> Text | None:
         """A linear on an embedding's weight is the embedding's own `as_linear`."""
-        if node.op != "linear" or node.operands[2] is not None or not isinstance(node.operands[1], Param):
+        if (
+            node.op != "linear"
+            or node.operands[2] is not None
+            or not isinstance(node.operands[1], Param)
+        ):
             return None
         owner = node.operands[1].name.rpartition(".")[0]
         layer = self.modules.layers.get(owner)
-        if layer is None or layer.layer is None or layer.layer.cls != "nn.Embedding" or not under(self.region.path, owner):
+        if (
+            layer is None
+            or layer.layer is None
+            or layer.layer.cls != "nn.Embedding"
+            or not under(self.region.path, owner)
+        ):
             return None
         x = self.value(node.operands[0])  # type: ignore[arg-type]
         return Text(f"{self.modules.access(self.region.path, owner)}.as_linear({x.code})")
@@ -398,7 +458,9 @@ class BodyBuilder:
         shadow = copy.copy(node)
         shadow.attrs = {k: self._mark(node, k, v) for k, v in node.attrs.items()}
         shadow.operands = [
-            _slot(o, ((node, i), "operand", True), self._power_of(node, o)) if isinstance(o, float) else o
+            _slot(o, ((node, i), "operand", True), self._power_of(node, o))
+            if isinstance(o, float)
+            else o
             for i, o in enumerate(node.operands)
         ]
         return shadow
@@ -407,7 +469,11 @@ class BodyBuilder:
         kind = node.row.attrs[name].kind
         attr = self.region.path.rpartition(".")[2]
         if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-            return _slot(float(value), ((node, name), name, name not in ("eps",)), self._power_of(node, value))
+            return _slot(
+                float(value),
+                ((node, name), name, name not in ("eps",)),
+                self._power_of(node, value),
+            )
         if kind == "dims" and isinstance(value, tuple):
             shape = name == "shape" and len(value) == node.out.tensor.rank
             return tuple(
@@ -417,13 +483,20 @@ class BodyBuilder:
                 for i, d in enumerate(value)
             )
         if kind == "ints" and isinstance(value, tuple):
-            return tuple(_slot(d, ((node, name, i), name, True), None) if d > 1 else d for i, d in enumerate(value))
+            return tuple(
+                _slot(d, ((node, name, i), name, True), None) if d > 1 else d
+                for i, d in enumerate(value)
+            )
         del attr
         return value
 
     def _power_of(self, node: Node, value: Any) -> tuple[str, Any] | None:
         """Whether the scalar is a power ±1/2 of the last width of an operand that it scales."""
-        if node.op not in ("attention", "multiply", "divide") or not node.values or not isinstance(value, float):
+        if (
+            node.op not in ("attention", "multiply", "divide")
+            or not node.values
+            or not isinstance(value, float)
+        ):
             return None
         x = node.values[0]
         size = x.tensor.shape[-1] if x.tensor.rank else None
@@ -437,7 +510,9 @@ class BodyBuilder:
     def _scalar(self, value: Any, dtype: DType | None) -> Text:
         if isinstance(value, SlotInt | SlotFloat):
             element, role, literal, derived = value.slot  # type: ignore[misc]
-            return self._slot_text(Slot(_plain(value), element, role, self._attr(), literal, derived), "s")
+            return self._slot_text(
+                Slot(_plain(value), element, role, self._attr(), literal, derived), "s"
+            )
         return scalar_text(value, dtype)
 
     def _attr(self) -> str:
@@ -460,7 +535,9 @@ class BodyBuilder:
 
 
 def _nested(nesting: Any, names: list[str]) -> str:
-    """Assignment targets in the nesting of a call's results; a part that nobody reads is one `_`."""
+    """Assignment targets in the nesting of a call's results; a part that nobody reads is one
+    `_`.
+    """
     if isinstance(nesting, int):
         return names[nesting]
     parts = [_nested(n, names) for n in nesting]
@@ -483,7 +560,12 @@ def singular(container: str) -> tuple[str, ...]:
     known = {"h": "block", "layer": "layer", "block": "block"}
     if name in known:
         return (known[name], "layer")
-    return (name.removesuffix("s") if name.endswith("s") and len(name) > 3 else "layer", "layer", "block", "part")
+    return (
+        name.removesuffix("s") if name.endswith("s") and len(name) > 3 else "layer",
+        "layer",
+        "block",
+        "part",
+    )
 
 
 __all__ = ["Body", "BodyBuilder", "Local", "Slot", "length", "map_structure", "relative", "token"]

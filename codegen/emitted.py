@@ -12,10 +12,11 @@ from ..ir import Param
 class Emitted:
     """The Python model.
 
-    `config` holds the constructor arguments (config.json). `parameters` maps each parameter's path in the emitted
-    module tree to its IR parameter (type and recipe). `modules` maps (source module path, call number) to the path
-    of the emitted module that computes it, for the modules that exist in the output. `log` says which bodies were
-    merged into which class, and why others were not.
+    `config` holds the constructor arguments (config.json). `parameters` maps each parameter's path
+    in the emitted module tree to its IR parameter (type and recipe). `modules` maps (source module
+    path, call number) to the path of the emitted module that computes it, for the modules that
+    exist in the output. `log` says which bodies were merged into which class, and why others were
+    not.
     """
 
     source: str

@@ -22,7 +22,7 @@ class Repeat:
     count: int  # slot
 
 
-# Options of convolutions that the constructor leaves out at these values. Instances may differ in them.
+# Options of convolutions, left out of the constructor at these values. Instances may differ in them.
 OPTIONS = {"stride": 1, "padding": 0, "dilation": 1}
 
 Template = Any  # a str, a dict name -> Template, or a Repeat
@@ -39,7 +39,9 @@ class Init:
 
 
 def build_init(path: str, modules: Modules, widths: Widths) -> Init:
-    """The constructor of the class instance at a path; the groups of its child classes are known already."""
+    """The constructor of the class instance at a path; the groups of its child classes are known
+    already.
+    """
     init = Init(path)
     nested: dict[str, Any] = {}
     for rel, entry in modules.tree[path].items():
@@ -49,7 +51,9 @@ def build_init(path: str, modules: Modules, widths: Widths) -> Init:
             at = at.setdefault(part, {})
         at[parts[-1]] = entry
     for name, tree in nested.items():
-        init.attributes[modules.attribute(path, name)] = _template(tree, name, init, modules, widths)
+        init.attributes[modules.attribute(path, name)] = _template(
+            tree, name, init, modules, widths
+        )
     return init
 
 
@@ -60,7 +64,9 @@ def _template(tree: Any, name: str, init: Init, modules: Modules, widths: Widths
         return _list(tree, name, init, modules, widths)
     from ..ir.text import identifier
 
-    return {identifier(k) or "unnamed": _template(v, k, init, modules, widths) for k, v in tree.items()}
+    return {
+        identifier(k) or "unnamed": _template(v, k, init, modules, widths) for k, v in tree.items()
+    }
 
 
 def _constructor(entry: Any, init: Init, modules: Modules, widths: Widths) -> str:
@@ -95,7 +101,14 @@ def _layer(region: Any, init: Init, widths: Widths) -> str:
     def width(operand: int, axis: int) -> Text:
         value = node.operands[operand]
         assert isinstance(value, Value)
-        place = next((i for i, a in enumerate(marked.args) if getattr(a, "operand", None) == operand and a.axis == axis), -1)  # type: ignore[union-attr]
+        place = next(
+            (
+                i
+                for i, a in enumerate(marked.args)
+                if getattr(a, "operand", None) == operand and a.axis == axis
+            ),
+            -1,
+        )  # type: ignore[union-attr]
         role = f"{marked.cls}.{place}"
         return Text(_add(init, Slot(value.tensor.shape[axis], key(value, axis), role, region.path)))  # type: ignore[arg-type]
 
@@ -103,7 +116,9 @@ def _layer(region: Any, init: Init, widths: Widths) -> str:
         if isinstance(value, SlotInt | SlotFloat):
             element, role, literal, _ = value.slot  # type: ignore[misc]
             plain = float(value) if isinstance(value, float) else int(value)
-            return Text(_add(init, Slot(plain, element, f"{marked.cls}.{role}", region.path, literal)))
+            return Text(
+                _add(init, Slot(plain, element, f"{marked.cls}.{role}", region.path, literal))
+            )
         return scalar_text(value, dtype)
 
     def helper(name: str) -> str:
@@ -114,11 +129,17 @@ def _layer(region: Any, init: Init, widths: Widths) -> str:
     printer = Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
     args = [render_tree(a, printer).code for a in marked.args]
     options = _options(node, marked, init, region) if marked.cls.startswith("nn.Conv") else {}
-    given = [(k, f", {k}={render_tree(v, printer).code}") for k, v in marked.kwargs if k not in options]
+    given = [
+        (k, f", {k}={render_tree(v, printer).code}") for k, v in marked.kwargs if k not in options
+    ]
     first = [code for k, code in given if k == "kernel_size"]
     rest = [code for k, code in given if k != "kernel_size"]
     keywords = "".join([*first, *options.values(), *rest])
-    cls = helper(marked.cls.removeprefix("runtime.")) if marked.cls.startswith("runtime.") else marked.cls
+    cls = (
+        helper(marked.cls.removeprefix("runtime."))
+        if marked.cls.startswith("runtime.")
+        else marked.cls
+    )
     return f"{cls}({', '.join(args)}{keywords if args else keywords.removeprefix(', ')})"
 
 
@@ -130,13 +151,17 @@ def _options(node: Node, layer: Any, init: Init, region: Any) -> dict[str, str]:
         value = given.get(name)
         number = getattr(value, "value", value) if name in given else default
         if isinstance(number, int):
-            slot = Slot(int(number), (node, name, 0), f"{layer.cls}.{name}", region.path, literal=True)
+            slot = Slot(
+                int(number), (node, name, 0), f"{layer.cls}.{name}", region.path, literal=True
+            )
             tokens[name] = token("o", int(_add(init, slot)[2:-1]))
     return tokens
 
 
 def _mark(node: Node) -> Node:
-    """The node with its numbers marked as slots: eps always a field, kernel sizes only where they differ."""
+    """The node with its numbers marked as slots: eps always a field, kernel sizes only where they
+    differ.
+    """
     import copy
 
     shadow = copy.copy(node)
@@ -169,11 +194,14 @@ def _instance(path: str, init: Init, modules: Modules) -> str:
     args = ["args"] if group.needs_args else []
     for parameter in group.parameters:
         value, element = parameter.of(path)
-        args.append(f"{parameter.name}={_add(init, Slot(value, element, f'arg.{parameter.name}', path, parameter.literal))}")
+        slot = Slot(value, element, f"arg.{parameter.name}", path, parameter.literal)
+        args.append(f"{parameter.name}={_add(init, slot)}")
     return f"{token('c', group.index)}({', '.join(args)})"
 
 
-def _list(tree: dict[str, Any], name: str, init: Init, modules: Modules, widths: Widths) -> Template:
+def _list(
+    tree: dict[str, Any], name: str, init: Init, modules: Modules, widths: Widths
+) -> Template:
     """A list: like elements share a template, and their slots are one."""
     size = max(map(int, tree)) + 1
     kinds: list[int] = []
@@ -181,7 +209,11 @@ def _list(tree: dict[str, Any], name: str, init: Init, modules: Modules, widths:
     shapes: list[tuple[Any, list[Any]]] = []
     for i in range(size):
         start = len(init.slots)
-        template = _template(tree[str(i)], name, init, modules, widths) if str(i) in tree else "nn.Identity()"
+        template = (
+            _template(tree[str(i)], name, init, modules, widths)
+            if str(i) in tree
+            else "nn.Identity()"
+        )
         shape = (_normal(template, start), [s.value for s in init.slots[start:]])
         kind = next((k for k, s in enumerate(shapes) if s == shape), None)
         if kind is None:
@@ -192,7 +224,9 @@ def _list(tree: dict[str, Any], name: str, init: Init, modules: Modules, widths:
             _join(init, start, templates[kind][1], widths)
             del init.slots[start:]
             kinds.append(kind)
-    count = Slot(size, (init.path, name, "count"), "count", f"{init.path}.{name}" if init.path else name)
+    count = Slot(
+        size, (init.path, name, "count"), "count", f"{init.path}.{name}" if init.path else name
+    )
     init.slots.append(count)
     return Repeat(kinds, [t for t, _ in templates], len(init.slots) - 1)
 
@@ -200,10 +234,16 @@ def _list(tree: dict[str, Any], name: str, init: Init, modules: Modules, widths:
 def _normal(template: Template, start: int) -> Any:
     """The template with its slots counted from 0."""
     if isinstance(template, str):
-        return TOKEN.sub(lambda m: token(m[1], int(m[2]) - start) if m[1] in "io" else m[0], template)
+        return TOKEN.sub(
+            lambda m: token(m[1], int(m[2]) - start) if m[1] in "io" else m[0], template
+        )
     if isinstance(template, dict):
         return {k: _normal(v, start) for k, v in template.items()}
-    return (tuple(template.kinds), tuple(repr(_normal(t, start)) for t in template.templates), template.count - start)
+    return (
+        tuple(template.kinds),
+        tuple(repr(_normal(t, start)) for t in template.templates),
+        template.count - start,
+    )
 
 
 def _join(init: Init, start: int, first: int, widths: Widths) -> None:
@@ -213,7 +253,9 @@ def _join(init: Init, start: int, first: int, widths: Widths) -> None:
 
 
 def template_key(template: Template) -> Any:
-    """What two instances of one class must agree in; the length of a list of like elements is free."""
+    """What two instances of one class must agree in; the length of a list of like elements is
+    free.
+    """
     if isinstance(template, dict):
         return tuple((k, template_key(v)) for k, v in template.items())
     if isinstance(template, Repeat):

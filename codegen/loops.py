@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..ir import Node
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Loop:
-    """Calls of `container[start]`, `container[start + 1]` ... `carried` maps an input position to the output
-    of the call before that feeds it; all other inputs are the same values in every call."""
+    """Calls of `container[start]`, `container[start + 1]` ... `carried` maps an input position to
+    the output of the call before that feeds it; all other inputs are the same values in every
+    call."""
 
     container: str
     start: int
@@ -53,7 +55,9 @@ def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> l
     return steps
 
 
-def _run(items: list[Node | Region], start: int, bodies: dict[Region, Any], modules: Modules) -> list[Region]:
+def _run(
+    items: list[Node | Region], start: int, bodies: dict[Region, Any], modules: Modules
+) -> list[Region]:
     """The longest run of adjacent calls of one class on consecutive elements of one list."""
     first = items[start]
     if not isinstance(first, Region) or first not in bodies:
@@ -64,7 +68,11 @@ def _run(items: list[Node | Region], start: int, bodies: dict[Region, Any], modu
     run = [first]
     for item in items[start + 1 :]:
         here = f"{container}.{int(index) + len(run)}"
-        if not isinstance(item, Region) or item.path != here or modules.group(item) is not modules.group(first):
+        if (
+            not isinstance(item, Region)
+            or item.path != here
+            or modules.group(item) is not modules.group(first)
+        ):
             break
         run.append(item)
     return run
@@ -74,7 +82,7 @@ def _carried(run: list[Region]) -> dict[int, int] | None:
     """Which inputs are the outputs of the call before; None when the calls do not chain."""
     inner = {v for r in run[:-1] for v in r.outputs}
     carried: dict[int, int] = {}
-    for before, after in zip(run, run[1:], strict=False):
+    for before, after in pairwise(run):
         if len(after.inputs) != len(before.inputs) or len(after.outputs) != len(before.outputs):
             return None
         for i, (a, b) in enumerate(zip(before.inputs, after.inputs, strict=True)):
@@ -83,7 +91,11 @@ def _carried(run: list[Region]) -> dict[int, int] | None:
                 return None
             if output is not None and carried.setdefault(i, output) != output:
                 return None
-    if any((run[k + 1].inputs[i] is not run[k].outputs[o]) for i, o in carried.items() for k in range(len(run) - 1)):
+    if any(
+        (run[k + 1].inputs[i] is not run[k].outputs[o])
+        for i, o in carried.items()
+        for k in range(len(run) - 1)
+    ):
         return None
     used_elsewhere = _used_outside(run, inner)
     if used_elsewhere or len(set(carried.values())) != len(carried):
@@ -103,7 +115,7 @@ def _used_outside(run: list[Region], inner: set[Any]) -> bool:
             values = item.values if isinstance(item, Node) else item.inputs
             if inner.intersection(values):
                 return True
-    allowed = {v: after for before, after in zip(run, run[1:], strict=False) for v in before.outputs}
+    allowed = {v: after for before, after in pairwise(run) for v in before.outputs}
     return any(v in allowed and allowed[v] is not r for r in run for v in r.inputs)
 
 

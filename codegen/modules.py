@@ -1,4 +1,6 @@
-"""The emitted module tree: which attribute holds which layer, class or weight, and how code reaches it."""
+"""The emitted module tree: which attribute holds which layer, class or weight, and how code reaches
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,51 @@ from .regions import Plan, Region, relative, under
 
 # Attributes of mlx.nn.Module and of dict, which it is: a child of that name would not be reached.
 RESERVED = frozenset(
-    "apply apply_to_modules children clear copy eval filter_and_map freeze fromkeys get items keys leaf_modules "
-    "load_weights modules named_modules parameters pop popitem save_weights set_dtype setdefault state train "
-    "trainable_parameter_filter trainable_parameters training unfreeze update update_modules "
-    "valid_child_filter valid_parameter_filter values is_module args".split()
+    [
+        "apply",
+        "apply_to_modules",
+        "children",
+        "clear",
+        "copy",
+        "eval",
+        "filter_and_map",
+        "freeze",
+        "fromkeys",
+        "get",
+        "items",
+        "keys",
+        "leaf_modules",
+        "load_weights",
+        "modules",
+        "named_modules",
+        "parameters",
+        "pop",
+        "popitem",
+        "save_weights",
+        "set_dtype",
+        "setdefault",
+        "state",
+        "train",
+        "trainable_parameter_filter",
+        "trainable_parameters",
+        "training",
+        "unfreeze",
+        "update",
+        "update_modules",
+        "valid_child_filter",
+        "valid_parameter_filter",
+        "values",
+        "is_module",
+        "args",
+    ]
 )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An attribute: `kind` is layer, class or param; `what` the region, the class path or the parameter."""
+    """An attribute: `kind` is layer, class or param; `what` the region, the class path or the
+    parameter.
+    """
 
     kind: str
     what: Any
@@ -45,7 +82,9 @@ class Modules:
 
     def _fill(self, regions: list[Region]) -> None:
         """Entries in the order of the checkpoint where it names them, then in call order."""
-        used = {v.name: v for r in regions for n in r.nodes() for v in n.values if isinstance(v, Param)}
+        used = {
+            v.name: v for r in regions for n in r.nodes() for v in n.values if isinstance(v, Param)
+        }
         used |= {v.name: v for v in self.plan.graph.outputs if isinstance(v, Param)}
         for name in self.plan.graph.params:
             if name in used:
@@ -70,7 +109,9 @@ class Modules:
         self.tree[owner].setdefault(self.relative(owner, path), entry)
 
     def relative(self, owner: str, name: str) -> str:
-        """The name below its owner; the numbered parts of a model that is itself a list stand in `layers`."""
+        """The name below its owner; the numbered parts of a model that is itself a list stand in
+        `layers`.
+        """
         name = relative(owner, name)
         return f"layers.{name}" if name.split(".")[0].isdigit() else name
 
@@ -85,11 +126,20 @@ class Modules:
         return self.groups.get(region.path)
 
     def attribute(self, owner: str, name: str) -> str:
-        """The attribute's name in the emitted class: the checkpoint's, unless Python or MLX forbids it."""
+        """The attribute's name in the emitted class: the checkpoint's, unless Python or MLX forbids
+        it.
+        """
         if (owner, name) not in self._names:
             taken = {v for (o, _), v in self._names.items() if o == owner}
-            safe = identifier(name).lstrip("_") or "unnamed"  # MLX keeps `_names` out of the parameters
-            while safe in RESERVED or keyword.iskeyword(safe) or safe in taken or safe != name and self._exists(owner, safe):
+            safe = (
+                identifier(name).lstrip("_") or "unnamed"
+            )  # MLX keeps `_names` out of the parameters
+            while (
+                safe in RESERVED
+                or keyword.iskeyword(safe)
+                or safe in taken
+                or (safe != name and self._exists(owner, safe))
+            ):
                 safe += "_"
             self._names[owner, name] = safe
         return self._names[owner, name]
@@ -98,7 +148,9 @@ class Modules:
         return any(rel.split(".")[0] == name for rel in self.tree.get(owner, ()))
 
     def steps(self, name: str) -> list[tuple[str, str]]:
-        """How to go from the root to a module or weight: ("attr" | "index" | "item", name) for each component."""
+        """How to go from the root to a module or weight: ("attr" | "index" | "item", name) for each
+        component.
+        """
         out: list[tuple[str, str]] = []
         owner = ""
         container: list[str] = []
@@ -113,9 +165,7 @@ class Modules:
                 out.append(("item", identifier(part) or "unnamed"))
             container.append(part)
             here = ".".join([owner, *container] if owner else container)
-            if here in self.classes:
-                owner, container = here, []
-            elif here in self.layers:
+            if here in self.classes or here in self.layers:
                 owner, container = here, []
         return out
 
@@ -134,7 +184,11 @@ class Modules:
         """The number of elements of the list at that path."""
         owner = self.owner(f"{container}.0" if container else "0")
         prefix = self.relative(owner, f"{container}.0" if container else "0").removesuffix("0")
-        indices = [int(rel[len(prefix) :].split(".")[0]) for rel in self.tree[owner] if rel.startswith(prefix)]
+        indices = [
+            int(rel[len(prefix) :].split(".")[0])
+            for rel in self.tree[owner]
+            if rel.startswith(prefix)
+        ]
         return max(indices) + 1 if indices else 0
 
     def class_children(self, path: str) -> list[str]:

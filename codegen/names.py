@@ -1,7 +1,8 @@
-"""Names: fields of ModelArgs and constructor arguments by role, classes and their variants, local variables.
+"""Names: fields of ModelArgs and constructor arguments by role, classes and their variants, local
+variables.
 
-The tables are documented in docs/names.md. A name is never semantic: a size without a known role is called
-after the attribute and the parameter that it belongs to.
+The tables are documented in docs/names.md. A name is never semantic: a size without a known role is
+called after the attribute and the parameter that it belongs to.
 """
 
 from __future__ import annotations
@@ -23,35 +24,70 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
     (r"nn\.Embedding\.0", r"type", "type_vocab_size"),
     (r"nn\.Embedding\.0", r"tok|word|wte|shared|^emb|embed", "vocab_size"),
     (r"nn\.Linear\.1", r"^lm_head$|^output_projection$", "vocab_size"),
-    (r"nn\.Linear\.1", r"gate_proj|up_proj|^fc1$|c_fc|^wi(_\d)?$|linear1$|intermediate|w1$", "intermediate_size"),
+    (
+        r"nn\.Linear\.1",
+        r"gate_proj|up_proj|^fc1$|c_fc|^wi(_\d)?$|linear1$|intermediate|w1$",
+        "intermediate_size",
+    ),
     (r"nn\.Linear\.1", r"classifier|^head$|^heads?$|^fc$|score|logits", "num_labels"),
     (r"nn\.(RMSNorm|LayerNorm)\.0", r"norm|ln|layer", "hidden_size"),
     (r"nn\.Embedding\.1", r"", "embedding_size"),
-        (r"nn\.RMSNorm\.eps", r"", "rms_norm_eps"),
+    (r"nn\.RMSNorm\.eps", r"", "rms_norm_eps"),
     (r"(nn\.LayerNorm\.)?eps", r"", "layer_norm_eps"),
     (r"nn\.BatchNorm\.eps", r"", "batch_norm_eps"),
     (r"nn\.GroupNorm\.eps", r"", "group_norm_eps"),
     (r"count", r"^(layers?|h|blocks?|encoder_layers|resblocks)$", "num_hidden_layers"),
     (r"runtime\.(LSTM|GRU|RNN)\.1", r"", "rnn_hidden_size"),
-]  # fmt: skip
+]
 
 # What a slot of a layer is called where no role is known: <attribute>_<this>.
 PARAMETER_ROLES: dict[str, str] = {
-    r"nn\.Linear\.0": "input_dims", r"nn\.Linear\.1": "output_dims",
-    r"nn\.Conv.*\.0": "in_channels", r"nn\.Conv.*\.1": "out_channels",
-    r"runtime\.\w+\.0": "input_size", r"runtime\.\w+\.1": "hidden_size",
-    r"nn\.Embedding\.0": "num_embeddings", r"nn\.Embedding\.1": "dims",
-    r".*\.kernel(_size)?": "kernel_size", r".*\.eps": "eps", r"count": "count", r".*Norm\.0": "dims",
-    r".*\.(stride|padding|dilation|groups)": r"\1", r"param\.(\w+)\.\d": r"\1_size", r"shape": "size",
-}  # fmt: skip
+    r"nn\.Linear\.0": "input_dims",
+    r"nn\.Linear\.1": "output_dims",
+    r"nn\.Conv.*\.0": "in_channels",
+    r"nn\.Conv.*\.1": "out_channels",
+    r"runtime\.\w+\.0": "input_size",
+    r"runtime\.\w+\.1": "hidden_size",
+    r"nn\.Embedding\.0": "num_embeddings",
+    r"nn\.Embedding\.1": "dims",
+    r".*\.kernel(_size)?": "kernel_size",
+    r".*\.eps": "eps",
+    r"count": "count",
+    r".*Norm\.0": "dims",
+    r".*\.(stride|padding|dilation|groups)": r"\1",
+    r"param\.(\w+)\.\d": r"\1_size",
+    r"shape": "size",
+}
 
 ROLE_OF_OP: dict[str, str] = {
-    "softmax": "weights", "matmul": "scores", "attention": "attn_output", "embedding": "embeddings", "arange": "positions",
-    "equal": "mask", "not_equal": "mask", "less": "mask", "less_equal": "mask", "greater": "mask",
-    "greater_equal": "mask", "bitwise_and": "mask", "invert": "mask", "cumsum": "positions", "argmax": "indices",
-    "linear": "out", "layer_norm": "normed", "rms_norm": "normed", "concatenate": "joined", "split": "part",
-    "cos": "cos", "sin": "sin", "mean": "mean", "sum": "total", "sigmoid": "gate", "conv1d": "out", "conv2d": "out",
-}  # fmt: skip
+    "softmax": "weights",
+    "matmul": "scores",
+    "attention": "attn_output",
+    "embedding": "embeddings",
+    "arange": "positions",
+    "equal": "mask",
+    "not_equal": "mask",
+    "less": "mask",
+    "less_equal": "mask",
+    "greater": "mask",
+    "greater_equal": "mask",
+    "bitwise_and": "mask",
+    "invert": "mask",
+    "cumsum": "positions",
+    "argmax": "indices",
+    "linear": "out",
+    "layer_norm": "normed",
+    "rms_norm": "normed",
+    "concatenate": "joined",
+    "split": "part",
+    "cos": "cos",
+    "sin": "sin",
+    "mean": "mean",
+    "sum": "total",
+    "sigmoid": "gate",
+    "conv1d": "out",
+    "conv2d": "out",
+}
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -64,7 +100,11 @@ def last_name(path: str) -> str:
 def safe(name: str, default: str = "x") -> str:
     """A usable Python identifier."""
     name = identifier(name) or default
-    return name + "_" if keyword.iskeyword(name) or name in ("mx", "nn", "self", "args", "json") else name
+    return (
+        name + "_"
+        if keyword.iskeyword(name) or name in ("mx", "nn", "self", "args", "json")
+        else name
+    )
 
 
 def _parameter_word(role: str) -> str:
@@ -81,7 +121,11 @@ def parameter_name(slot: Any, taken: Sequence[str]) -> str:
     """The name of a constructor argument: by role, else by attribute and parameter."""
     word = _parameter_word(slot.role)
     attr = safe(last_name(slot.attr), "part")
-    candidates = [word, f"{attr}_{word}"] if word in ("stride", "groups", "dilation", "padding", "kernel_size") else []
+    candidates = (
+        [word, f"{attr}_{word}"]
+        if word in ("stride", "groups", "dilation", "padding", "kernel_size")
+        else []
+    )
     if slot.role == "count":
         candidates.append(f"num_{attr}")
     candidates.append(f"{attr}_{word}")
@@ -111,20 +155,29 @@ def _attention_roles(node: Any, widths: Widths, roles: dict[Any, str]) -> None:
     q, k, v = node.values[:3]
     heads, size = q.tensor.shape[1], q.tensor.shape[-1]
     roles.setdefault(widths.find(key(q, -1)), "head_dim")
-    roles.setdefault(widths.find(key(v, -1)), "head_dim" if v.tensor.shape[-1] == size else "value_head_dim")
+    roles.setdefault(
+        widths.find(key(v, -1)), "head_dim" if v.tensor.shape[-1] == size else "value_head_dim"
+    )
     roles.setdefault(widths.find(key(q, 1)), "num_attention_heads")
     same = k.tensor.shape[1] == heads
-    roles.setdefault(widths.find(key(k, 1)), "num_attention_heads" if same else "num_key_value_heads")
+    roles.setdefault(
+        widths.find(key(k, 1)), "num_attention_heads" if same else "num_key_value_heads"
+    )
     for value in (q, k, v):  # where heads times size comes from, before the split
         split = _split_source(value)
         if split is not None and all(isinstance(d, int) for d in split.tensor.shape[-2:]):
             same = split.tensor.shape[-2] == heads
             roles.setdefault(widths.find(key(split, -1)), "head_dim")
-            roles.setdefault(widths.find(key(split, -2)), "num_attention_heads" if same else "num_key_value_heads")
+            roles.setdefault(
+                widths.find(key(split, -2)),
+                "num_attention_heads" if same else "num_key_value_heads",
+            )
 
 
 def _split_source(value: Value) -> Value | None:
-    """The result of the reshape that split heads off, going back through ops that keep the value's rank."""
+    """The result of the reshape that split heads off, going back through ops that keep the value's
+    rank.
+    """
     for _ in range(32):
         node = value.node
         if node is None:
@@ -153,18 +206,28 @@ def inner_widths(graph: Graph, widths: Widths) -> list[Any]:
 
 
 def _outer_widths(graph: Graph, widths: Widths) -> set[Any]:
-    """Widths that enter or leave the model, are normalised, or flow past a layer in a residual sum."""
+    """Widths that enter or leave the model, are normalised, or flow past a layer in a residual
+    sum.
+    """
     values = [*graph.inputs, *graph.outputs]
     for node in graph.nodes:
         sums = node.op == "add" and len(node.values) == 2 and node.type(0) == node.type(1)
-        if sums and not any(isinstance(v, Param) for v in node.values) or node.op in ("layer_norm", "rms_norm"):
+        if (sums and not any(isinstance(v, Param) for v in node.values)) or node.op in (
+            "layer_norm",
+            "rms_norm",
+        ):
             values.append(node.out)
     return {widths.find(key(v, -1)) for v in values if v.tensor.rank}
 
 
 def _splits_last(node: Any) -> bool:
     before, after = node.values[0].tensor.shape, node.out.tensor.shape
-    return len(before) == 3 and len(after) == 4 and before[:2] == after[:2] and all(isinstance(d, int) for d in after[2:])
+    return (
+        len(before) == 3
+        and len(after) == 4
+        and before[:2] == after[:2]
+        and all(isinstance(d, int) for d in after[2:])
+    )
 
 
 def attention_names(graph: Graph) -> dict[Value, str]:
@@ -185,7 +248,9 @@ _VIEWS = ("reshape", "transpose", "expand_dims", "cast", "rms_norm", "layer_norm
 
 
 def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
-    """Name a value and what it is made from by views, norms and sums (rotary embeddings), within its module."""
+    """Name a value and what it is made from by views, norms and sums (rotary embeddings), within
+    its module.
+    """
     scope = value.node.scope if value.node else None
     while value.node is not None and value.node.scope is scope and value not in names:
         names[value] = name
@@ -200,7 +265,11 @@ def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
             return
         if node.op == "add":  # x * cos + rotate(x) * sin: the term that is no rotation
             terms = [v for v in alike if v.node is not None and v.node.op == "multiply"]
-            alike = [t.node.values[0] for t in terms[:1] if t.node is not None and t.node.values[0].type == value.type]
+            alike = [
+                t.node.values[0]
+                for t in terms[:1]
+                if t.node is not None and t.node.values[0].type == value.type
+            ]
             if not alike:
                 return
         value = alike[0]
@@ -209,7 +278,9 @@ def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
 class Fields:
     """Fields of ModelArgs: one for each width or scalar that classes read."""
 
-    def __init__(self, widths: Widths, heads: dict[Any, str], inner: Iterable[Any], entering: Iterable[Any]):
+    def __init__(
+        self, widths: Widths, heads: dict[Any, str], inner: Iterable[Any], entering: Iterable[Any]
+    ):
         self.widths = widths
         self.entering = {widths.find(e) for e in entering}
         self.inner = set(inner)
@@ -248,7 +319,9 @@ class Fields:
         return all("Conv" in role for role, _ in self.evidence.get(root, ()))
 
     def assign(self) -> None:
-        """Name every noted element. Elements of one role and value share a field; others are told apart by path."""
+        """Name every noted element. Elements of one role and value share a field; others are told
+        apart by path.
+        """
         wanted: dict[str, list[Any]] = {}
         for root in self.values:
             if self.product(root) is None:
@@ -281,7 +354,9 @@ class Fields:
         return f"num_{name}" if role == "count" else f"{name}_{_parameter_word(role)}"
 
     def _told_apart(self, groups: list[list[Any]]) -> list[str] | None:
-        """A path component that differs between all groups and is no number; None if there is none."""
+        """A path component that differs between all groups and is no number; None if there is
+        none.
+        """
         paths = [self.evidence[g[0]][0][1].split(".") for g in groups]
         for depth in range(max(map(len, paths))):
             parts = [p[depth] if depth < len(p) else "" for p in paths]
@@ -303,14 +378,29 @@ def camel(text: str) -> str:
     return "".join(w[:1].upper() + w[1:] for w in re.split(r"[\W_]+", text, flags=re.ASCII) if w)
 
 
-_ORDINALS = ["First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"]
+_ORDINALS = [
+    "First",
+    "Second",
+    "Third",
+    "Fourth",
+    "Fifth",
+    "Sixth",
+    "Seventh",
+    "Eighth",
+    "Ninth",
+    "Tenth",
+]
 
 
 def class_names(groups: Iterable[Any], reserved: Sequence[str]) -> None:
-    """Name all groups: their source class, with a distinguishing word where a class has several bodies."""
+    """Name all groups: their source class, with a distinguishing word where a class has several
+    bodies.
+    """
     by_cls: dict[str, list[Any]] = {}
     for group in groups:
-        by_cls.setdefault("Model" if "" in group.paths else safe(camel_class(group.cls), "Part"), []).append(group)
+        by_cls.setdefault(
+            "Model" if "" in group.paths else safe(camel_class(group.cls), "Part"), []
+        ).append(group)
     taken = set(reserved)
     for cls, same in by_cls.items():
         for group, prefix in zip(same, _prefixes(same, cls), strict=True):
@@ -327,7 +417,9 @@ def camel_class(cls: str) -> str:
 
 
 def _prefixes(groups: list[Any], cls: str) -> list[str]:
-    """A word or two before the class name for each group: the fewest features that tell them apart."""
+    """A word or two before the class name for each group: the fewest features that tell them
+    apart.
+    """
     if len(groups) == 1:
         return [""]
     features = [_features(g, cls) for g in groups]
@@ -342,7 +434,9 @@ def _prefixes(groups: list[Any], cls: str) -> list[str]:
 
 
 def _features(group: Any, cls: str) -> tuple[str, ...]:
-    """Words that may tell the group from others: attribute, place in each list, enclosing modules."""
+    """Words that may tell the group from others: attribute, place in each list, enclosing
+    modules.
+    """
     attributes = {last_name(p) for p in group.paths}
     attr = _without_tail(camel(attributes.pop()), cls) if len(attributes) == 1 else ""
     numbers = [[int(part) for part in p.split(".") if part.isdigit()] for p in group.paths]
@@ -378,22 +472,50 @@ def role_of(value: Value) -> list[str]:
         return []
     if value.node.op == "split" and len(value.node.results) <= len(_ORDINALS):
         return [_ORDINALS[value.index].lower()]
-    if value.node.op in ("reshape", "transpose", "expand_dims", "squeeze", "cast", "slice", "broadcast_to"):
+    if value.node.op in (
+        "reshape",
+        "transpose",
+        "expand_dims",
+        "squeeze",
+        "cast",
+        "slice",
+        "broadcast_to",
+    ):
         first = next(iter(value.node.values), None)
         return [first.hint] if first is not None and first.hint else []
     return [ROLE_OF_OP[value.node.op]] if value.node.op in ROLE_OF_OP else []
 
 
 _BUILTINS = frozenset(dir(builtins))
-_FALLBACKS = ("h", "out", "hidden", "y", "z", "r", "t", "u", "part", "term", "state", "inner", "rest")
+_FALLBACKS = (
+    "h",
+    "out",
+    "hidden",
+    "y",
+    "z",
+    "r",
+    "t",
+    "u",
+    "part",
+    "term",
+    "state",
+    "inner",
+    "rest",
+)
 
 
-def local_names(locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], reserved: set[str]) -> list[str]:
-    """A name for every local: its best hint that no other living local holds. `spans` gives first and last line."""
+def local_names(
+    locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], reserved: set[str]
+) -> list[str]:
+    """A name for every local: its best hint that no other living local holds. `spans` gives first
+    and last line.
+    """
     names: list[str] = [""] * len(locals_)
     order = sorted(range(len(locals_)), key=lambda i: (spans[i][0], i))
     for i in order:
-        held = {names[j] for j in range(len(locals_)) if names[j] and _overlap(spans[i], spans[j])} | reserved
+        held = {
+            names[j] for j in range(len(locals_)) if names[j] and _overlap(spans[i], spans[j])
+        } | reserved
         hints = [safe(h) for h in locals_[i].hints if h and not h.isdigit()]
         if spans[i][0] >= 0:
             hints = [h for h in hints if h not in _BUILTINS]
@@ -404,5 +526,7 @@ def local_names(locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], re
 
 
 def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    """Whether two locals live at once; one may take over on the line where the other is read last."""
+    """Whether two locals live at once; one may take over on the line where the other is read
+    last.
+    """
     return not (a[1] <= b[0] or b[1] <= a[0]) or a[0] == b[0]

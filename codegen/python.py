@@ -39,7 +39,9 @@ def emit(program: Program, name: str) -> Emitted:
     printed = [_print_class(g, structure, fields, used, graph) for g in _ordered(structure)]
     config = {k: used[k] for k in used}
     helpers = [h for p in printed for h in p.helpers]
-    source = assemble(name, printed, config, list(dict.fromkeys(helpers)), structure.groups[-1].needs_args)
+    source = assemble(
+        name, printed, config, list(dict.fromkeys(helpers)), structure.groups[-1].needs_args
+    )
     modules = structure.modules
     paths = {n: modules.emitted(n) for n in graph.params}
     return Emitted(
@@ -53,7 +55,9 @@ def emit(program: Program, name: str) -> Emitted:
 
 
 def helpers_of(structure: Structure) -> list[str]:
-    return [h for g in structure.groups for holder in (g.inits[0], g.bodies[0]) for h in holder.helpers]
+    return [
+        h for g in structure.groups for holder in (g.inits[0], g.bodies[0]) for h in holder.helpers
+    ]
 
 
 def _ordered(structure: Structure) -> list[Group]:
@@ -74,10 +78,18 @@ def _ordered(structure: Structure) -> list[Group]:
 
 def _fields(graph: Graph, structure: Structure) -> Fields:
     heads = width_roles(graph, structure.widths)
-    entering = [key(v, a) for v in graph.inputs for a, size in enumerate(v.tensor.shape) if isinstance(size, int)]
+    entering = [
+        key(v, a)
+        for v in graph.inputs
+        for a, size in enumerate(v.tensor.shape)
+        if isinstance(size, int)
+    ]
     fields = Fields(structure.widths, heads, inner_widths(graph, structure.widths), entering)
     for group in structure.groups:
-        for holder, slots in ((group.inits[0], group.init_slots), (group.bodies[0], group.body_slots)):
+        for holder, slots in (
+            (group.inits[0], group.init_slots),
+            (group.bodies[0], group.body_slots),
+        ):
             for slot, resolved in zip(holder.slots, slots, strict=True):
                 if resolved[0] == "field":
                     fields.note(resolved[1], slot.value, slot.role, slot.attr)
@@ -144,8 +156,17 @@ class _ClassPrinter:
                 return self._attribute("scale", f"{base}**{power}")
             case _:
                 code = self.field(resolved[1])
-                name = code.removeprefix("args.") if code[5:].isidentifier() else safe(f"{slot.role}_size")
-                return self._attribute(name.removeprefix("rms_norm_").removeprefix("layer_norm_") if name.endswith("eps") else name, code)
+                name = (
+                    code.removeprefix("args.")
+                    if code[5:].isidentifier()
+                    else safe(f"{slot.role}_size")
+                )
+                return self._attribute(
+                    name.removeprefix("rms_norm_").removeprefix("layer_norm_")
+                    if name.endswith("eps")
+                    else name,
+                    code,
+                )
 
     def static(self, value: Value, axis: int) -> str:
         """A static size of an input: the field that is the same width, else the number."""
@@ -153,7 +174,9 @@ class _ClassPrinter:
         if root not in self.fields.names and not self.fields.product(root):
             return str(value.tensor.shape[axis])
         code = self.field(root)
-        return self._attribute(code.removeprefix("args.") if code[5:].isidentifier() else "input_size", code)
+        return self._attribute(
+            code.removeprefix("args.") if code[5:].isidentifier() else "input_size", code
+        )
 
     def _attribute(self, name: str, code: str) -> str:
         while self.attributes.get(name, code) != code or name in self.taken:
@@ -171,12 +194,13 @@ class _ClassPrinter:
     def _repeat(self, repeat: Repeat) -> str:
         codes = [self.template(t) for t in repeat.templates]
         size = len(repeat.kinds)
-        if size > 1 and len(codes) == 1 or self.group.init_slots[repeat.count][0] == "param":
+        if (size > 1 and len(codes) == 1) or self.group.init_slots[repeat.count][0] == "param":
             return f"[{codes[0]} for _ in range({self.init_slot(repeat.count)})]"
         condition = _condition(repeat.kinds, len(codes))
         if size > 2 and condition:
             pick, first, other = condition
-            return f"[{codes[first]} if {pick} else {codes[other]} for i in range({self.init_slot(repeat.count)})]"
+            count = self.init_slot(repeat.count)
+            return f"[{codes[first]} if {pick} else {codes[other]} for i in range({count})]"
         return f"[{', '.join(codes[k] for k in repeat.kinds)}]"
 
     def _token(self, match: re.Match[str]) -> str:
@@ -184,7 +208,11 @@ class _ClassPrinter:
         if kind == "o":
             resolved, slot = self.group.init_slots[index], self.group.inits[0].slots[index]
             name = slot.role.rpartition(".")[2]
-            return "" if resolved == ("literal", OPTIONS[name]) else f", {name}={self.init_slot(index)}"
+            return (
+                ""
+                if resolved == ("literal", OPTIONS[name])
+                else f", {name}={self.init_slot(index)}"
+            )
         return self.init_slot(index) if kind == "i" else self.structure.groups[index].name
 
 
@@ -199,7 +227,9 @@ def _condition(kinds: list[int], count: int) -> tuple[str, int, int] | None:
     return None
 
 
-def _print_class(group: Group, structure: Structure, fields: Fields, used: dict[str, Any], graph: Graph) -> Printed:
+def _print_class(
+    group: Group, structure: Structure, fields: Fields, used: dict[str, Any], graph: Graph
+) -> Printed:
     printer = _ClassPrinter(group, structure, fields, used)
     init, body = group.inits[0], group.bodies[0]
     entries = [f"self.{name} = {printer.template(t)}" for name, t in init.attributes.items()]
@@ -207,9 +237,16 @@ def _print_class(group: Group, structure: Structure, fields: Fields, used: dict[
     numbers = [f"self.{name} = {code}" for name, code in printer.attributes.items()]
     if "" in group.paths:  # border checks may read fields, too
         group.needs_args = any("args" in line for line in [*numbers, *entries])
-    parameters = [f"{p.name}: {'float' if isinstance(next(iter(p.values.values()))[0], float) else 'int'}" for p in group.parameters]
+    parameters = [
+        f"{p.name}: {'float' if isinstance(next(iter(p.values.values()))[0], float) else 'int'}"
+        for p in group.parameters
+    ]
     wants = (["args: ModelArgs"] if group.needs_args else []) + parameters
-    lines = [f"class {group.name}(nn.Module):", f"    def __init__({', '.join(['self', *wants])}):", "        super().__init__()"]
+    lines = [
+        f"class {group.name}(nn.Module):",
+        f"    def __init__({', '.join(['self', *wants])}):",
+        "        super().__init__()",
+    ]
     lines += [f"        {line}" for line in [*numbers, *entries]]
     if not numbers and not entries and not wants:
         lines = lines[:1]
@@ -220,7 +257,12 @@ def _print_call(group: Group, body: Body, printer: _ClassPrinter, root: Graph | 
     """The `__call__` method, indented as in its class."""
     lines = [code for _, code in body.lines]
     spans = _spans(body, lines)
-    used_dims = [i for i in range(len(body.dims)) if any(f"\ue000d{i}\ue001" in line for line in lines) or root is not None and body.dims[i][0] >= 0 and _checked(root)]
+    used_dims = [
+        i
+        for i in range(len(body.dims))
+        if any(f"\ue000d{i}\ue001" in line for line in lines)
+        or (root is not None and body.dims[i][0] >= 0 and _checked(root))
+    ]
     dim_names = _dim_names(body)
     reserved = {dim_names[i] for i in used_dims} | set(helpers_of(printer.structure))
     merged = [_merged_hints(group, i) for i in range(len(body.locals))]
@@ -228,14 +270,28 @@ def _print_call(group: Group, body: Body, printer: _ClassPrinter, root: Graph | 
 
     def resolve(match: re.Match[str]) -> str:
         kind, index = match[1], int(match[2])
-        return {"v": lambda: names[index], "d": lambda: dim_names[index], "s": lambda: printer.call_slot(index)}[kind]()
+        return {
+            "v": lambda: names[index],
+            "d": lambda: dim_names[index],
+            "s": lambda: printer.call_slot(index),
+        }[kind]()
 
     arguments = [names[i] for i in body.input_locals]
     ints = [dim_names[i] for i, (source, _, _) in enumerate(body.dims) if source < 0]
     kinds = _annotations(body, root, names)
-    head = ", ".join(["self", *(f"{a}: {k}" for a, k in zip(arguments, kinds, strict=True)), *(f"{i}: int" for i in ints)])
+    head = ", ".join(
+        [
+            "self",
+            *(f"{a}: {k}" for a, k in zip(arguments, kinds, strict=True)),
+            *(f"{i}: int" for i in ints),
+        ]
+    )
     out = [f"    def __call__({head}) -> {_result_annotation(body, root)}:"]
-    value_names = {v: names[body.input_locals[i]] for i, v in enumerate(body.inputs) if i < len(body.input_locals)}
+    value_names = {
+        v: names[body.input_locals[i]]
+        for i, v in enumerate(body.inputs)
+        if i < len(body.input_locals)
+    }
     opening = _shape_lines(body, used_dims, dim_names, value_names)
     opening += _border(root, body, value_names, dim_names, printer) if root is not None else []
     out += [f"        {line}" for line in opening]
@@ -248,7 +304,11 @@ def _merged_hints(group: Group, index: int) -> Any:
     """Hints of all instances, the first instance's first."""
     from .body import Local
 
-    bodies = group.bodies[1:] + group.bodies[:1] if index in group.bodies[0].input_locals else group.bodies
+    bodies = (
+        group.bodies[1:] + group.bodies[:1]
+        if index in group.bodies[0].input_locals
+        else group.bodies
+    )
     return Local(list(dict.fromkeys(h for b in bodies for h in b.locals[index].hints)))
 
 
@@ -274,11 +334,15 @@ def _dim_names(body: Body) -> list[str]:
         candidates = [name] if name.isidentifier() else []
         candidates += ["B"] if axis == 0 and source >= 0 else []
         candidates += ["L", "T", "S", "N", "M", "H", "W", "K", "P", "Q", "R"]
-        names.append(next((c for c in candidates if c not in names), f"size_{'i' * (len(names) + 1)}"))
+        names.append(
+            next((c for c in candidates if c not in names), f"size_{'i' * (len(names) + 1)}")
+        )
     return names
 
 
-def _shape_lines(body: Body, used: list[int], names: list[str], value_names: dict[Value, str]) -> list[str]:
+def _shape_lines(
+    body: Body, used: list[int], names: list[str], value_names: dict[Value, str]
+) -> list[str]:
     """`B, L, _ = x.shape` for the sizes that are used."""
     lines = []
     for i, value in enumerate(body.inputs):
@@ -287,8 +351,9 @@ def _shape_lines(body: Body, used: list[int], names: list[str], value_names: dic
             continue
         rank = value.tensor.rank
         if len(here) == 1 and rank > 1:
-            (axis, name), = here.items()
-            lines.append(f"{name} = {value_names[value]}.shape[{axis if axis < rank - 1 or axis == 0 else -1}]")
+            ((axis, name),) = here.items()
+            place = axis if axis < rank - 1 or axis == 0 else -1
+            lines.append(f"{name} = {value_names[value]}.shape[{place}]")
         else:
             targets = ", ".join(here.get(a, "_") for a in range(rank)) + ("," if rank == 1 else "")
             lines.append(f"{targets} = {value_names[value]}.shape")
@@ -347,7 +412,13 @@ def _annotations(body: Body, root: Graph | None, names: list[str]) -> list[str]:
 
 
 def _result_annotation(body: Body, root: Graph | None) -> str:
-    result: Any = root.result if root else tuple(body.region.outputs) if len(body.region.outputs) != 1 else body.region.outputs[0]
+    result: Any = (
+        root.result
+        if root
+        else tuple(body.region.outputs)
+        if len(body.region.outputs) != 1
+        else body.region.outputs[0]
+    )
     return _annotation_of(result)
 
 
@@ -359,7 +430,9 @@ def _annotation_of(tree: Any) -> str:
         return f"tuple[{', '.join(map(_annotation_of, tree))}]" if tree else "tuple"
     if isinstance(tree, list):
         return "list"
-    return "mx.array" if isinstance(tree, Value) else "None" if tree is None else type(tree).__name__
+    return (
+        "mx.array" if isinstance(tree, Value) else "None" if tree is None else type(tree).__name__
+    )
 
 
 # ---- the file
@@ -370,10 +443,18 @@ def _environment() -> Any:
     import jinja2
 
     loader = jinja2.PackageLoader("mlx_transpile.templates", "python")
-    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
+    return jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
-def assemble(name: str, classes: list[Printed], config: dict[str, Any], helpers: list[str], root_args: bool) -> str:
+def assemble(
+    name: str, classes: list[Printed], config: dict[str, Any], helpers: list[str], root_args: bool
+) -> str:
     """The file from its parts, formatted."""
     import black
 
@@ -384,13 +465,17 @@ def assemble(name: str, classes: list[Printed], config: dict[str, Any], helpers:
     sources = helper_closure([*checks, *helpers])
     imports = dict.fromkeys(line for helper in sources for line in helper.imports)
     standard = [i for i in imports if "mlx" not in i]
-    text = _environment().get_template("model.py.j2").render(
-        name=safe(name, "Model"),
-        imports=standard,
-        helpers=[helper.source.rstrip() for helper in sources],
-        fields=[(k, _kind(v)) for k, v in config.items()],
-        classes=code,
-        args=root_args,
+    text = (
+        _environment()
+        .get_template("model.py.j2")
+        .render(
+            name=safe(name, "Model"),
+            imports=standard,
+            helpers=[helper.source.rstrip() for helper in sources],
+            fields=[(k, _kind(v)) for k, v in config.items()],
+            classes=code,
+            args=root_args,
+        )
     )
     return black.format_str(text, mode=black.Mode(line_length=88))
 

@@ -1,8 +1,8 @@
 """Regions: the graph's nodes as a tree of module calls, each with its inputs and outputs.
 
-A region becomes a class (or a layer of `mlx.nn`). A scope that cannot be one, because its nodes cannot run
-as one call, because it reads weights of another module, or because it is only a container, is dissolved:
-its items join the enclosing region. `Plan.log` says why.
+A region becomes a class (or a layer of `mlx.nn`). A scope that cannot be one, because its nodes
+cannot run as one call, because it reads weights of another module, or because it is only a
+container, is dissolved: its items join the enclosing region. `Plan.log` says why.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ def _dissolve_other_layers(plan: Plan) -> bool:
         if region.layer is None:
             continue
         known = first.setdefault(region.path, region)
-        if known.layer is None or (known.layer.cls, known.layer.kwargs) != (region.layer.cls, region.layer.kwargs):
+        if known.layer is None or (known.layer.cls, known.layer.kwargs) != (
+            region.layer.cls,
+            region.layer.kwargs,
+        ):
             dissolve(plan, region, f"uses the weights of {region.path} in another way")
             return True
     return False
@@ -125,7 +128,9 @@ def _params(region: Region) -> list[Param]:
 
 
 def _is_container(region: Region) -> bool:
-    """Attributes named by number are no Python attributes: such a module is a list of its caller."""
+    """Attributes named by number are no Python attributes: such a module is a list of its
+    caller.
+    """
     names = [relative(region.path, c.path) for c in region.children]
     names += [relative(region.path, p.name) for p in _params(region) if under(region.path, p.name)]
     return any(name.split(".")[0].isdigit() for name in names)
@@ -241,14 +246,18 @@ def _link(plan: Plan) -> None:
 
 
 def _layer_of(region: Region) -> Layer | None:
-    """The `mlx.nn` layer that the region is: one network op on its own weights under their usual names."""
+    """The `mlx.nn` layer that the region is: one network op on its own weights under their usual
+    names.
+    """
     if region.parent is None or len(region.items) != 1 or not isinstance(region.items[0], Node):
         return None
     node = region.items[0]
     layer = node.row.layer(node) if node.row.layer else None
     if layer is None:
         return None
-    names = {i: node.operands[i].name for i, _ in layer.params if isinstance(node.operands[i], Param)}  # type: ignore[union-attr]
+    names = {
+        i: node.operands[i].name for i, _ in layer.params if isinstance(node.operands[i], Param)
+    }  # type: ignore[union-attr]
     wanted = {i: f"{region.path}.{attr}" for i, attr in layer.params}
     others = [o for i, o in enumerate(node.operands) if i not in wanted]
     return layer if names == wanted and not any(isinstance(o, Param) for o in others) else None

@@ -10,12 +10,39 @@ from ..ir import tree as t
 from ..ir.dims import Expr
 from ..ir.types import DType
 
-ATOM, POWER, UNARY, PRODUCT, SUM, SHIFT, AND, XOR, OR, COMPARE = 100, 90, 80, 70, 60, 55, 50, 45, 40, 30
+ATOM, POWER, UNARY, PRODUCT, SUM, SHIFT, AND, XOR, OR, COMPARE = (
+    100,
+    90,
+    80,
+    70,
+    60,
+    55,
+    50,
+    45,
+    40,
+    30,
+)
 _PRECEDENCE = {
-    "**": POWER, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT, "@": PRODUCT, "+": SUM, "-": SUM,
-    "<<": SHIFT, ">>": SHIFT, "&": AND, "^": XOR, "|": OR,
-    "==": COMPARE, "!=": COMPARE, "<": COMPARE, "<=": COMPARE, ">": COMPARE, ">=": COMPARE,
-}  # fmt: skip
+    "**": POWER,
+    "*": PRODUCT,
+    "/": PRODUCT,
+    "//": PRODUCT,
+    "%": PRODUCT,
+    "@": PRODUCT,
+    "+": SUM,
+    "-": SUM,
+    "<<": SHIFT,
+    ">>": SHIFT,
+    "&": AND,
+    "^": XOR,
+    "|": OR,
+    "==": COMPARE,
+    "!=": COMPARE,
+    "<": COMPARE,
+    "<=": COMPARE,
+    ">": COMPARE,
+    ">=": COMPARE,
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +99,11 @@ def render_tree(tree: Any, p: Printer) -> Text:
             inner = [render_tree(i, p).code for i in items]
             return Text(f"[{', '.join(inner)}]" if array_list else _tuple(inner))
         case t.Call(function, args, kwargs):
-            name = p.helper(function.removeprefix("runtime.")) if function.startswith("runtime.") else function
+            name = (
+                p.helper(function.removeprefix("runtime."))
+                if function.startswith("runtime.")
+                else function
+            )
             return Text(f"{name}({_arguments(args, kwargs, p)})")
         case t.Name(function):
             return Text(function)
@@ -85,7 +116,9 @@ def render_tree(tree: Any, p: Printer) -> Text:
         case t.Prefix(operator, of):
             return Text(f"{operator}{render_tree(of, p).inside(UNARY)}", UNARY)
         case t.Index(of, items):
-            return Text(f"{render_tree(of, p).inside(ATOM)}[{', '.join(_item(i, p) for i in items)}]")
+            return Text(
+                f"{render_tree(of, p).inside(ATOM)}[{', '.join(_item(i, p) for i in items)}]"
+            )
         case t.Element(of, index):
             return Text(f"{render_tree(of, p).inside(ATOM)}[{index}]")
         case _:
@@ -101,7 +134,10 @@ def _infix(operator: str, left: Text, right: Text) -> Text:
 
 
 def _arguments(args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...], p: Printer) -> str:
-    return ", ".join([render_tree(a, p).code for a in args] + [f"{k}={render_tree(v, p).code}" for k, v in kwargs])
+    return ", ".join(
+        [render_tree(a, p).code for a in args]
+        + [f"{k}={render_tree(v, p).code}" for k, v in kwargs]
+    )
 
 
 def _item(item: Any, p: Printer) -> str:
@@ -117,7 +153,10 @@ def _item(item: Any, p: Printer) -> str:
 
 
 def render(
-    tree: Any, operands: list[str], width: Callable[[int, int], str] | None = None, dim: Callable[[Expr], str] = str
+    tree: Any,
+    operands: list[str],
+    width: Callable[[int, int], str] | None = None,
+    dim: Callable[[Expr], str] = str,
 ) -> str:
     """A tree over named operands, for tests; helpers keep their own names."""
 
@@ -125,6 +164,10 @@ def render(
         return Text(width(operand, axis) if width else f"{operands[operand]}.shape[{axis}]")
 
     printer = Printer(
-        lambda i: Text(operands[i]), lambda e: Text(dim(e), SUM), named_width, scalar_text, lambda name: name
+        lambda i: Text(operands[i]),
+        lambda e: Text(dim(e), SUM),
+        named_width,
+        scalar_text,
+        lambda name: name,
     )
     return render_tree(tree, printer).code

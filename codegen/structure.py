@@ -1,7 +1,8 @@
 """Classes: module calls with the same constructor and the same body become one class.
 
-Bodies are compared as text over tokens, so that a merge is exact by construction. Numbers that differ
-between instances become constructor arguments; those that agree become fields of ModelArgs, or stay literals.
+Bodies are compared as text over tokens, so that a merge is exact by construction. Numbers that
+differ between instances become constructor arguments; those that agree become fields of ModelArgs,
+or stay literals.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Parameter:
 
 @dataclass
 class Group:
-    """A class: its instances by path, and what each slot is: ("literal", v), ("field", element), ("param", name)
-    or ("derived", kind, element)."""
+    """A class: its instances by path, and what each slot is: ("literal", v), ("field", element),
+    ("param", name) or ("derived", kind, element)."""
 
     index: int
     cls: str
@@ -92,7 +93,12 @@ def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
 
 
 def _body(
-    region: Any, graph: Graph, widths: Widths, modules: Modules, bodies: dict[Any, Body], roles: dict[Any, str]
+    region: Any,
+    graph: Graph,
+    widths: Widths,
+    modules: Modules,
+    bodies: dict[Any, Body],
+    roles: dict[Any, str],
 ) -> Body:
     root = region.parent is None
     builder = BodyBuilder(region, widths, modules, bodies, roles)
@@ -123,17 +129,38 @@ def _group(built: list[tuple[str, Init, Body]], structure: Structure) -> None:
         groups.setdefault((cls, repr(attributes), body.text()), []).append((path, init, body))
     for (cls, attributes, text), members in groups.items():
         paths = [p for p, _, _ in members]
-        group = Group(len(structure.groups), cls, paths, [i for _, i, _ in members], [b for _, _, b in members])
+        group = Group(
+            len(structure.groups),
+            cls,
+            paths,
+            [i for _, i, _ in members],
+            [b for _, _, b in members],
+        )
         _resolve(group, structure)
         structure.groups.append(group)
         for path in paths:
             structure.modules.groups[path] = group
         if len(paths) > 1:
-            structure.log.append(f"{cls}: {len(paths)} instances are one class ({paths[0]} ... {paths[-1]})")
-        other = next(((a, t, m) for (c, a, t), m in groups.items() if c == cls and (a, t) != (attributes, text)), None)
+            structure.log.append(
+                f"{cls}: {len(paths)} instances are one class ({paths[0]} ... {paths[-1]})"
+            )
+        other = next(
+            (
+                (a, t, m)
+                for (c, a, t), m in groups.items()
+                if c == cls and (a, t) != (attributes, text)
+            ),
+            None,
+        )
         if other and other[2][0][0] != paths[0]:
-            why = "their constructors differ" if other[0] != attributes else _difference(text, other[1])
-            structure.log.append(f"{cls}: {paths[0]} and {other[2][0][0]} are different classes: {why}")
+            why = (
+                "their constructors differ"
+                if other[0] != attributes
+                else _difference(text, other[1])
+            )
+            structure.log.append(
+                f"{cls}: {paths[0]} and {other[2][0][0]} are different classes: {why}"
+            )
 
 
 def _difference(a: str, b: str) -> str:
@@ -144,16 +171,24 @@ def _difference(a: str, b: str) -> str:
 
 
 def _resolve(group: Group, structure: Structure) -> None:
-    """Decide for every slot whether it is a literal, a field, derived from one, or a constructor argument."""
+    """Decide for every slot whether it is a literal, a field, derived from one, or a constructor
+    argument.
+    """
     known: dict[tuple[Any, ...], Parameter] = {}
     for kind, holders in (("i", group.inits), ("s", group.bodies)):
         columns = zip(*(h.slots for h in holders), strict=True)
-        resolved = [_resolve_slot(group, list(column), structure.widths, known) for column in columns]
+        resolved = [
+            _resolve_slot(group, list(column), structure.widths, known) for column in columns
+        ]
         if kind == "i":
             group.init_slots = resolved
         else:
             group.body_slots = resolved
-    children = {int(m) for t in group.inits[0].attributes.values() for m in re.findall("\ue000c(\\d+)\ue001", repr_template(t))}
+    children = {
+        int(m)
+        for t in group.inits[0].attributes.values()
+        for m in re.findall("\ue000c(\\d+)\ue001", repr_template(t))
+    }
     group.needs_args = _reads_fields(group) or any(structure.groups[c].needs_args for c in children)
 
 
@@ -162,7 +197,9 @@ def _reads_fields(group: Group) -> bool:
     init = "".join(map(repr_template, group.inits[0].attributes.values()))
     used = [group.init_slots[int(m[2])] for m in TOKEN.finditer(init) if m[1] in "io"]
     used += [group.init_slots[c] for t in group.inits[0].attributes.values() for c in counts(t)]
-    used += [group.body_slots[int(m[2])] for m in TOKEN.finditer(group.bodies[0].text()) if m[1] == "s"]
+    used += [
+        group.body_slots[int(m[2])] for m in TOKEN.finditer(group.bodies[0].text()) if m[1] == "s"
+    ]
     return any(s[0] in ("field", "derived") for s in used)
 
 
@@ -175,7 +212,9 @@ def repr_template(template: Any) -> str:
     return "".join(map(repr_template, template.templates))
 
 
-def _resolve_slot(group: Group, column: list[Slot], widths: Widths, known: dict[tuple[Any, ...], Parameter]) -> tuple[Any, ...]:
+def _resolve_slot(
+    group: Group, column: list[Slot], widths: Widths, known: dict[tuple[Any, ...], Parameter]
+) -> tuple[Any, ...]:
     first = column[0]
     if any(s.value != first.value for s in column):
         vector = tuple((s.value, widths.find(s.element)) for s in column)

@@ -1,8 +1,9 @@
 """Which constant sizes are one and the same width, found by following the data.
 
-The hidden size of a residual stream is the size of the embedding, of every norm and of one side of many
-linears because values flow from one to the other, not because the numbers are equal. Sizes are joined where
-an op ties them; a reshape that splits an axis records that the whole is a product of its parts.
+The hidden size of a residual stream is the size of the embedding, of every norm and of one side of
+many linears because values flow from one to the other, not because the numbers are equal. Sizes are
+joined where an op ties them; a reshape that splits an axis records that the whole is a product of
+its parts.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ Tie = tuple[tuple[Value, int], tuple[Value, int]]
 
 
 def _ties(node: Node) -> Iterator[Tie]:
-    """Pairs of axes that the op makes one size. Ops without an entry tie their first operand's axes."""
+    """Pairs of axes that the op makes one size. Ops without an entry tie their first operand's
+    axes.
+    """
     out, values = node.out, node.values
     operands = dict(zip(node.row.operand_names, node.operands, strict=False))
     match node.op:
@@ -88,7 +91,12 @@ def _ties(node: Node) -> Iterator[Tie]:
                 yield from (((a, -1), (b, -2)), ((out, -2), (a, -2)), ((out, -1), (b, -1)))
         case "attention":
             q, k, v = values[:3]
-            yield from (((out, -1), (v, -1)), ((q, -1), (k, -1)), ((k, 1), (v, 1)), ((out, 1), (q, 1)))
+            yield from (
+                ((out, -1), (v, -1)),
+                ((q, -1), (k, -1)),
+                ((k, 1), (v, 1)),
+                ((out, 1), (q, 1)),
+            )
             for mask in values[3:]:
                 yield (mask, -3), (q, 1)
         case "lstm" | "gru" | "rnn":
@@ -98,7 +106,16 @@ def _ties(node: Node) -> Iterator[Tie]:
             yield from (((out, i), (values[0], a)) for i, a in enumerate(node["axes"]))
         case "reshape":
             yield from _reshape_ties(node)
-        case "concatenate" | "stack" | "split" | "slice" | "pad" | "select" | "expand_dims" | "squeeze":
+        case (
+            "concatenate"
+            | "stack"
+            | "split"
+            | "slice"
+            | "pad"
+            | "select"
+            | "expand_dims"
+            | "squeeze"
+        ):
             yield from _kept_axes(node)
         case name if name.startswith("conv"):
             w = values[1]
@@ -108,7 +125,11 @@ def _ties(node: Node) -> Iterator[Tie]:
                 yield (out, -1), (bias, 0)
         case _:
             for value in values:
-                if node.row.elementwise or value.tensor.rank == out.tensor.rank or value.tensor.rank == 1:
+                if (
+                    node.row.elementwise
+                    or value.tensor.rank == out.tensor.rank
+                    or value.tensor.rank == 1
+                ):
                     yield from _aligned(value, out)
 
 
@@ -160,5 +181,9 @@ def _split(node: Node, widths: Widths) -> None:
         front = _common(a, b)
         back = _common(a[front:][::-1], b[front:][::-1])
         middle = list(range(front, len(b) - back))
-        if len(a) - front - back == 1 and len(middle) > 1 and all(isinstance(b[i], int) and b[i] != 1 for i in middle):
+        if (
+            len(a) - front - back == 1
+            and len(middle) > 1
+            and all(isinstance(b[i], int) and b[i] != 1 for i in middle)
+        ):
             widths.factors.setdefault(key(whole, front), tuple(key(parts, i) for i in middle))

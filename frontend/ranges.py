@@ -1,8 +1,10 @@
-"""Bounds of index arithmetic: positions that count up to a size must stay inside the axis they index.
+"""Bounds of index arithmetic: positions that count up to a size must stay inside the axis they
+index.
 
-MLX checks no bounds: an index past the end reads other memory. Positions built from `arange` are compared with
-the axis while the graph is made, so that the limit becomes one of the model's dims (a learned position table of
-512 rows bounds the length), or a tie (a batch index over another input's batch).
+MLX checks no bounds: an index past the end reads other memory. Positions built from `arange` are
+compared with the axis while the graph is made, so that the limit becomes one of the model's dims (a
+learned position table of 512 rows bounds the length), or a tie (a batch index over another input's
+batch).
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ _VIEWS = {"reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "cas
 
 
 def stop_of(value: Any) -> int | Expr | None:
-    """One more than the largest value of an `arange`, seen through views and added constants; None if unknown."""
+    """One more than the largest value of an `arange`, seen through views and added constants; None
+    if unknown.
+    """
     offset: Any = 0
     while isinstance(value, Value) and value.node is not None:
         node = value.node

@@ -15,8 +15,9 @@ from ..ir import Program
 class DimEvidence:
     """What is known of one dim of one input, and why.
 
-    `kind` is free, tied (to the dim that `symbol` names elsewhere) or static; `size` is the captured size;
-    `evidence` says what was run or proved ("ran at 1, 2, 3, 17", "equal to L: add at model.py:31", "fails at 3: ...").
+    `kind` is free, tied (to the dim that `symbol` names elsewhere) or static; `size` is the
+    captured size; `evidence` says what was run or proved ("ran at 1, 2, 3, 17", "equal to L: add at
+    model.py:31", "fails at 3: ...").
     """
 
     input: str
@@ -31,11 +32,12 @@ class DimEvidence:
 class Captured:
     """A captured source model.
 
-    `tensors` maps the names that recipes read to arrays (bfloat16 as ml_dtypes); it may load lazily.
-    `run` takes flat inputs in the order of `program.forward.inputs` and returns the source's own result, nested
-    like `forward.result`, as arrays. `module_outputs` runs likewise and returns, for every module call
-    `(path, call number)`, the flat arrays the module returned. `example_inputs` are flat arrays at the captured sizes
-    (random where the capture holds none). `baked` lists inputs that were None, bools or numbers: name -> value.
+    `tensors` maps the names that recipes read to arrays (bfloat16 as ml_dtypes); it may load
+    lazily. `run` takes flat inputs in the order of `program.forward.inputs` and returns the
+    source's own result, nested like `forward.result`, as arrays. `module_outputs` runs likewise and
+    returns, for every module call `(path, call number)`, the flat arrays the module returned.
+    `example_inputs` are flat arrays at the captured sizes (random where the capture holds none).
+    `baked` lists inputs that were None, bools or numbers: name -> value.
     """
 
     program: Program

@@ -33,7 +33,11 @@ def generate(name: str, out: Path) -> None:
 
 def differences(committed: Path, fresh: Path) -> list[str]:
     """The files in which the two folders differ."""
-    names = {p.relative_to(committed) for p in committed.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    names = {
+        p.relative_to(committed)
+        for p in committed.rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
     names |= {p.relative_to(fresh) for p in fresh.rglob("*") if p.is_file()}
     return [str(n) for n in sorted(names) if not _same(committed / n, fresh / n)]
 
@@ -50,7 +54,11 @@ def _same(a: Path, b: Path) -> bool:
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
+    return (
+        a.shape == b.shape
+        and a.dtype == b.dtype
+        and np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
+    )
 
 
 def _manifest(path: Path) -> dict[str, object]:
@@ -61,7 +69,9 @@ def _manifest(path: Path) -> dict[str, object]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if anything differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if anything differs"
+    )
     check = parser.parse_args(arguments).check
     stale = []
     for name in MODELS:

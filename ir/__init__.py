@@ -6,6 +6,19 @@ from .ops import TABLE
 from .types import DType, Integer, Tensor
 
 __all__ = [
-    "TABLE", "Builder", "DType", "Graph", "InferError", "Integer", "Node", "Op", "Param", "Program", "Scope",
-    "Source", "Tensor", "Unequal", "Value",
-]  # fmt: skip
+    "TABLE",
+    "Builder",
+    "DType",
+    "Graph",
+    "InferError",
+    "Integer",
+    "Node",
+    "Op",
+    "Param",
+    "Program",
+    "Scope",
+    "Source",
+    "Tensor",
+    "Unequal",
+    "Value",
+]

@@ -173,7 +173,9 @@ def _factor(atom: Sym | Atom) -> str:
 
 
 def _group(dim: int | Expr) -> str:
-    simple = isinstance(dim, int) or (len(dim.terms) == 1 and dim.terms[0][1] == 1 and len(dim.terms[0][0]) == 1)
+    simple = isinstance(dim, int) or (
+        len(dim.terms) == 1 and dim.terms[0][1] == 1 and len(dim.terms[0][0]) == 1
+    )
     return str(dim) if simple else f"({dim})"
 
 
@@ -237,7 +239,11 @@ def floordiv(a: int | Expr, b: int | Expr) -> int | Expr:
 
 def _nested_division(a: Expr, b: int) -> int | Expr | None:
     """(x//m + k)//b is (x + k*m)//(m*b)."""
-    atoms = [m for m, c in a.terms if c == 1 and len(m) == 1 and m[0][1] == 1 and isinstance(m[0][0], Atom)]
+    atoms = [
+        m
+        for m, c in a.terms
+        if c == 1 and len(m) == 1 and m[0][1] == 1 and isinstance(m[0][0], Atom)
+    ]
     if len(atoms) != 1 or any(m not in ((), atoms[0]) for m, _ in a.terms):
         return None
     atom = atoms[0][0][0]
@@ -257,7 +263,9 @@ def maximum(*dims: int | Expr) -> int | Expr:
     return _extreme("max", dims, lambda a, b: provably_le(b, a))
 
 
-def _extreme(kind: str, dims: Iterable[int | Expr], wins: Callable[[int | Expr, int | Expr], bool]) -> int | Expr:
+def _extreme(
+    kind: str, dims: Iterable[int | Expr], wins: Callable[[int | Expr, int | Expr], bool]
+) -> int | Expr:
     kept: list[int | Expr] = []
     for dim in dims:
         if any(wins(k, dim) for k in kept):
@@ -302,7 +310,9 @@ def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
 
 
 def _remainder_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
-    """Where a multiple of `c` times `a//c` occurs: `c * (a//c)` is `a` less a remainder below `c`."""
+    """Where a multiple of `c` times `a//c` occurs: `c * (a//c)` is `a` less a remainder below
+    `c`.
+    """
     low: int | None = None
     high: int | None = None
     for monomial, coefficient in _terms(dim):
@@ -369,8 +379,12 @@ def _atom_bounds(atom: Sym | Atom) -> tuple[int | None, int | None]:
     known_low = [v for v in lows if v is not None]
     known_high = [v for v in highs if v is not None]
     if atom.kind == "max":
-        return (max(known_low) if known_low else None), (max(known_high) if len(known_high) == len(highs) else None)
-    return (min(known_low) if len(known_low) == len(lows) else None), (min(known_high) if known_high else None)
+        return (max(known_low) if known_low else None), (
+            max(known_high) if len(known_high) == len(highs) else None
+        )
+    return (min(known_low) if len(known_low) == len(lows) else None), (
+        min(known_high) if known_high else None
+    )
 
 
 # ---- reading

@@ -213,7 +213,9 @@ class Graph:
             node.operands = [final(o) for o in node.operands]
         self.result = map_structure(final, self.result)
         for scope in {s for n in self.nodes for s in n.scope.chain()}:
-            scope.names = {final(v): name for v, name in scope.names.items() if isinstance(final(v), Value)}
+            scope.names = {
+                final(v): name for v, name in scope.names.items() if isinstance(final(v), Value)
+            }
 
     def scopes(self) -> list[Scope]:
         """Every scope that has a node, parents first, in order of first use."""

@@ -19,7 +19,9 @@ class InterpretError(ValueError):
 
 
 def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
-    """The value of every symbol, read from the inputs' shapes; InterpretError where they do not fit."""
+    """The value of every symbol, read from the inputs' shapes; InterpretError where they do not
+    fit.
+    """
     sizes: dict[str, int] = {}
     pending: list[tuple[Value, int | Expr, int]] = []
     for value, array in zip(graph.inputs, inputs, strict=True):
@@ -32,11 +34,15 @@ def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
             pending.append((value, dim, size))
     for value, dim, size in pending:
         if dims.evaluate(dim, sizes) != size:
-            raise InterpretError(f"{value.hint}: a dim is {size}, {dim} is {dims.evaluate(dim, sizes)}")
+            raise InterpretError(
+                f"{value.hint}: a dim is {size}, {dim} is {dims.evaluate(dim, sizes)}"
+            )
     return sizes
 
 
-def steps(graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.ndarray]) -> Iterator[tuple[Node, list[np.ndarray], dict[Value, Any]]]:
+def steps(
+    graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.ndarray]
+) -> Iterator[tuple[Node, list[np.ndarray], dict[Value, Any]]]:
     """Run node by node, giving each node, its results and all values so far."""
     sizes = bind_sizes(graph, inputs)
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
@@ -44,12 +50,16 @@ def steps(graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.nd
         for operand in node.values:
             if isinstance(operand, Param) and operand not in known:
                 known[operand] = evaluate_recipe(operand.recipe, source)
-        operands = [known[o] if isinstance(o, Value) else _concrete(o, sizes) for o in node.operands]
+        operands = [
+            known[o] if isinstance(o, Value) else _concrete(o, sizes) for o in node.operands
+        ]
         attrs = {k: _concrete(v, sizes) for k, v in node.attrs.items()}
         try:
             results = node.row.evaluate(operands, attrs)
         except Exception as error:
-            raise InterpretError(f"{node.op} in {node.scope.path or 'the root'}: {error}") from error
+            raise InterpretError(
+                f"{node.op} in {node.scope.path or 'the root'}: {error}"
+            ) from error
         for value, array in zip(node.results, results, strict=True):
             if isinstance(value.type, Integer):
                 sizes[str(value.type.value)] = int(array)
@@ -60,8 +70,8 @@ def steps(graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.nd
 def interpret(graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.ndarray]) -> Any:
     """The graph's result on arrays. `source` holds the tensors of the source checkpoint by name."""
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    for _, _, known in steps(graph, inputs, source):
-        pass
+    for _, _, so_far in steps(graph, inputs, source):
+        known = so_far
 
     def final(leaf: Any) -> Any:
         if isinstance(leaf, Param):

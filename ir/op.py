@@ -34,7 +34,8 @@ class Unequal(InferError):
 class Attr:
     """A typed attribute. Kinds: int float number bool str dtype dim dims ints numbers axis axes.
 
-    `dims` and `dim` may be symbolic; `axis` and `axes` are non-negative after `infer`'s normalisation.
+    `dims` and `dim` may be symbolic; `axis` and `axes` are non-negative after `infer`'s
+    normalisation.
     """
 
     kind: str
@@ -61,10 +62,11 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 class Op:
     """One row of the op table.
 
-    `operands` names them in order: `"x weight bias?"`; `?` may be None, a trailing `*x` takes the rest.
-    `infer(*types, **attrs)` gives the result type or types; an operand that is a scalar or a dim is
-    passed as it is. `emit(node, *trees)` gives the call tree. `reference(*arrays, **attrs)` computes
-    the op in NumPy, with dims as ints. `layer(node)` tells how a module holding only this op prints.
+    `operands` names them in order: `"x weight bias?"`; `?` may be None, a trailing `*x` takes the
+    rest. `infer(*types, **attrs)` gives the result type or types; an operand that is a scalar or a
+    dim is passed as it is. `emit(node, *trees)` gives the call tree. `reference(*arrays, **attrs)`
+    computes the op in NumPy, with dims as ints. `layer(node)` tells how a module holding only this
+    op prints.
     """
 
     name: str
@@ -95,7 +97,9 @@ class Op:
             if value is REQUIRED:
                 raise InferError(f"{self.name} lacks its attribute {name}")
             if value != attr.default and not _KINDS[attr.kind](value):
-                raise InferError(f"{self.name}: attribute {name}={value!r} is not of kind {attr.kind}")
+                raise InferError(
+                    f"{self.name}: attribute {name}={value!r} is not of kind {attr.kind}"
+                )
             out[name] = value
         return out
 
@@ -122,7 +126,9 @@ class Op:
         from .graph import Value
         from .tree import lift
 
-        trees = [Operand(i) if isinstance(o, Value) else lift(o) for i, o in enumerate(node.operands)]
+        trees = [
+            Operand(i) if isinstance(o, Value) else lift(o) for i, o in enumerate(node.operands)
+        ]
         return self.emit(node, *trees)
 
 
@@ -139,7 +145,9 @@ def table(*groups: Iterable[Op]) -> dict[str, Op]:
             raise ValueError(f"the row {row.name} has no doc")
         for name, attr in row.attrs.items():
             if attr.kind not in _KINDS:
-                raise ValueError(f"the row {row.name}: attribute {name} is of unknown kind {attr.kind}")
+                raise ValueError(
+                    f"the row {row.name}: attribute {name} is of unknown kind {attr.kind}"
+                )
         out[row.name] = row
     return out
 

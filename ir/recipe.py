@@ -26,7 +26,9 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A tensor that the source holds in its code, not in its checkpoint. `digest` names the data."""
+    """A tensor that the source holds in its code, not in its checkpoint. `digest` names the
+    data.
+    """
 
     data: np.ndarray
     digest: str

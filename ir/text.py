@@ -6,8 +6,9 @@
             h: f32[B, L, 4] = linear(x, param("proj.weight", f32[4, 8]), None, at="net.py:7")
         return h
 
-Several results print as a tuple with `types=[...]`. A name's `__2` suffix only keeps names apart: the
-hint is what stands before it. Constants are named by a hash of their data, which travels beside the text.
+Several results print as a tuple with `types=[...]`. A name's `__2` suffix only keeps names apart:
+the hint is what stands before it. Constants are named by a hash of their data, which travels beside
+the text.
 """
 
 from __future__ import annotations
@@ -50,7 +51,18 @@ class _Namer:
         return self.names[value]
 
 
-_RESERVED = {"param", "module", "graph", "forward", "inf", "nan", "read", "constant", *keyword.kwlist, *(d.value for d in DType)}
+_RESERVED = {
+    "param",
+    "module",
+    "graph",
+    "forward",
+    "inf",
+    "nan",
+    "read",
+    "constant",
+    *keyword.kwlist,
+    *(d.value for d in DType),
+}
 
 
 def identifier(text: str) -> str:
@@ -71,9 +83,14 @@ def print_graph(graph: Graph) -> str:
     shown: set[Scope] = set()
     for node in graph.nodes:
         chain = node.scope.chain()
-        keep = next((i for i, (a, b) in enumerate(zip(stack, chain, strict=False)) if a is not b), min(len(stack), len(chain)))
+        keep = next(
+            (i for i, (a, b) in enumerate(zip(stack, chain, strict=False)) if a is not b),
+            min(len(stack), len(chain)),
+        )
         for depth in range(keep, len(chain)):
-            lines.append("    " * depth + _module(chain[depth], name, first=chain[depth] not in shown))
+            lines.append(
+                "    " * depth + _module(chain[depth], name, first=chain[depth] not in shown)
+            )
             shown.add(chain[depth])
         stack = chain
         lines.append("    " * len(chain) + _node(node, name))
@@ -88,7 +105,9 @@ def _annotation(tree: Any, name: _Namer) -> str:
     if isinstance(tree, dict):
         return "{" + ", ".join(f"{k!r}: {_named(v, name)}" for k, v in tree.items()) + "}"
     if isinstance(tree, tuple | list):
-        inner = ", ".join(_named(v, name) for v in tree) + ("," if isinstance(tree, tuple) and len(tree) == 1 else "")
+        inner = ", ".join(_named(v, name) for v in tree) + (
+            "," if isinstance(tree, tuple) and len(tree) == 1 else ""
+        )
         return f"({inner})" if isinstance(tree, tuple) else f"[{inner}]"
     return repr(tree)
 
@@ -99,7 +118,9 @@ def _named(tree: Any, name: _Namer) -> str:
 
 def _module(scope: Scope, name: _Namer, first: bool) -> str:
     call = f", call={scope.call}" if scope.call else ""
-    names = {name(v): k for v, k in scope.names.items() if not isinstance(v, Param)} if first else {}
+    names = (
+        {name(v): k for v, k in scope.names.items() if not isinstance(v, Param)} if first else {}
+    )
     extra = f", names={names!r}" if names else ""
     return f"with module({scope.path!r}, {scope.cls!r}{call}{extra}):"
 
@@ -152,7 +173,9 @@ def _structure(tree: Any, name: _Namer) -> str:
 
 
 def parse_graph(text: str, constants: Mapping[str, np.ndarray] | None = None) -> Graph:
-    """The graph that the text describes; `constants` maps hashes to data. ParseError if it is none."""
+    """The graph that the text describes; `constants` maps hashes to data. ParseError if it is
+    none.
+    """
     try:
         function = ast.parse(text).body[0]
     except (SyntaxError, IndexError) as error:
@@ -187,7 +210,11 @@ class _Parser:
             case ast.NamedExpr(target=ast.Name(id=inner), value=value):
                 return self._argument(inner, value)
             case ast.Dict(keys=keys, values=values):
-                return {ast.literal_eval(k): self._argument(name, v) for k, v in zip(keys, values, strict=True) if k}
+                return {
+                    ast.literal_eval(k): self._argument(name, v)
+                    for k, v in zip(keys, values, strict=True)
+                    if k
+                }
             case ast.Tuple(elts=elts):
                 return tuple(self._argument(name, e) for e in elts)
             case ast.List(elts=elts):
@@ -202,15 +229,21 @@ class _Parser:
             match statement:
                 case ast.With(items=[ast.withitem(context_expr=ast.Call() as call)], body=inner):
                     self._body(inner, self._scope(call, scope))
-                case ast.AnnAssign(target=ast.Name(id=name), annotation=kind, value=ast.Call() as call):
+                case ast.AnnAssign(
+                    target=ast.Name(id=name), annotation=kind, value=ast.Call() as call
+                ):
                     self._node(call, [name], [self._type(kind)], scope)
                 case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Call() as call):
                     types = next(k.value for k in call.keywords if k.arg == "types")
-                    self._node(call, [n.id for n in names], [self._type(t) for t in types.elts], scope)  # type: ignore[attr-defined]
+                    self._node(
+                        call, [n.id for n in names], [self._type(t) for t in types.elts], scope
+                    )  # type: ignore[attr-defined]
                 case ast.Return(value=value):
                     self.out.result = self._structure(value)
                 case _:
-                    raise ParseError(f"line {statement.lineno}: not a statement of a graph: {ast.unparse(statement)}")
+                    raise ParseError(
+                        f"line {statement.lineno}: no statement of a graph: {ast.unparse(statement)}"
+                    )
 
     def _scope(self, call: ast.Call, parent: Scope) -> Scope:
         path, cls = (ast.literal_eval(a) for a in call.args)
@@ -229,7 +262,9 @@ class _Parser:
         extra = {str(k.arg): k.value for k in call.keywords if k.arg != "types"}
         source, by = extra.pop("at", None), extra.pop("by", None)
         attrs = {k: self._attr(v) for k, v in extra.items()}
-        node = Node(op, [self._operand(a) for a in call.args], TABLE[op].complete(attrs), types, scope)
+        node = Node(
+            op, [self._operand(a) for a in call.args], TABLE[op].complete(attrs), types, scope
+        )
         node.source = Source(ast.literal_eval(source)) if source else None
         node.by = tuple(ast.literal_eval(by)) if by else ()
         for name, result in zip(names, node.results, strict=True):
@@ -243,7 +278,11 @@ class _Parser:
                 return self.values[name]
             case ast.Call(func=ast.Name(id="param"), args=[name, kind], keywords=keywords):
                 extra = {k.arg: k.value for k in keywords}
-                recipe = self._recipe(extra["recipe"]) if "recipe" in extra else rcp.Read(ast.literal_eval(name))
+                recipe = (
+                    self._recipe(extra["recipe"])
+                    if "recipe" in extra
+                    else rcp.Read(ast.literal_eval(name))
+                )
                 tensor = self._type(kind)
                 assert isinstance(tensor, Tensor)
                 return self.out.param(ast.literal_eval(name), tensor, recipe, "buffer" in extra)
@@ -267,7 +306,11 @@ class _Parser:
     def _structure(self, node: ast.expr | None) -> Any:
         match node:
             case ast.Dict(keys=keys, values=values):
-                return {ast.literal_eval(k): self._structure(v) for k, v in zip(keys, values, strict=True) if k}
+                return {
+                    ast.literal_eval(k): self._structure(v)
+                    for k, v in zip(keys, values, strict=True)
+                    if k
+                }
             case ast.List(elts=elts):
                 return list(map(self._structure, elts))
             case ast.Tuple(elts=elts):
@@ -279,7 +322,9 @@ class _Parser:
         match node:
             case ast.Subscript(value=ast.Name(id="int"), slice=value):
                 return Integer(self._dim(value))
-            case ast.Subscript(value=ast.Name(id=dtype), slice=ast.Tuple(elts=dims)) if dtype in DType.__members__:
+            case ast.Subscript(value=ast.Name(id=dtype), slice=ast.Tuple(elts=dims)) if (
+                dtype in DType.__members__
+            ):
                 return Tensor(DType(dtype), tuple(map(self._dim, dims)))
             case ast.Subscript(value=ast.Name(id=dtype), slice=dim) if dtype in DType.__members__:
                 return Tensor(DType(dtype), (self._dim(dim),))
@@ -313,7 +358,9 @@ class _Parser:
                 return rcp.Add(self._recipe(args[0]), self._recipe(args[1]))
             case "concatenate":
                 assert isinstance(args[0], ast.List)
-                return rcp.Concatenate(tuple(map(self._recipe, args[0].elts)), ast.literal_eval(args[1]))
+                return rcp.Concatenate(
+                    tuple(map(self._recipe, args[0].elts)), ast.literal_eval(args[1])
+                )
         raise ParseError(f"unknown recipe {node.func.id}")
 
 
@@ -343,5 +390,3 @@ def constants_of(graph: Graph) -> dict[str, np.ndarray]:
     for param in graph.params.values():
         walk(param.recipe)
     return found
-
-

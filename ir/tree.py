@@ -52,7 +52,9 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Call:
-    """A free function: `mx.softmax`, `nn.gelu`, or `runtime.max_pool` for a helper that is copied."""
+    """A free function: `mx.softmax`, `nn.gelu`, or `runtime.max_pool` for a helper that is
+    copied.
+    """
 
     function: str
     args: tuple[Tree, ...]
@@ -118,7 +120,20 @@ class Width:
 
 
 Tree = (
-    int | Expr | Literal | Operand | TypeRef | Sequence | Call | Name | Method | Infix | Prefix | Index | Element | Width
+    int
+    | Expr
+    | Literal
+    | Operand
+    | TypeRef
+    | Sequence
+    | Call
+    | Name
+    | Method
+    | Infix
+    | Prefix
+    | Index
+    | Element
+    | Width
 )
 
 
@@ -126,10 +141,10 @@ Tree = (
 class Layer:
     """How a module that holds nothing but this op prints: class, constructor, call.
 
-    `params` maps operand numbers to attribute names; the other operands are call arguments, in order, unless
-    `inputs` gives the argument trees. `results` is the nesting of the result numbers that the call returns, such
-    as `(0, (1, 2))` for an LSTM's `out, (h, c)`; empty for a flat tuple. Keyword arguments equal to the class's
-    own default are left out by the row.
+    `params` maps operand numbers to attribute names; the other operands are call arguments, in
+    order, unless `inputs` gives the argument trees. `results` is the nesting of the result numbers
+    that the call returns, such as `(0, (1, 2))` for an LSTM's `out, (h, c)`; empty for a flat
+    tuple. Keyword arguments equal to the class's own default are left out by the row.
     """
 
     cls: str

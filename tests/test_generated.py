@@ -28,5 +28,7 @@ def test_committed_output_is_up_to_date(name, tmp_path):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_committed_model_runs(name):
-    run = subprocess.run([sys.executable, str(ROOT / name / "test_model.py")], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, str(ROOT / name / "test_model.py")], capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,6 +1,7 @@
 """Call trees as Python: parentheses, idioms, literals."""
 
 import pytest
+
 from mlx_transpile.codegen.render import render
 from mlx_transpile.ir import tree as t
 from mlx_transpile.ir.dims import symbol

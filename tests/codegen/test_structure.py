@@ -43,7 +43,11 @@ def test_widths_equal_by_chance_stay_apart():
 
 
 def test_a_shared_module_called_twice_is_one_attribute():
-    text = block("shared", "x", "h0") + block("shared", "h0", "h1").replace("'Block')", "'Block', call=1)") + "return h1"
+    text = (
+        block("shared", "x", "h0")
+        + block("shared", "h0", "h1").replace("'Block')", "'Block', call=1)")
+        + "return h1"
+    )
     out = emitted(text)
     assert out.source.count("self.shared = Block(args)") == 1
     assert out.source.count("self.shared(") == 2
@@ -82,25 +86,38 @@ def test_a_tied_head_reads_the_embedding():
 
 
 def test_a_sequential_model_is_a_list():
-    out = emitted(linear("0", "x", "h0") + "a: f32[B, L, 64] = relu(h0)\n" + linear("2", "a", "y") + "return y")
+    out = emitted(
+        linear("0", "x", "h0")
+        + "a: f32[B, L, 64] = relu(h0)\n"
+        + linear("2", "a", "y")
+        + "return y"
+    )
     assert list(out.parameters) == ["layers.0.weight", "layers.2.weight"]
     assert "nn.Identity()" in out.source
 
 
 def test_names_that_python_or_mlx_forbid_get_others():
-    out = emitted(linear("keys", "x", "h0") + linear("class", "h0", "h1") + linear("_x", "h1", "h2") + "return h2")
+    out = emitted(
+        linear("keys", "x", "h0")
+        + linear("class", "h0", "h1")
+        + linear("_x", "h1", "h2")
+        + "return h2"
+    )
     assert list(out.parameters) == ["keys_.weight", "class_.weight", "x.weight"]
 
 
 def test_values_cross_scopes_as_arguments():
     inner = "s: f32[B, L, 64] = add(h0, x)\nt: f32[B, L, 64] = exp(s)\nu: f32[B, L, 64] = sin(t)\n"
-    out = emitted(linear("a", "x", "h0") + "with module('p', 'Part'):\n" + indent(inner) + "return u")
+    out = emitted(
+        linear("a", "x", "h0") + "with module('p', 'Part'):\n" + indent(inner) + "return u"
+    )
     assert "self.p(h0, x)" in out.source or "self.p(self.a(x), x)" in out.source
 
 
 def test_sizes_are_read_from_the_arguments():
     body = "with module('p', 'Part'):\n" + indent(
-        linear("p.q", "x", "h0") + "s: f32[B, L, 4, 16] = reshape(h0, shape=(B, L, 4, 16), free=3)\n"
+        linear("p.q", "x", "h0")
+        + "s: f32[B, L, 4, 16] = reshape(h0, shape=(B, L, 4, 16), free=3)\n"
     )
     out = emitted(body + "return s")
     assert "B, L, _ = x.shape" in out.source
