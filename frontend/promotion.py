@@ -85,9 +85,11 @@ def _promote_all(dtypes: Iterable[DType]) -> DType | None:
 
 
 def _combine(higher: DType | None, lower: DType | None) -> DType | None:
-    """A lower group counts only where its category is higher."""
+    """A lower group counts only where its category is higher; complex takes the float's width."""
     if higher is None or lower is None:
         return higher or lower
+    if higher.is_float and lower.is_complex:
+        return DType.c128 if higher is DType.f64 else DType.c64
     return promote(higher, lower) if category(lower) > category(higher) else higher
 
 
