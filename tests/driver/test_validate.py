@@ -204,6 +204,26 @@ def test_other_numbers_of_calls_are_not_paired(tmp_path: Path) -> None:
     ]
 
 
+def test_calls_of_one_module_may_run_in_another_order(tmp_path: Path) -> None:
+    text = """@graph('Net')
+def forward(x: f32[B, L, 8]):
+    with module('double', 'Double'):
+        a: f32[B, L, 8] = multiply(x, 2.0)
+    y: f32[B, L, 8] = add(x, 1.0)
+    with module('double', 'Double', call=1):
+        b: f32[B, L, 8] = multiply(y, 2.0)
+    return (a, b)
+"""
+    body = "b = self.double(x + 1.0)\n        return self.double(x), b"
+    model = MODEL.replace("return self.double(self.double(x)), self.parts[0](x)", body)
+    for factor, ok in (("2.0", True), ("2.5", False)):
+        (tmp_path / "model.py").write_text(model.replace("FACTOR", factor))
+        report = validate(hand.captured(text, dims=[]), MODULES, tmp_path, TIGHT)
+        assert report.ok is ok
+        checks = [m.difference for m in report.cases[0].modules if m.path == "double"]
+        assert [d.ok for d in checks if d] == [ok, ok]
+
+
 def test_channels_last_counts_as_equal(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(
         MODEL.replace("FACTOR", "2.0").replace("x.transpose(0, 2, 1)", "x")
