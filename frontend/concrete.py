@@ -53,6 +53,11 @@ class Concrete:
 
         return torch.tensor(value)
 
+    def literal(self, value: Any, dtype: DType | None, name: str, scope: Scope) -> Any:
+        import torch
+
+        return torch.tensor(value, dtype=torch_dtype(dtype) if dtype else None)
+
     def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
         return tensor
 

@@ -31,6 +31,9 @@ class Domain(Protocol):
     def from_number(self, value: Any) -> Any:
         """A number as a 0-d tensor."""
 
+    def literal(self, value: Any, dtype: DType | None, name: str, scope: Scope) -> Any:
+        """`torch.tensor(value)` of numbers, or of lists of them."""
+
     def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
         """A tensor that stands in the code."""
 

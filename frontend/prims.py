@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..errors import TranspileError
 from ..ir.dims import Expr, product
 from . import host
 from .plan import Instruction
-from .schema import SCALAR_TYPE_NUMBERS
+from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES
 from .walk import Frame, Module, Walk
 
 Row = Callable[[Walk, Frame, Instruction, list[Any]], list[Any]]
@@ -126,6 +127,7 @@ _LISTS: dict[str, Callable[..., Any]] = {
     "startswith": lambda s, p, *r: s.startswith(p), "get": lambda d, k, default=None: d.get(k, default),
     "Int": host.to_int, "Float": host.to_float, "Bool": lambda v: v if isinstance(v, host.Condition) else bool(v),
     "IntImplicit": host.to_int, "FloatImplicit": host.to_float, "ScalarImplicit": lambda v: v,
+    "sum": lambda items: sum(items[1:], start=items[0]) if items else 0, "any": any, "all": all,
     "is_scripting": lambda: True, "prod": lambda items: product(items), "dict": dict,
     "isinf": math.isinf, "isnan": math.isnan,
 }  # fmt: skip
@@ -229,12 +231,18 @@ def _unpack(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
 def _if(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
     truth = walk.domain.truth(values[0], f"a branch at {_where(frame, op)}")
     if truth is None:
-        results = [walk.block(block, frame, []) for block in op.blocks]
-        return results[0]
+        return _every_branch(walk, frame, op, values[0])
     return walk.block(op.blocks[0 if truth else 1], frame, [])
 
 
-_ENDLESS = 9223372036854775807
+def _every_branch(walk: Walk, frame: Frame, op: Instruction, unknown: Any) -> list[Any]:
+    """All branches, for what they lack: the condition hangs on a call that could not be lowered."""
+    for block in op.blocks:
+        with suppress(TranspileError):
+            walk.block(block, frame, [])
+    return [unknown] * len(op.outputs)
+
+
 _MOST_TURNS = 100_000
 
 
@@ -262,6 +270,13 @@ def _raise(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list
 
 def _number_to_tensor(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
     return [walk.domain.from_number(values[0])]
+
+
+def _literal(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    if walk.domain.is_tensor(values[0]) or _holds_tensor(walk, values[0]):
+        return [walk.domain.call(op.schema, values)]
+    dtype = SCALAR_TYPES[values[1]] if isinstance(values[1], int) else None
+    return [walk.domain.literal(values[0], dtype, op.hint, frame.scope)]
 
 
 def _to_number(convert: Callable[[Any], Any]) -> Row:
@@ -348,6 +363,7 @@ PRIMS: dict[str, Row] = {
     "prim::data": _first,
     "prim::dtype": _of_tensor(_dtype_number),
     "prim::device": _constant_row("cpu"),
+    "prim::type": _constant_row("cpu"),
     "prim::layout": _constant_row(None),
     "prim::is_cuda": _constant_row(False),
     "prim::is_mps": _constant_row(False),
@@ -364,6 +380,8 @@ PRIMS: dict[str, Row] = {
     "aten::Float": _to_number(lambda v: float(v) if isinstance(v, str) else host.to_float(v)),
     "aten::FloatImplicit": _to_number(host.to_float),
     "aten::Bool": _to_number(_to_bool),
+    "aten::tensor": _literal,
+    "aten::scalar_tensor": _literal,
     "aten::ScalarImplicit": _weak,
     "aten::item": _weak,
     "aten::size": _size,

@@ -118,15 +118,20 @@ def _word(key: Any, otherwise: str) -> str:
 
 
 def from_specs(
-    names: list[str], types: Sequence[Any], defaults: dict[str, Any], specs: list[InputSpec]
+    names: list[str],
+    types: Sequence[Any],
+    defaults: dict[str, Any],
+    specs: list[InputSpec],
+    scale: int = 1,
 ) -> Signature:
     """From what the user states; BadRequest where names do not match the source's.
 
-    Arguments that are not described keep their defaults.
+    Arguments that are not described keep their defaults. Dims without a size are tried at small
+    ones, times `scale` unless they lead.
     """
     by_name = {spec.name: spec for spec in specs}
     found = Signature(list(names), [])
-    trial: dict[str, int] = {}
+    trial = _trial_sizes(specs, scale)
     for name, type in zip(names, types):
         if name in defaults and not any(s == name or s.startswith(f"{name}.") for s in by_name):
             found.trees.append(defaults[name])
@@ -138,6 +143,14 @@ def from_specs(
             hint=f"its inputs are {', '.join(names)}",
         )
     return found
+
+
+def _trial_sizes(specs: Sequence[InputSpec], scale: int) -> dict[str, int]:
+    """A size for each named dim, in order of appearance."""
+    names = list(dict.fromkeys(d for spec in specs for d in spec.dims if isinstance(d, str)))
+    leading = {spec.dims[0] for spec in specs if spec.dims}
+    sizes = (_TRIAL_SIZES[i % len(_TRIAL_SIZES)] for i in range(len(names)))
+    return {n: size if n in leading else size * scale for n, size in zip(names, sizes)}
 
 
 def _tree(
@@ -175,7 +188,7 @@ def _leaf(label: str, hint: str, spec: InputSpec, found: Signature, trial: dict[
         else:
             symbol = dim
             found.given[symbol] = dim
-            size = trial.setdefault(dim, _TRIAL_SIZES[len(trial) % len(_TRIAL_SIZES)])
+            size = trial[dim]
         symbols.append(symbol)
         shape.append(size)
     return Leaf(label, hint, spec.dtype, tuple(shape), tuple(symbols))

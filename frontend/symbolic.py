@@ -14,7 +14,10 @@ from .alias import Handle, owner
 from .arrays import digest, to_numpy
 from .host import Scalar, as_scalar
 from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering
-from .schema import Schema, dtype_from_torch
+from .schema import Schema, dtype_from_torch, flat, parse, torch_dtype
+
+
+_STACK = "aten::stack(Tensor[] tensors, int dim=0) -> Tensor"
 
 
 class ParameterNames:
@@ -83,6 +86,18 @@ class Symbolic:
 
     def from_number(self, value: Any) -> Any:
         return value if value is UNKNOWN else as_scalar(value)
+
+    def literal(self, value: Any, dtype: DType | None, name: str, scope: Scope) -> Any:
+        import torch
+
+        if host.is_number(value) and not isinstance(value, complex):
+            scalar = as_scalar(value)
+            return host.cast(scalar, dtype) if dtype else scalar
+        if any(isinstance(v, Expr | host.Ratio | host.Condition) for v in flat([value])):
+            numbers = [self.lowering.tensor(as_scalar(v)) for v in value]
+            return self.lowering.call(parse(_STACK), [numbers, 0])
+        made = torch.tensor(value, dtype=torch_dtype(dtype) if dtype else None)
+        return self.constant(made, name, scope)
 
     def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
         if tensor.dim() == 0 and not tensor.is_complex():

@@ -59,6 +59,10 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
     )
 
 
+# How much larger than usual to try dims that have no size.
+_SCALES = (1, 4, 16, 64, 256)
+
+
 @dataclass
 class _Walked:
     graph: Graph
@@ -85,7 +89,7 @@ class _Source:
         names = [plan.hints.get(n, "") or n.split(".")[0] for n in plan.inputs[1:]]
         types = plan.input_types[1:]
         if specs is not None:
-            return from_specs(names, types, self._defaults(names), specs)
+            return self._stated(names, types, specs)
         examples = self.archive.examples
         if examples is None or len(examples) != len(names):
             raise BadRequest(
@@ -93,6 +97,15 @@ class _Source:
                 hint="state them: " + " ".join(f"--input {n}=DIMS:DTYPE" for n in names),
             )
         return self._in_order(names, examples)
+
+    def _stated(self, names: list[str], types: Sequence[Any], specs: list[InputSpec]) -> Signature:
+        """Dims without sizes are tried at small ones, and at larger ones where those do not run."""
+        defaults = self._defaults(names)
+        for scale in _SCALES:
+            signature = from_specs(names, types, defaults, specs, scale)
+            if not signature.given or self._works(signature):
+                return signature
+        return from_specs(names, types, defaults, specs)
 
     def _defaults(self, names: list[str]) -> dict[str, Any]:
         """Default values of forward's arguments."""
@@ -113,7 +126,9 @@ class _Source:
         return from_examples(names, working[0] if working else examples)
 
     def _runs(self, names: list[str], examples: list[Any]) -> bool:
-        signature = from_examples(names, examples)
+        return self._works(from_examples(names, examples))
+
+    def _works(self, signature: Signature) -> bool:
         try:
             self.run(signature, [leaf.sample() for leaf in signature.leaves()])
         except Exception:
@@ -171,8 +186,10 @@ class _Source:
             for name, arg in zip(signature.names, args)
             if name not in signature.baked
         ]
-        result = walk.run(self.root, graph.root, "forward", args)
-        domain.lowering.finish()
+        try:
+            result = walk.run(self.root, graph.root, "forward", args)
+        finally:
+            domain.lowering.finish()  # what is missing explains what went wrong after it
         graph.result = domain.result(result)
         return _Walked(graph, domain.tensors, domain.baked)
 

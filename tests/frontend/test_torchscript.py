@@ -318,6 +318,30 @@ def test_static_branches_and_loops_resolve(act, tmp_path):
     assert_same_as_source(captured)
 
 
+def doubled(x: Tensor, times: int) -> Tensor:
+    for _ in range(times):
+        x = x * 2
+    return x
+
+
+class Functions(nn.Module):
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        shape = torch.tensor([x.size(0), 3])
+        table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        half = torch.tensor(0.5, dtype=x.dtype)
+        width = x.size(-1) // 2 + int(half * 2)
+        return {"doubled": doubled(x, 2) * half, "shape": shape, "table": doubled(table, 1), "cut": x[:, :width]}
+
+
+def test_functions_are_inlined_and_literals_become_constants(tmp_path):
+    path = save(torch.jit.script(Functions().eval()), tmp_path / "m.pt")
+    captured = capture_archive(path, parse_inputs(["x=batch,length"]))
+    assert kinds(captured) == ["x.0=batch", "x.1=length"]
+    assert list(captured.program.forward.params) == ["table"]
+    assert_same_as_source(captured)
+    captured.module_outputs(captured.example_inputs)
+
+
 class DataBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.sum() > 0:
