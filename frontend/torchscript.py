@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadRequest
+from ..errors import BadRequest, TranspileError
 from ..ir import Graph, Program, Scope, Tensor, Value
 from ..ir.graph import leaves, map_structure
 from .alias import Handle, owner
@@ -51,7 +51,7 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
         format="torchscript",
         tensors=LazyArrays({**source.names.state, **walked.tensors}),
         run=lambda arrays: source.run(signature, arrays),
-        module_outputs=lambda arrays: source.module_outputs(signature, arrays),
+        module_outputs=lambda arrays: source.module_outputs(signature, arrays, walked.made),
         example_inputs=examples,
         dims=evidence(signature.axes(), sizes, names, ran),
         baked=signature.baked,
@@ -63,11 +63,16 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
 _SCALES = (1, 4, 16, 64, 256)
 
 
+# For each module call: which of the tensors that it returns it made itself.
+Made = dict[tuple[str, int], list[bool]]
+
+
 @dataclass
 class _Walked:
     graph: Graph
     tensors: Mapping[str, Any]
     baked: Mapping[str, Any]
+    made: Made
 
 
 class _Source:
@@ -145,14 +150,18 @@ class _Source:
             return map_structure(_array, self.archive.module(*args))
 
     def module_outputs(
-        self, signature: Signature, arrays: Sequence[np.ndarray]
+        self, signature: Signature, arrays: Sequence[np.ndarray], made: Made
     ) -> dict[tuple[str, int], list[np.ndarray]]:
+        """What every module call returns. Traces let calls return inputs of theirs too: not these."""
         import torch
 
         outputs: dict[tuple[str, int], list[np.ndarray]] = {}
 
         def leave(scope: Scope, result: Any) -> None:
             tensors = [v for v in leaves(result) if isinstance(v, torch.Tensor)]
+            own = made.get((scope.path, scope.call), [])
+            if len(own) == len(tensors) and any(own):
+                tensors = [t for t, keep in zip(tensors, own) if keep]
             outputs[scope.path, scope.call] = [to_numpy(t).copy() for t in tensors]
 
         walk = Walk(Concrete(), self.plans, lambda *_: None, leave, lambda *_: None)
@@ -168,7 +177,7 @@ class _Source:
     # ---- the walk
 
     def walk(self, signature: Signature, dims: Mapping[str, Dim]) -> _Walked:
-        """The graph at these dims; raises Unequal for an equation, TranspileError for what cannot be lowered."""
+        """The graph at these dims; raises Unequal for an equation, TranspileError for what fails."""
         graph = Graph(self.root.cls)
         domain = Symbolic(graph, self.names)
         builder = domain.lowering.b
@@ -177,7 +186,9 @@ class _Source:
             builder.scope, builder.source = frame.scope, source_of(op)
             builder.hint = op.hint
 
-        walk = Walk(domain, self.plans, _name_arguments(domain), lambda *_: None, position)
+        made: Made = {}
+        leave = _note_made(domain, made)
+        walk = Walk(domain, self.plans, _name_arguments(domain), leave, position)
         handles = [_input(leaf, dims) for leaf in signature.leaves()]
         args = signature.nest(handles)
         read = domain.lowering.read
@@ -188,10 +199,13 @@ class _Source:
         ]
         try:
             result = walk.run(self.root, graph.root, "forward", args)
-        finally:
+        except TranspileError:
             domain.lowering.finish()  # what is missing explains what went wrong after it
+            raise
+        domain.lowering.finish()
+        builder.scope, builder.source, builder.hint = graph.root, None, ""
         graph.result = domain.result(result)
-        return _Walked(graph, domain.tensors, domain.baked)
+        return _Walked(graph, domain.tensors, domain.baked, made)
 
 
 def _in_state_order(module: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,6 +229,18 @@ def _array(value: Any) -> Any:
 def _input(leaf: Leaf, dims: Mapping[str, Dim]) -> Handle:
     type = Tensor(leaf.dtype, tuple(dims[s] for s in leaf.symbols))
     return owner(Value(type, leaf.hint), dense=True)
+
+
+def _note_made(domain: Symbolic, made: Made) -> Callable[[Scope, Any], None]:
+    def own(value: Any, scope: Scope) -> bool:
+        node = value.place.value.node if isinstance(value, Handle) else None
+        return node is not None and scope.contains(node.scope)
+
+    def leave(scope: Scope, result: Any) -> None:
+        tensors = [v for v in leaves(result) if domain.is_tensor(v)]
+        made[scope.path, scope.call] = [own(v, scope) for v in tensors]
+
+    return leave
 
 
 def _name_arguments(domain: Symbolic) -> Callable[[Scope, Block, list[Any]], None]:
