@@ -1,4 +1,4 @@
-"""From source models to the IR: one entry for all formats. Nothing is imported before it is needed."""
+"""From source models to the IR: one entry for all formats. Imports happen when they are needed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def capture(
 ) -> Captured:
     """The program of a model, with its tensors and a way to run it.
 
-    `source` is the path of a TorchScript, torch.export or ONNX file, `package.module:factory`, an `nn.Module` (a
-    `GraphModule` too) with `example_inputs`, an `ExportedProgram` or an `onnx.ModelProto`. `inputs` states dims and element
-    types where the source holds none, or fixes dims. `weights` goes with a factory.
+    `source` is the path of a TorchScript, torch.export or ONNX file, `package.module:factory`,
+    an `nn.Module` (a `GraphModule` too) with `example_inputs`, or an `ExportedProgram`. `inputs`
+    states dims and element types where the source holds none, or fixes dims. `weights` goes with
+    a factory.
     """
     if isinstance(source, str | os.PathLike):
         return _from_text(os.fspath(source), inputs, example_inputs, weights)

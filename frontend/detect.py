@@ -193,7 +193,7 @@ _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 2
 
 
 def _is_onnx(file: BinaryIO, path: Path) -> bool:
-    """Whether the top level reads as a ModelProto with a graph; BadRequest where it is cut short."""
+    """Whether the top level reads as a ModelProto with a graph; BadRequest if it is cut short."""
     size, position, seen = path.stat().st_size, 0, set()
     while position < size:
         file.seek(position)

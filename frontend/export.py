@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from .equations import renamed
 from .export_dims import InputDims
 from .export_graph import Walk, constant_names
 from .export_load import load_exported
+from .export_names import aliases, modules_by_identity, modules_by_tensors
 from .export_run import EagerRunner, GraphRunner, Runner
 from .export_spec import call_arguments, map_tree, unflatten
 from .export_trace import module_classes
@@ -46,7 +47,7 @@ def capture_program(program: Any, inputs: Sequence[InputSpec] | None = None) -> 
 def capture_module(
     module: Any, example_inputs: Any, inputs: Sequence[InputSpec] | None = None
 ) -> Captured:
-    """An `nn.Module` (or `GraphModule`) in eval mode with example inputs, or with inputs described."""
+    """An `nn.Module` (or `GraphModule`) in eval mode, with example inputs or inputs described."""
     from .export_module import call_of, export_module, inputs_of
 
     if example_inputs is None and not inputs:
@@ -263,53 +264,7 @@ def _refuse_mutation(program: Any) -> None:
     for spec in program.graph_signature.output_specs:
         if spec.kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION"):
             raise TranspileError(
-                f"mutated buffer: the model writes to {spec.target}; models that keep state are not supported yet",
+                f"mutated buffer: the model writes to {spec.target}; "
+                "models that keep state are not supported yet",
                 hint="pass the state as an input and return the new one",
             )
-
-
-# ---- tensors and modules that have several names
-
-
-def aliases(tensors: Mapping[str, Any]) -> dict[str, str]:
-    """Other names of tensors that are one: name -> first name."""
-    first: dict[Any, str] = {}
-    out: dict[str, str] = {}
-    for name, t in tensors.items():
-        place = (
-            t.untyped_storage().data_ptr(),
-            t.storage_offset(),
-            tuple(t.shape),
-            t.stride(),
-            t.dtype,
-        )
-        if t.numel() and first.setdefault(place, name) != name:
-            out[name] = first[place]
-    return out
-
-
-def modules_by_identity(origin: Any) -> dict[str, str]:
-    """Other names of modules that are one: path -> first path."""
-    first: dict[int, str] = {}
-    return {
-        path: first[id(module)]
-        for path, module in origin.named_modules(remove_duplicate=False)
-        if path and first.setdefault(id(module), path) != path
-    }
-
-
-def modules_by_tensors(
-    state: Sequence[str], aliases: Mapping[str, str], classes: Mapping[str, str]
-) -> dict[str, str]:
-    """Modules of one class whose every tensor is another name of an earlier one's: path -> that path."""
-    out: dict[str, str] = {}
-    for name, other in aliases.items():
-        left, right = name.split("."), other.split(".")
-        while left and right and left[-1] == right[-1]:
-            left, right = left[:-1], right[:-1]
-            a, b = ".".join(left), ".".join(right)
-            inside = [n for n in state if n.startswith(f"{a}.")]
-            alike = a in classes and classes[a] == classes.get(b)
-            if alike and a != b and all(aliases.get(n) == b + n[len(a) :] for n in inside):
-                out[a] = b
-    return out

@@ -50,7 +50,7 @@ _KINDS: dict[str, Callable[..., Dim]] = {
 
 
 class InputDims:
-    """Every dim of every tensor input has a symbol of its own; the export says which it fixed or tied.
+    """Every dim of every input has a symbol of its own; the export says which it fixed or tied.
 
     `fakes` are (name, fake tensor) for the inputs in order.
     """
@@ -84,7 +84,7 @@ class InputDims:
         return {**names, **dict(zip(hidden, spare))}
 
     def state(self, spec: InputSpec) -> None:
-        """One `--input`: sizes are fixed, names are taken over; BadRequest where the export says otherwise."""
+        """One `--input`: fixes sizes and names dims; BadRequest where the export says otherwise."""
         text = f"--input {spec}"
         found = dict(self.fakes).get(spec.name)
         if found is None:

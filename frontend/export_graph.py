@@ -27,10 +27,9 @@ _INLINED = {
     "tag_activation_checkpoint": 0,
     "wrap_activation_checkpoint": 0,
     "wrap": 0,
-    "inline_asm_elementwise": -1,
 }
 _CHECKS = (
-    "_assert", "sym_constrain_range", "_check", "_functional_assert", "_guards_fn", "_sym_constrain",
+    "_assert", "sym_constrain_range", "_check", "_functional_assert", "_guards_fn",
 )  # fmt: skip
 
 
@@ -178,9 +177,8 @@ class Walk:
         if at is None:
             return self._foreign(f"higher_order.{name}")
         inner = args[at]
-        operands = [a for a in args[at + 1 :]]
         holders = [n.name for n in inner.graph.nodes if n.op == "placeholder"]
-        return self.run(inner, dict(zip(holders, operands, strict=True)))
+        return self.run(inner, dict(zip(holders, args[at + 1 :], strict=True)))
 
     def _foreign(self, name: str) -> Any:
         self.lowering.missing.add(name, self.lowering.b)
@@ -203,16 +201,17 @@ class Walk:
             ) from None
 
     def _check(self, node: Any, result: Any) -> None:
-        """The types must be those that torch computed: they show autocast, and mistakes of a row."""
+        """The types must be torch's own: they show autocast, and mistakes of a row."""
         expected = node.meta.get("val")
         if not isinstance(result, Handle) or not hasattr(expected, "dtype"):
             return
         dtype = dtype_from_torch(expected.dtype)
         if result.type.dtype is not dtype or result.type.rank != expected.dim():
+            b = self.lowering.b
             raise TranspileError(
-                f"{node.target} gives {result.type} here, torch says {dtype} of rank {expected.dim()} "
-                "(autocast is not supported: export the model without it)",
-                where=node.meta.get("stack_trace", "") and self.lowering.b.source.at,
+                f"{node.target} gives {result.type}, torch says {dtype} of rank {expected.dim()}",
+                where=(b.scope.path or b.graph.name) + (f" at {b.source.at}" if b.source else ""),
+                hint="autocast is not supported: export the model without it",
             )
 
 
@@ -230,7 +229,7 @@ def _is_plumbing(target: Any) -> bool:
 
 
 def constant_names(graph: Any) -> dict[str, str]:
-    """For placeholders the variable that they are assigned to, where they are: `scale = torch.tensor(...)`."""
+    """Variables that placeholders are assigned to: `scale = torch.tensor(...)`."""
     named = variables(graph)
     out: dict[str, str] = {}
     for node in graph.nodes:

@@ -1,4 +1,4 @@
-"""Exports an `nn.Module` with example inputs, every size of every input dynamic where the model allows it."""
+"""Exports an `nn.Module` with example inputs; every size is dynamic where the model allows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def call_of(example_inputs: Any) -> Call:
-    """(args, kwargs) of example inputs: a tensor, a tuple of arguments, a dict by name, or both as a pair."""
+    """(args, kwargs) of a tensor, a tuple of arguments, a dict by name, or (tuple, dict)."""
     import torch
 
     if isinstance(example_inputs, torch.Tensor):
@@ -53,13 +53,13 @@ def export_module(module: Any, example_inputs: Any) -> Any:
     lines = [line for line in str(first).splitlines() if line.strip()] or [type(first).__name__]
     raise TranspileError(
         f"torch.export cannot export the {type(module).__name__}: {lines[0]}",
-        where=next((l.strip() for l in lines if l.strip().startswith("File ")), ""),
+        where=next((line.strip() for line in lines if line.strip().startswith("File ")), ""),
         hint="save torch.jit.trace(module, inputs) and transpile that file",
     ) from first
 
 
 def _attempts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Call]:
-    """Example inputs to try: torch fixes sizes of 1, so that a batch of 1 is doubled where all have one."""
+    """Example inputs to try: torch fixes sizes of 1, so a batch of 1 is doubled at first."""
     yield _doubled(args, kwargs) or (args, kwargs)
     yield args, kwargs
     yield args, kwargs

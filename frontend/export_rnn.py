@@ -1,7 +1,8 @@
 """Keeps recurrent layers whole while a module is exported.
 
-torch traces `aten::lstm` and its like step by step, which fixes the sequence length. During an export `nn.LSTM`, `nn.GRU`
-and `nn.RNN` call opaque operators in their place, with the same arguments and results.
+torch traces `aten::lstm` and its like step by step, which fixes the sequence length. During an
+export `nn.LSTM`, `nn.GRU` and `nn.RNN` call opaque operators in their place, with the same
+arguments and results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nested inputs and outputs of an exported program: torch's tree specs as tuples, lists and dicts."""
+"""Nested inputs and outputs of an exported program, as tuples, lists and dicts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import TranspileError
-from .export_load import field_names
+from .export_check import field_names
 
 
 def unflatten(spec: Any, leaves: Iterator[Any]) -> Any:
-    """The leaves nested as the spec says. Data classes and the like become dicts, named tuples tuples."""
+    """The leaves nested as the spec says. Data classes become dicts, named tuples tuples."""
     if spec.is_leaf():
         return next(leaves)
     children = [unflatten(child, leaves) for child in spec.children()]

@@ -58,7 +58,7 @@ _ASSIGNMENT = re.compile(r"^(?P<left>.+?)\s*(?:\*\*|//|>>|<<|[-+*/@|&^%])?(?<![=
 
 @lru_cache(maxsize=65536)
 def assigned(code: str) -> tuple[str, ...]:
-    """Names on the left of an assignment, flat; attributes by their last part, "" for what has no name.
+    """Names on the left of an assignment, flat; attributes by their last part, "" for others.
 
     The line may be the first of several: only its left side has to be Python.
     """
@@ -98,11 +98,12 @@ def _returns_one(code: str) -> bool:
 def hints(traces: Sequence[str | None]) -> list[tuple[str, ...]]:
     """For each of consecutive nodes the variables that its results are assigned to.
 
-    A line such as `h = f(x) * y` runs several ops: the last one gives the value that `h` names. Where it stands in a
-    `return`, the caller's line names it.
+    A line such as `h = f(x) * y` runs several ops: the last one gives the value that `h` names.
+    Where it stands in a `return`, the caller's line names it.
     """
     stacks = [frames(t) for t in traces]
-    out, following = [], ()
+    out: list[tuple[str, ...]] = []
+    following: tuple[Frame, ...] = ()
     for stack in reversed(stacks):
         out.append(_hint(stack, following))
         following = stack or following
@@ -143,7 +144,8 @@ class Scopes:
         """The scope of a node's `nn_module_stack`; that of the node before where it has none."""
         if stack is None or _NO_STACK in stack:
             return self.current
-        scope, key = self.root, ()
+        scope = self.root
+        key: tuple[str, ...] = ()
         for path, cls in _entries(stack):
             key = (*key, path)
             if path:

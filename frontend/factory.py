@@ -24,7 +24,7 @@ def is_factory(text: str) -> bool:
 
 
 def build(text: str, weights: str | os.PathLike[str] | None = None) -> tuple[Any, Any]:
-    """The module in eval mode with its weights, and its example inputs (None where it gives none)."""
+    """The module in eval mode with its weights, and its example inputs or None."""
     import torch
 
     result = _call(_find(text), text)
@@ -81,7 +81,7 @@ def _current_folder() -> Iterator[None]:
 
 
 def load_weights(module: Any, path: str | os.PathLike[str]) -> None:
-    """Fills the module; BadRequest with every tensor that is missing, unknown, or of another shape."""
+    """Fills the module; BadRequest with all tensors that are missing, unknown or do not fit."""
     path = Path(path)
     found = read_weights(path)
     own = module.state_dict(keep_vars=True)
@@ -122,7 +122,10 @@ def _prefix_hint(unknown: list[str], missing: list[str]) -> str:
     for name in unknown[:1]:
         for wanted in missing:
             if name.endswith("." + wanted) or wanted.endswith("." + name):
-                return f"the file says {name!r}, the module {wanted!r}: return the part of the model that the file is for"
+                return (
+                    f"the file says {name!r}, the module {wanted!r}: "
+                    "return the part of the model that the file is for"
+                )
     return ""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PickleFacts:
-    """`module` is the class of a pickled nn.Module, if any; `foreign` other classes and functions."""
+    """`module` is the class of a pickled nn.Module, if any; `foreign` are other classes."""
 
     module: str = ""
     tensors: bool = False
@@ -41,7 +41,7 @@ _MODULE_MARKS = {"_parameters", "_buffers", "_modules"}
 
 
 def pickle_facts(data: bytes) -> PickleFacts:
-    """What the pickle (or the first of several, one after the other, that names anything) would build."""
+    """What the pickle (or several, one after the other) would build."""
     names, marks, truncated = _globals(data)
     classes = [n for n in names if not n.startswith(_PLAIN) or n.startswith("torch.nn.modules")]
     tensors = any(
@@ -59,7 +59,7 @@ def _dotted(name: str) -> str:
 
 
 def _globals(data: bytes) -> tuple[list[str], set[str], bool]:
-    """Names of globals as "module name", strings that mark modules, whether the data is cut short."""
+    """Names of globals as "module name", strings that mark modules, whether it is cut."""
     names: list[str] = []
     marks: set[str] = set()
     stream = io.BytesIO(data)

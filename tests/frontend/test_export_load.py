@@ -16,7 +16,8 @@ from torch import nn  # noqa: E402
 
 from mlx_transpile.errors import BadRequest, TranspileError  # noqa: E402
 from mlx_transpile.frontend import capture  # noqa: E402
-from mlx_transpile.frontend.export_load import load_exported, plain_spec  # noqa: E402
+from mlx_transpile.frontend.export_check import plain_spec  # noqa: E402
+from mlx_transpile.frontend.export_load import load_exported  # noqa: E402
 
 
 class Payload:
