@@ -85,7 +85,7 @@ def _same_padding(
     b: Builder, input: Value, weight: Value, dilation: tuple[int, ...]
 ) -> tuple[Value, list[int]]:
     """torch puts the odd one of an uneven total at the end."""
-    total = [d * (k - 1) for d, k in zip(dilation, weight.tensor.shape[2:], strict=True)]
+    total: list[Any] = [d * (k - 1) for d, k in zip(dilation, weight.tensor.shape[2:], strict=True)]
     lead = input.tensor.rank - len(total)
     if any(t % 2 for t in total):
         high = (*[0] * lead, *[t % 2 for t in total])

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ir import Builder, DType, Value
 from ..ir.dims import product
-from .aten_common import Row, expand_dims, floats, need, reshaped, squeeze, swapped
+from .aten_common import Row, expand_dims, floats, need, reshaped, squeeze, static, swapped
 from .aten_elementwise import add, scaled
 from .aten_shape import expand, select
 from .promotion import cast, promoted
@@ -112,9 +112,8 @@ def _pdist(b: Builder, self: Value, p: float = 2.0) -> Value:
     """Distances between all pairs of rows, the upper triangle row by row."""
     from .aten_create import constant_table
 
-    size = self.tensor.shape[0]
-    need(isinstance(size, int), "pdist of a symbolic number of rows")
-    pairs = [(i, j) for i in range(int(str(size))) for j in range(i + 1, int(str(size)))]
+    size = static(self.tensor.shape[0], "the number of rows of pdist")
+    pairs = [(i, j) for i in range(size) for j in range(i + 1, size)]
     places = constant_table(b, [[i for i, _ in pairs], [j for _, j in pairs]], DType.i64)
     left, right = (b.op("take", self, select(b, places, 0, k), axis=0) for k in (0, 1))
     return vector_norm(b, b.op("subtract", left, right), p, (1,), False)
@@ -161,20 +160,15 @@ def _attention(
         "attention dropout in training mode",
         "call model.eval() before the model is captured",
     )
-    size = query.tensor.shape[-1]
-    need(
-        scale is not None or isinstance(size, int),
-        "attention over heads of a symbolic size",
-        "pass scale",
-    )
-    factor = float(scale) if scale is not None else 1 / math.sqrt(int(str(size)))
+    if scale is None:
+        scale = static(query.tensor.shape[-1], "the size of an attention head") ** -0.5
     length, keys = query.tensor.shape[-2], key.tensor.shape[-2]
     causal = "lower_right" if is_causal and length == keys else "none"
     if is_causal and causal == "none":
         attn_mask = _upper_left(b, length, keys)
     parts = [_rank4(b, x) for x in _same_batch(b, query, key, value)]
     out = b.op(
-        "attention", *parts, _attention_mask(b, attn_mask, query), scale=factor, causal=causal
+        "attention", *parts, _attention_mask(b, attn_mask, query), scale=float(scale), causal=causal
     )
     return _restore_rank(b, out, query)
 
@@ -295,12 +289,12 @@ def _native_multi_head_attention(
 ) -> tuple[Value, Value | None]:
     """nn.MultiheadAttention over [batch, length, embed_dim], projections packed as q, k, v."""
     queries, keys, values = _packed_projections(b, (query, key, value), qkv_weight, qkv_bias)
-    heads = [_split_heads(b, x, num_head) for x in (queries, keys, values)]
+    q, k, v = (_split_heads(b, x, num_head) for x in (queries, keys, values))
     allowed = _merge_mask(b, mask, mask_type)
     if not need_weights:
-        out = _attention(b, heads[0], heads[1], heads[2], allowed)
+        out = _attention(b, q, k, v, allowed)
         return _linear(b, _join_heads(b, out), proj_weight, proj_bias), None
-    out, weights = _attention_with_weights(b, *heads, allowed)
+    out, weights = _attention_with_weights(b, q, k, v, allowed)
     if average_attn_weights:
         weights = b.op("mean", weights, axes=(1,))
     return _linear(b, _join_heads(b, out), proj_weight, proj_bias), weights
@@ -346,11 +340,8 @@ def _merge_mask(b: Builder, mask: Value | None, kind: int | None) -> Value | Non
 def _attention_with_weights(
     b: Builder, query: Value, key: Value, value: Value, mask: Value | None
 ) -> tuple[Value, Value]:
-    scores = b.op(
-        "matmul",
-        b.op("multiply", query, 1 / math.sqrt(query.tensor.shape[-1])),
-        swapped(b, key, 2, 3),
-    )
+    scale = static(query.tensor.shape[-1], "the size of an attention head") ** -0.5
+    scores = b.op("matmul", b.op("multiply", query, scale), swapped(b, key, 2, 3))
     if mask is not None and mask.tensor.dtype is DType.bool:
         scores = b.op("where", mask, scores, -math.inf)
     elif mask is not None:

@@ -132,6 +132,27 @@ def _no_training(
     )
 
 
+def _batch_norm_update(training: bool) -> Row:
+    """The forms that state by their name whether they train."""
+
+    def row(
+        b: Builder,
+        input: Value,
+        weight: Any,
+        bias: Any,
+        running_mean: Any,
+        running_var: Any,
+        momentum: float,
+        eps: float,
+    ) -> tuple[Any, ...]:
+        out = _native_batch_norm(
+            b, input, weight, bias, running_mean, running_var, training, momentum, eps
+        )
+        return (*out, None)
+
+    return row
+
+
 def _no_stats(
     b: Builder, input: Value, weight: Any, bias: Any, training: bool, momentum: float, eps: float
 ) -> tuple[Value, ...]:
@@ -364,15 +385,9 @@ ROWS: dict[str, Row] = {
     "native_batch_norm": _native_batch_norm,
     "_native_batch_norm_legit.no_stats": _no_stats,
     "_native_batch_norm_legit_no_training": _no_training,
-    "cudnn_batch_norm": lambda b, *args: (*_native_batch_norm(b, *args), None),
-    "_batch_norm_with_update": lambda b, *args: (
-        *_native_batch_norm(b, *args[:5], True, *args[5:]),
-        None,
-    ),
-    "_batch_norm_no_update": lambda b, *args: (
-        *_native_batch_norm(b, *args[:5], False, *args[5:]),
-        None,
-    ),
+    "cudnn_batch_norm": _native_batch_norm,
+    "_batch_norm_with_update": _batch_norm_update(True),
+    "_batch_norm_no_update": _batch_norm_update(False),
     "instance_norm": _instance_norm,
     "group_norm": _group_norm,
     "native_group_norm": _native_group_norm,

@@ -15,6 +15,7 @@ from .aten_common import (
     refuse,
     reshaped,
     squeeze,
+    static,
     tensor,
 )
 from .aten_elementwise import truth
@@ -263,16 +264,17 @@ def _kthvalue(
 ) -> tuple[Value, Value]:
     at = axis(self, dim)
     values, places = b.op("sort", self, axis=at)
-    picked = [b.op("slice", v, axis=at, start=k - 1, stop=k) for v in (values, places)]
-    return tuple(picked if keepdim else [squeeze(b, v, at) for v in picked])  # type: ignore[return-value]
+    values, places = (b.op("slice", v, axis=at, start=k - 1, stop=k) for v in (values, places))
+    if keepdim:
+        return values, places
+    return squeeze(b, values, at), squeeze(b, places, at)
 
 
 def _median_at(
     b: Builder, self: Value, dim: int = -1, keepdim: bool = False
 ) -> tuple[Value, Value]:
-    size = self.tensor.shape[axis(self, dim)]
-    need(isinstance(size, int), "the median along a symbolic axis")
-    return _kthvalue(b, self, (int(str(size)) + 1) // 2, dim, keepdim)
+    size = static(self.tensor.shape[axis(self, dim)], "the size of an axis with a median")
+    return _kthvalue(b, self, (size + 1) // 2, dim, keepdim)
 
 
 def _median(b: Builder, self: Value) -> Value:
@@ -286,7 +288,8 @@ def _count_nonzero(b: Builder, self: Value, dim: Any = None) -> Value:
 def _aminmax(
     b: Builder, self: Value, *, dim: int | None = None, keepdim: bool = False
 ) -> tuple[Value, Value]:
-    return tuple(b.op(op, self, axes=axes(self, dim), keepdims=keepdim) for op in ("min", "max"))  # type: ignore[return-value]
+    options = {"axes": axes(self, dim), "keepdims": keepdim}
+    return b.op("min", self, **options), b.op("max", self, **options)
 
 
 def _cosine_similarity(b: Builder, x1: Value, x2: Value, dim: int = 1, eps: float = 1e-8) -> Value:

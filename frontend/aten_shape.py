@@ -342,9 +342,10 @@ def _mode_pad(mode: str) -> Row:
     def row(b: Builder, self: Value, padding: Dims) -> Value:
         rank, count = self.tensor.rank, len(padding) // 2
         at = [rank - 1 - i for i in range(count)]
-        low, high = [0] * rank, [0] * rank
+        low: list[Any] = [0] * rank
+        high: list[Any] = [0] * rank
         for i, place in enumerate(at):
-            low[place], high[place] = padding[2 * i], padding[2 * i + 1]  # type: ignore[call-overload]
+            low[place], high[place] = padding[2 * i], padding[2 * i + 1]
         if not any(low) and not any(high):
             return self
         return b.op("pad", self, low=tuple(low), high=tuple(high), mode=mode)

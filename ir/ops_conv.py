@@ -112,18 +112,23 @@ def _conv_layer(node: Any) -> Layer | None:
     )
 
 
-def _taps(kernel: Sequence[int]) -> itertools.product[tuple[int, ...]]:
+def _taps(kernel: Sequence[int]) -> itertools.product[Any]:
     return itertools.product(*map(range, kernel))
 
 
 def _at(
     sizes: Sequence[int], tap: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> tuple[slice, ...]:
+) -> tuple[Any, ...]:
     """Where one kernel element meets the padded input, for all output places."""
     return tuple(
         slice(t * d, t * d + (n - 1) * s + 1, s)
         for n, t, s, d in zip(sizes, tap, stride, dilation, strict=True)
     )
+
+
+def _tap(weight: np.ndarray, tap: Any) -> np.ndarray:
+    """One kernel element as a matrix [I, O]."""
+    return np.moveaxis(weight, 0, -1)[tap]
 
 
 def _by_group(
@@ -153,14 +158,12 @@ def _conv(
         (n - d * (k - 1) - 1) // s + 1
         for n, k, s, d in zip(padded.shape[1:-1], kernel, stride, dilation, strict=True)
     ]
-    parts = [
-        sum(
-            part[(slice(None), *_at(sizes, tap, stride, dilation))] @ taps[(slice(None), *tap)].T
-            for tap in _taps(kernel)
-        )
-        for part, taps in _by_group(padded, weight, groups)
-    ]
-    out = np.concatenate(parts, -1)
+    out = np.zeros((x.shape[0], *sizes, weight.shape[0]))
+    for group, (part, taps) in enumerate(_by_group(padded, weight, groups)):
+        channels = slice(group * taps.shape[0], (group + 1) * taps.shape[0])
+        for tap in _taps(kernel):
+            place: Any = (slice(None), *_at(sizes, tap, stride, dilation))
+            out[..., channels] += part[place] @ _tap(taps, tap)
     return (out if bias is None else out + bias).astype(x.dtype)
 
 
@@ -183,10 +186,9 @@ def _conv_transpose(
     for group, (part, taps) in enumerate(_by_group(x, weight, groups)):
         channels = slice(group * taps.shape[0], (group + 1) * taps.shape[0])
         for tap in _taps(kernel):
-            out[(slice(None), *_at(sizes, tap, stride, dilation), channels)] += (
-                part @ taps[(slice(None), *tap)].T
-            )
-    crop = tuple(slice(p, n - p) for p, n in zip(padding, full, strict=True))
+            place: Any = (slice(None), *_at(sizes, tap, stride, dilation), channels)
+            out[place] += part @ _tap(taps, tap)
+    crop: Any = (slice(p, n - p) for p, n in zip(padding, full, strict=True))
     out = out[(slice(None), *crop)]
     return (out if bias is None else out + bias).astype(x.dtype)
 
@@ -224,7 +226,8 @@ def _im2col(x: np.ndarray, kernel: Any, dilation: Any, padding: Any, stride: Any
     options = {"kernel": kernel, "dilation": dilation, "padding": padding, "stride": stride}
     sizes = _column_grid(x.shape[-2:], options)
     padded = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding])
-    taps = [padded[(..., *_at(sizes, tap, stride, dilation))] for tap in _taps(kernel)]
+    places: Any = [(..., *_at(sizes, tap, stride, dilation)) for tap in _taps(kernel)]
+    taps = [padded[place] for place in places]
     return np.stack(taps, -3).reshape(*x.shape[:-3], x.shape[-3] * len(taps), -1)
 
 
@@ -244,7 +247,8 @@ def _col2im(
         (*x.shape[:-2], channels, *(n + 2 * p for n, p in zip(size, padding, strict=True))), x.dtype
     )
     for i, tap in enumerate(_taps(kernel)):
-        out[(..., *_at(sizes, tap, stride, dilation))] += parts[..., i, :, :]
+        place: Any = (..., *_at(sizes, tap, stride, dilation))
+        out[place] += parts[..., i, :, :]
     return out[..., padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
 
 

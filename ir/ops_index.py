@@ -291,15 +291,15 @@ def _searchsorted_tree(node: Any, edges: Tree, values: Tree) -> Tree:
 
 
 def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool, dtype: DType) -> np.ndarray:
-    side = "right" if right else "left"
+    side: Any = "right" if right else "left"
     if edges.ndim == 1:
-        return np.searchsorted(edges, values, side).astype(dtype.numpy)  # type: ignore[call-overload]
+        return np.searchsorted(edges, values, side).astype(dtype.numpy)
     rows = [
         np.searchsorted(e, v, side)
         for e, v in zip(
             edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True
         )
-    ]  # type: ignore[call-overload]
+    ]
     return np.stack(rows).reshape(values.shape).astype(dtype.numpy)
 
 

@@ -89,6 +89,13 @@ def _layer_norm_layer(node: Any) -> Layer:
     return Layer("nn.LayerNorm", params, (size,), options)
 
 
+def _rms_norm_layer(node: Any) -> Layer | None:
+    if node.operands[1] is None:
+        return None
+    options: tuple[tuple[str, Tree], ...] = (("eps", Literal(node["eps"])),)
+    return Layer("nn.RMSNorm", ((1, "weight"),), (Width(1, 0),), options)
+
+
 def _softmax(x: np.ndarray, axis: int, precise: bool = False) -> np.ndarray:
     wide = x.astype(np.float64)
     exp = np.exp(wide - wide.max(axis, keepdims=True))
@@ -205,11 +212,7 @@ ROWS = [
         lambda n, x, w: call("mx.fast.rms_norm", x, w, n["eps"]),
         _rms_norm,
         {"eps": Attr("float", 1e-5)},
-        layer=lambda n: (
-            Layer("nn.RMSNorm", ((1, "weight"),), (Width(1, 0),), (("eps", Literal(n["eps"])),))
-            if n.operands[1] is not None
-            else None
-        ),
+        layer=_rms_norm_layer,
         doc="x / sqrt(mean(x^2) + eps) * weight over the last axis. Zhang and Sennrich, 2019.",
     ),
     Op(

@@ -25,8 +25,8 @@ def _infer_pool(
 ) -> Tensor:
     holes = dilation or (1,) * len(kernel)
     sizes = [
-        window_count(n, *window, ceil_mode)
-        for n, *window in zip(tensor(x).shape[1:-1], kernel, stride, padding, holes, strict=True)
+        window_count(n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(tensor(x).shape[1:-1], kernel, stride, padding, holes, strict=True)
     ]
     return x.with_shape(x.shape[0], *sizes, x.shape[-1])
 
@@ -38,10 +38,8 @@ def _infer_pool_places(x: Any, **attrs: Any) -> tuple[Tensor, Tensor]:
 
 def _windows(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> list[list[int]]:
     """The places each window covers, those in the padding too."""
-    return [
-        [i * s - p + j * d for j in range(k)]
-        for i in range(int(window_count(n, k, s, p, d, ceil_mode)))
-    ]  # type: ignore[arg-type]
+    count: Any = window_count(n, k, s, p, d, ceil_mode)
+    return [[i * s - p + j * d for j in range(k)] for i in range(count)]
 
 
 def _pooled(
@@ -66,8 +64,8 @@ def _plan(
     x: np.ndarray, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> list[list[list[int]]]:
     return [
-        _windows(n, *w, ceil_mode)
-        for n, *w in zip(x.shape[1:-1], kernel, stride, padding, dilation, strict=True)
+        _windows(n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(x.shape[1:-1], kernel, stride, padding, dilation, strict=True)
     ]
 
 

@@ -19,7 +19,8 @@ def _infer_interpolate(x: Any, size: tuple[Any, ...], **attrs: Any) -> Tensor:
 
 
 def _interpolate_tree(node: Any, x: Tree) -> Tree:
-    mode, options = node["mode"], {}
+    mode = node["mode"]
+    options: dict[str, Any] = {}
     if node["align_corners"]:
         options["align_corners"] = True
     if any(node["scales"]):

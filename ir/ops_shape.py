@@ -197,11 +197,8 @@ def _pad_tree(node: Any, x: Tree) -> Tree:
 
 def _pad(x: np.ndarray, low: Any, high: Any, value: Any, mode: str) -> np.ndarray:
     widths = list(zip(low, high, strict=True))
-    return (
-        np.pad(x, widths, constant_values=value)
-        if mode == "constant"
-        else np.pad(x, widths, mode=mode)
-    )
+    kind: Any = mode
+    return np.pad(x, widths, kind, **({"constant_values": value} if mode == "constant" else {}))
 
 
 ROWS = [
