@@ -8,64 +8,35 @@ same function of inputs, weights and slots.
 
 from __future__ import annotations
 
-import copy
-import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Node, Param, Value, dims
-from ..ir.dims import Atom, Expr, Sym
-from ..ir.graph import leaves, map_structure
+from ..ir import Node, Param, Value
+from ..ir.dims import Expr
+from ..ir.graph import leaves
 from ..ir.types import DType
+from .local_dims import LocalDims
 from .loops import Loop, find_loops
 from .modules import Modules
 from .names import role_of
-from .regions import Region, relative, under
-from .render import ATOM, PRODUCT, SUM, Printer, Text, render_tree, scalar_text
+from .regions import Region, under
+from .render import PRODUCT, SUM, Printer, Text, render_tree, scalar_text
+from .slots import (
+    TOKEN,
+    Mark,
+    MarkedFloat,
+    MarkedInt,
+    Slot,
+    length,
+    mark_node,
+    marked,
+    power_of,
+    token,
+)
 from .widths import Widths, key
 
-TOKEN = re.compile("\ue000([a-z])(\\d+)\ue001")
 INLINE = 56  # a single-use expression longer than this gets a name
-
-
-def token(kind: str, index: int) -> str:
-    """A placeholder: `s`/`i` slot (in a call, in a constructor), `v` variable, `d` dim, `c`
-    class.
-    """
-    return f"\ue000{kind}{index}\ue001"
-
-
-def length(code: str) -> int:
-    """Length of the code with every token taken for a short name."""
-    return len(TOKEN.sub("xxxxxxxx", code))
-
-
-@dataclass
-class Slot:
-    """A number in a body: a size or scalar that another instance of the class may have otherwise.
-
-    `element` identifies the width it stands for. `role` and `attr` are the evidence for its name. A
-    `literal` slot is printed as a number unless instances differ.
-    """
-
-    value: int | float
-    element: Any
-    role: str
-    attr: str
-    literal: bool = False
-    derived: tuple[str, Any] | None = None  # ("rsqrt" | "sqrt", element): a power of a width
-
-
-class SlotInt(int):
-    """An int that remembers its slot on the way through an op row."""
-
-    slot: tuple[Any, str, bool]
-
-
-class SlotFloat(float):
-    slot: tuple[Any, str, bool]
 
 
 @dataclass
@@ -78,19 +49,17 @@ class Local:
 
 @dataclass
 class Body:
-    """Lines of one call: (indent, code). `inputs` are local variables; `int_inputs` dims the caller
-    passes.
+    """Lines of one call: (indent, code).
+
+    `inputs` enter as local variables, `sizes.passed` as ints that the caller passes.
     """
 
     region: Region
     inputs: list[Value] = field(default_factory=list)
-    int_inputs: list[Expr] = field(default_factory=list)
     lines: list[tuple[int, str]] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     locals: list[Local] = field(default_factory=list)
-    dims: list[tuple[int, int, str]] = field(
-        default_factory=list
-    )  # (input, axis, name in the graph)
+    sizes: LocalDims = field(default_factory=LocalDims)
     input_locals: list[int] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
 
@@ -115,7 +84,6 @@ class BodyBuilder:
         self.pending: dict[Value, Text] = {}
         self.root = region.parent is None
         self.roles = roles
-        self._dim_ids: dict[Sym | Atom, Expr] = {}
 
     # ---- inputs and dims
 
@@ -129,7 +97,7 @@ class BodyBuilder:
         else:
             for value in body.inputs:
                 body.input_locals.append(self._local(value, self.region.scope.names.get(value, "")))
-        self._find_dims()
+        body.sizes.read(body.inputs)
         for step in find_loops(self.region, self.bodies, self.modules):
             self._step(step)
         self._return(result)
@@ -187,69 +155,12 @@ class BodyBuilder:
                 return self.roles.get(value, value.hint)
         return ""
 
-    def _find_dims(self) -> None:
-        """Every symbolic size of an input, as long as the ones before do not give it already."""
-        for i, value in enumerate(self.body.inputs):
-            for axis, dim in enumerate(value.tensor.shape):
-                if isinstance(dim, Expr) and self._express(dim) is None:
-                    self._solve(dim, i, axis)
-
-    def _solve(self, dim: Expr, index: int, axis: int) -> None:
-        """Bind the one unknown atom of `c * atom + k` to the axis; several unknowns: to the whole
-        expression.
-        """
-        local = dims.symbol(token("d", len(self.body.dims)))
-        rest, unknown = 0, []
-        for monomial, coefficient in dim.terms:
-            if monomial and not (len(monomial) == 1 and monomial[0][1] == 1):
-                return
-            if monomial and monomial[0][0] not in self._dim_ids:
-                unknown.append((monomial[0][0], coefficient))
-            elif not monomial:
-                rest += coefficient
-            else:
-                return
-        if len(unknown) != 1 or unknown[0][1] < 0:
-            return
-        atom, coefficient = unknown[0]
-        self._dim_ids[atom] = dims.floordiv(local - rest, coefficient)  # type: ignore[assignment]
-        self.body.dims.append((index, axis, str(atom) if isinstance(atom, Sym) else ""))
-
-    def _express(self, dim: Expr) -> int | Expr | None:
-        """The dim over local sizes, or None when they do not determine it."""
-        out = dims.rebuild(dim, self._dim_ids.get)
-        left = {s.name for s in dims.symbols(out)} if isinstance(out, Expr) else set()
-        return None if any(not name.startswith("\ue000") for name in left) else out
-
     def dim(self, dim: Expr) -> Text:
-        local = self._express(dim)
-        if local is None:  # not to be read from any input here: the caller passes it
-            self.body.int_inputs.append(dim)
-            self._add_int_input(dim)
-            local = self._express(dim)
-        binds = (
-            ATOM
-            if not isinstance(local, Expr)
-            or (
-                str(local).startswith("\ue000")
-                and str(local).count("\ue000") == 1
-                and len(local.terms) == 1
-                and TOKEN.fullmatch(str(local))
-            )
-            else SUM
-        )
-        if binds == SUM and isinstance(local, Expr) and len(local.terms) == 1:
-            binds = PRODUCT
-        return Text(str(local), binds)
-
-    def _add_int_input(self, dim: Expr) -> None:
-        """Bind every unknown symbol of the dim to a new integer argument."""
-        self.body.int_inputs.pop()
-        for sym in sorted(dims.symbols(dim), key=lambda s: s.name):
-            if sym not in self._dim_ids:
-                self.body.int_inputs.append(dims.symbol(sym.name, sym.low, sym.high))
-                self._dim_ids[sym] = dims.symbol(token("d", len(self.body.dims)))
-                self.body.dims.append((-1, len(self.body.int_inputs) - 1, sym.name))
+        local = self.body.sizes.express(dim)
+        code = str(local)
+        if not isinstance(local, Expr) or TOKEN.fullmatch(code):
+            return Text(code)
+        return Text(code, PRODUCT if len(local.terms) == 1 else SUM)
 
     # ---- values
 
@@ -348,7 +259,7 @@ class BodyBuilder:
             )
         args = [self.value(v).code for v in self._call_inputs(region)]
         if region in self.bodies:
-            args += [self.dim(d).code for d in self.bodies[region].int_inputs]
+            args += [self.dim(d).code for d in self.bodies[region].sizes.passed]
         return Text(f"{callee}({', '.join(args)})")
 
     def _call_inputs(self, region: Region) -> list[Value]:
@@ -384,7 +295,7 @@ class BodyBuilder:
             token("v", by_position[i]) if i in by_position else self.value(v).code
             for i, v in enumerate(first.inputs)
         ]
-        args += [self.dim(d).code for d in self.bodies[first].int_inputs]
+        args += [self.dim(d).code for d in self.bodies[first].sizes.passed]
         for o in range(len(final.outputs)):
             carried.setdefault(o, self._new_local(final.outputs[o].hint))
             self.ids[final.outputs[o]] = carried[o]
@@ -454,79 +365,71 @@ class BodyBuilder:
         return Text(f"{self.modules.access(self.region.path, owner)}.as_linear({x.code})")
 
     def _shadow(self, node: Node) -> Node:
-        """The node with its sizes and scalars marked as slots."""
-        shadow = copy.copy(node)
-        shadow.attrs = {k: self._mark(node, k, v) for k, v in node.attrs.items()}
-        shadow.operands = [
-            _slot(o, ((node, i), "operand", True), self._power_of(node, o))
-            if isinstance(o, float)
-            else o
-            for i, o in enumerate(node.operands)
-        ]
+        """The node with its sizes and scalars marked. A reshape infers its first constant size."""
+        shadow = mark_node(node, self._mark, operands=True)
+        if node.op == "reshape" and node["free"] is None:
+            constant = [
+                i
+                for i, d in enumerate(shadow["shape"])
+                if isinstance(d, MarkedInt) and not d.mark.read_from
+            ]
+            shadow.attrs["free"] = constant[0] if constant else None
         return shadow
 
     def _mark(self, node: Node, name: str, value: Any) -> Any:
         kind = node.row.attrs[name].kind
-        attr = self.region.path.rpartition(".")[2]
         if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-            return _slot(
-                float(value),
-                ((node, name), name, name not in ("eps",)),
-                self._power_of(node, value),
-            )
+            derived = power_of(node, value)
+            return marked(float(value), Mark((node, name), name, name != "eps", derived))
         if kind == "dims" and isinstance(value, tuple):
             shape = name == "shape" and len(value) == node.out.tensor.rank
-            return tuple(
-                _slot(d, (key(node.out, i) if shape else (node, name, i), name, False), None)
-                if isinstance(d, int) and not isinstance(d, bool) and d > 1
-                else d
-                for i, d in enumerate(value)
-            )
+            return tuple(self._mark_size(node, name, i, d, shape) for i, d in enumerate(value))
         if kind == "ints" and isinstance(value, tuple):
             return tuple(
-                _slot(d, ((node, name, i), name, True), None) if d > 1 else d
+                marked(d, Mark((node, name, i), name, True)) if d > 1 else d
                 for i, d in enumerate(value)
             )
-        del attr
         return value
 
-    def _power_of(self, node: Node, value: Any) -> tuple[str, Any] | None:
-        """Whether the scalar is a power ±1/2 of the last width of an operand that it scales."""
-        if (
-            node.op not in ("attention", "multiply", "divide")
-            or not node.values
-            or not isinstance(value, float)
-        ):
-            return None
-        x = node.values[0]
-        size = x.tensor.shape[-1] if x.tensor.rank else None
-        if not isinstance(size, int) or size < 4:
-            return None
-        for name, power in (("rsqrt", -0.5), ("sqrt", 0.5)):
-            if math.isclose(value, size**power, rel_tol=1e-6):
-                return name, key(x, -1)
+    def _mark_size(self, node: Node, name: str, index: int, size: Any, shape: bool) -> Any:
+        """A constant size of a result: read from an argument's shape where it is the same width."""
+        if isinstance(size, bool) or not isinstance(size, int) or size <= 1:
+            return size
+        element = key(node.out, index) if shape else (node, name, index)
+        return marked(
+            size, Mark(element, name, read_from=self._same_size(element) if shape else None)
+        )
+
+    def _same_size(self, element: Any) -> tuple[int, int] | None:
+        """An axis of an argument, other than its last, that is the same width as the element."""
+        root = self.widths.find(element)
+        for i, value in enumerate(self.body.inputs):
+            for axis, size in enumerate(value.tensor.shape[:-1]):
+                if (
+                    isinstance(size, int)
+                    and size > 1
+                    and self.widths.find(key(value, axis)) == root
+                ):
+                    return i, axis
         return None
 
     def _scalar(self, value: Any, dtype: DType | None) -> Text:
-        if isinstance(value, SlotInt | SlotFloat):
-            element, role, literal, derived = value.slot  # type: ignore[misc]
-            return self._slot_text(
-                Slot(_plain(value), element, role, self._attr(), literal, derived), "s"
-            )
-        return scalar_text(value, dtype)
+        if not isinstance(value, MarkedInt | MarkedFloat):
+            return scalar_text(value, dtype)
+        if value.mark.read_from:
+            return Text(self.body.sizes.axis(*value.mark.read_from))
+        return self._slot_text(value.mark.slot(value, self.region.path))
 
-    def _attr(self) -> str:
-        return self.region.path.rpartition(".")[2]
-
-    def _slot_text(self, slot: Slot, kind: str) -> Text:
+    def _slot_text(self, slot: Slot) -> Text:
         self.body.slots.append(slot)
-        return Text(token(kind, len(self.body.slots) - 1))
+        return Text(token("s", len(self.body.slots) - 1))
 
     def _width_text(self, node: Node, operand: int, axis: int) -> Text:
         value = node.operands[operand]
         assert isinstance(value, Value)
-        slot = Slot(value.tensor.shape[axis], key(value, axis), f"{operand}.{axis}", self._attr())  # type: ignore[arg-type]
-        return self._slot_text(slot, "s")
+        size = value.tensor.shape[axis]
+        assert isinstance(size, int)
+        return self._slot_text(Slot(size, key(value, axis), f"{operand}.{axis}", self.region.path))
 
     def _helper(self, name: str) -> str:
         if name not in self.body.helpers:
@@ -544,16 +447,6 @@ def _nested(nesting: Any, names: list[str]) -> str:
     return "_" if all(p == "_" for p in parts) else f"({', '.join(parts)})"
 
 
-def _slot(value: Any, slot: tuple[Any, str, bool], derived: tuple[str, Any] | None) -> Any:
-    marked: Any = SlotFloat(value) if isinstance(value, float) else SlotInt(value)
-    marked.slot = (*slot, derived)
-    return marked
-
-
-def _plain(value: Any) -> int | float:
-    return float(value) if isinstance(value, float) else int(value)
-
-
 def singular(container: str) -> tuple[str, ...]:
     """Names for the element of a list of modules."""
     name = container.rpartition(".")[2]
@@ -566,6 +459,3 @@ def singular(container: str) -> tuple[str, ...]:
         "block",
         "part",
     )
-
-
-__all__ = ["Body", "BodyBuilder", "Local", "Slot", "length", "map_structure", "relative", "token"]

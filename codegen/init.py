@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Node, Value
-from ..ir.dims import Expr
-from .body import TOKEN, Slot, SlotFloat, SlotInt, token
+from ..ir.tree import Layer, Width
 from .modules import Modules
 from .render import Printer, Text, render_tree, scalar_text
+from .slots import TOKEN, MarkedFloat, MarkedInt, Slot, layer_number, mark_node, token
 from .widths import Widths, key
 
 
@@ -22,7 +22,7 @@ class Repeat:
     count: int  # slot
 
 
-# Options of convolutions, left out of the constructor at these values. Instances may differ in them.
+# Options of convolutions, left out of the constructor at these values. Instances may differ.
 OPTIONS = {"stride": 1, "padding": 0, "dilation": 1}
 
 Template = Any  # a str, a dict name -> Template, or a Repeat
@@ -59,7 +59,7 @@ def build_init(path: str, modules: Modules, widths: Widths) -> Init:
 
 def _template(tree: Any, name: str, init: Init, modules: Modules, widths: Widths) -> Template:
     if not isinstance(tree, dict):
-        return _constructor(tree, init, modules, widths)
+        return _constructor(tree, init, modules)
     if tree and all(k.isdigit() for k in tree):
         return _list(tree, name, init, modules, widths)
     from ..ir.text import identifier
@@ -69,9 +69,9 @@ def _template(tree: Any, name: str, init: Init, modules: Modules, widths: Widths
     }
 
 
-def _constructor(entry: Any, init: Init, modules: Modules, widths: Widths) -> str:
+def _constructor(entry: Any, init: Init, modules: Modules) -> str:
     if entry.kind == "layer":
-        return _layer(entry.what, init, widths)
+        return _layer(entry.what, init)
     if entry.kind == "class":
         return _instance(entry.what, init, modules)
     param = entry.what
@@ -92,33 +92,40 @@ def _add(init: Init, slot: Slot) -> str:
     return token("i", len(init.slots) - 1)
 
 
-def _layer(region: Any, init: Init, widths: Widths) -> str:
+def _layer(region: Any, init: Init) -> str:
     """`nn.Linear(i0, i1, bias=False)`."""
     node: Node = region.items[0]
-    marked = node.row.layer(_mark(node))  # type: ignore[misc]
-    assert marked is not None
+    layer = node.row.layer(mark_node(node, layer_number))  # type: ignore[misc]
+    assert layer is not None
+    printer = _layer_printer(node, layer, init, region.path)
+    args = [render_tree(a, printer).code for a in layer.args]
+    options = _options(node, layer, init, region.path) if layer.cls.startswith("nn.Conv") else {}
+    given = [
+        (k, f"{k}={render_tree(v, printer).code}") for k, v in layer.kwargs if k not in options
+    ]
+    args += [code for k, code in given if k == "kernel_size"]
+    rest = [code for k, code in given if k != "kernel_size"]
+    cls = layer.cls.removeprefix("runtime.")
+    if cls != layer.cls:
+        printer.helper(cls)
+    code = "".join([", ".join(args), *options.values(), *(f", {r}" for r in rest)])
+    return f"{cls}({code.removeprefix(', ')})"
+
+
+def _layer_printer(node: Node, layer: Layer, init: Init, path: str) -> Printer:
+    """Sizes and numbers of a layer's constructor as slots of the class."""
 
     def width(operand: int, axis: int) -> Text:
         value = node.operands[operand]
         assert isinstance(value, Value)
-        place = next(
-            (
-                i
-                for i, a in enumerate(marked.args)
-                if getattr(a, "operand", None) == operand and a.axis == axis
-            ),
-            -1,
-        )  # type: ignore[union-attr]
-        role = f"{marked.cls}.{place}"
-        return Text(_add(init, Slot(value.tensor.shape[axis], key(value, axis), role, region.path)))  # type: ignore[arg-type]
+        size = value.tensor.shape[axis]
+        assert isinstance(size, int)
+        place = layer.args.index(Width(operand, axis)) if Width(operand, axis) in layer.args else ""
+        return Text(_add(init, Slot(size, key(value, axis), f"{layer.cls}.{place}", path)))
 
     def scalar(value: Any, dtype: Any) -> Text:
-        if isinstance(value, SlotInt | SlotFloat):
-            element, role, literal, _ = value.slot  # type: ignore[misc]
-            plain = float(value) if isinstance(value, float) else int(value)
-            return Text(
-                _add(init, Slot(plain, element, f"{marked.cls}.{role}", region.path, literal))
-            )
+        if isinstance(value, MarkedInt | MarkedFloat):
+            return Text(_add(init, value.mark.slot(value, path, f"{layer.cls}.")))
         return scalar_text(value, dtype)
 
     def helper(name: str) -> str:
@@ -126,66 +133,20 @@ def _layer(region: Any, init: Init, widths: Widths) -> str:
             init.helpers.append(name)
         return name
 
-    printer = Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
-    args = [render_tree(a, printer).code for a in marked.args]
-    options = _options(node, marked, init, region) if marked.cls.startswith("nn.Conv") else {}
-    given = [
-        (k, f", {k}={render_tree(v, printer).code}") for k, v in marked.kwargs if k not in options
-    ]
-    first = [code for k, code in given if k == "kernel_size"]
-    rest = [code for k, code in given if k != "kernel_size"]
-    keywords = "".join([*first, *options.values(), *rest])
-    cls = (
-        helper(marked.cls.removeprefix("runtime."))
-        if marked.cls.startswith("runtime.")
-        else marked.cls
-    )
-    return f"{cls}({', '.join(args)}{keywords if args else keywords.removeprefix(', ')})"
+    return Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
 
 
-def _options(node: Node, layer: Any, init: Init, region: Any) -> dict[str, str]:
+def _options(node: Node, layer: Layer, init: Init, path: str) -> dict[str, str]:
     """Options that are one number stand as tokens, so that instances may have them or not."""
     given = dict(layer.kwargs)
     tokens = {}
     for name, default in OPTIONS.items():
-        value = given.get(name)
-        number = getattr(value, "value", value) if name in given else default
+        value = given.get(name, default)
+        number = getattr(value, "value", value)
         if isinstance(number, int):
-            slot = Slot(
-                int(number), (node, name, 0), f"{layer.cls}.{name}", region.path, literal=True
-            )
+            slot = Slot(int(number), (node, name, 0), f"{layer.cls}.{name}", path, literal=True)
             tokens[name] = token("o", int(_add(init, slot)[2:-1]))
     return tokens
-
-
-def _mark(node: Node) -> Node:
-    """The node with its numbers marked as slots: eps always a field, kernel sizes only where they
-    differ.
-    """
-    import copy
-
-    shadow = copy.copy(node)
-    shadow.attrs = {k: _marked(node, k, v) for k, v in node.attrs.items()}
-    return shadow
-
-
-def _marked(node: Node, name: str, value: Any) -> Any:
-    kind = node.row.attrs[name].kind
-    if isinstance(value, bool) or value is None or isinstance(value, Expr):
-        return value
-    if kind == "float":
-        return _slot(float(value), ((node, name), name, name != "eps", None))
-    if kind == "int":
-        return _slot(value, ((node, name), name, True, None))
-    if kind == "ints":
-        return tuple(_slot(v, ((node, name, i), name, True, None)) for i, v in enumerate(value))
-    return value
-
-
-def _slot(value: Any, slot: Any) -> Any:
-    marked: Any = SlotFloat(value) if isinstance(value, float) else SlotInt(value)
-    marked.slot = slot
-    return marked
 
 
 def _instance(path: str, init: Init, modules: Modules) -> str:

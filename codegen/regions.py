@@ -71,6 +71,7 @@ def relative(path: str, name: str) -> str:
 def build_regions(graph: Graph) -> Plan:
     """The region tree, with everything dissolved that cannot be a class of its own."""
     plan = Plan(graph, _nest(graph))
+    _adopt_layers(plan)
     _dissolve_where(plan, _is_container, "only holds other modules by number")
     _dissolve_where(plan, _is_small, "is one or two ops without weights")
     _dissolve_where(plan, _is_elsewhere, "is a module of another part of the model")
@@ -120,6 +121,31 @@ def _nest(graph: Graph) -> Region:
                 parent.items.append(regions[scope])
         regions[node.scope].items.append(node)
     return root
+
+
+def _adopt_layers(plan: Plan) -> None:
+    """`F.linear(x, self.out_proj.weight, self.out_proj.bias)` is a call of the layer `out_proj`."""
+    for region in list(plan.root.walk()):
+        for at, item in enumerate(region.items):
+            layer = item.row.layer(item) if isinstance(item, Node) and item.row.layer else None
+            if layer is None or not layer.params:
+                continue
+            assert isinstance(item, Node)
+            owner = _layer_owner(item, layer)
+            if owner and owner != region.path and under(region.path, owner):
+                scope = Scope(owner, layer.cls.rpartition(".")[2], region.scope)
+                region.items[at] = Region(scope, region, [item])
+
+
+def _layer_owner(node: Node, layer: Layer) -> str | None:
+    """The module whose `weight`, `bias` ... are the node's parameters, all of them."""
+    owners = set()
+    for index, attr in layer.params:
+        param = node.operands[index]
+        if not isinstance(param, Param) or not param.name.endswith(f".{attr}"):
+            return None
+        owners.add(param.name.removesuffix(f".{attr}"))
+    return owners.pop() if len(owners) == 1 else None
 
 
 def _params(region: Region) -> list[Param]:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Graph
-from .body import TOKEN, Body, BodyBuilder, Slot
+from .body import Body, BodyBuilder
+from .fields import parameter_name
 from .init import Init, build_init, counts, template_key
 from .modules import Modules
-from .names import attention_names, parameter_name
+from .names import attention_names
 from .regions import Plan, build_regions, dissolve, relink
+from .slots import TOKEN, Slot
 from .widths import Widths, find_widths
 
 

@@ -1,0 +1,165 @@
+"""One class as source text: its constructor, with every token resolved, around its method."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir import Graph, Value
+from .fields import Fields
+from .init import OPTIONS, Repeat, Template
+from .methods import print_call
+from .names import safe
+from .slots import TOKEN
+from .structure import Group, Structure
+from .widths import key
+
+
+@dataclass
+class Printed:
+    """A class's source and what it uses."""
+
+    name: str
+    code: str
+    helpers: list[str] = field(default_factory=list)
+
+
+def helpers_of(structure: Structure) -> list[str]:
+    """The names of all helpers that the classes use."""
+    return [h for g in structure.groups for part in (g.inits[0], g.bodies[0]) for h in part.helpers]
+
+
+class ClassPrinter:
+    """Resolves the tokens of one class."""
+
+    def __init__(self, group: Group, structure: Structure, fields: Fields, used: dict[str, Any]):
+        self.group, self.structure, self.fields, self.used = group, structure, fields, used
+        self.attributes: dict[str, str] = {}  # self.<name> -> expression in __init__
+        self.taken = set(group.inits[0].attributes)
+        self.reserved = set(helpers_of(structure))
+
+    def field(self, element: Any) -> str:
+        """`args.hidden_size`, or a product of fields."""
+        root = self.structure.widths.find(element)
+        parts = self.fields.product(root)
+        if parts:
+            return " * ".join(self.field(p) for p in parts)
+        name = self.fields.names[root]
+        base = name.partition("[")[0]
+        self.used.setdefault(base, self.fields.taken[base])
+        return f"args.{name}"
+
+    def init_slot(self, index: int) -> str:
+        slot = self.group.init_slots[index]
+        match slot[0]:
+            case "literal":
+                return repr(slot[1])
+            case "param":
+                return str(slot[1])
+            case _:
+                return self.field(slot[1])
+
+    def call_slot(self, index: int) -> str:
+        """A number in a method: a literal, or an attribute set in the constructor."""
+        resolved, slot = self.group.body_slots[index], self.group.bodies[0].slots[index]
+        match resolved[0]:
+            case "literal":
+                return repr(resolved[1])
+            case "param":
+                return self._attribute(str(resolved[1]), str(resolved[1]))
+            case "derived":
+                power = "-0.5" if resolved[1] == "rsqrt" else "0.5"
+                base = self.field(resolved[2])
+                base = f"({base})" if " " in base else base
+                return self._attribute("scale", f"{base}**{power}")
+            case _:
+                code = self.field(resolved[1])
+                name = _attribute_name(code, f"{slot.role}_size")
+                return self._attribute("eps" if name.endswith("norm_eps") else name, code)
+
+    def static(self, value: Value, axis: int) -> str:
+        """A static size of an input: the field that is the same width, else the number."""
+        root = self.structure.widths.find(key(value, axis))
+        if root not in self.fields.names and not self.fields.product(root):
+            return str(value.tensor.shape[axis])
+        code = self.field(root)
+        return self._attribute(_attribute_name(code, "input_size"), code)
+
+    def _attribute(self, name: str, code: str) -> str:
+        while self.attributes.get(name, code) != code or name in self.taken:
+            name = f"{name}_"
+        self.attributes[name] = code
+        return f"self.{name}"
+
+    def template(self, template: Template) -> str:
+        if isinstance(template, str):
+            return TOKEN.sub(self._token, template)
+        if isinstance(template, dict):
+            return "{" + ", ".join(f"{k!r}: {self.template(v)}" for k, v in template.items()) + "}"
+        return self._repeat(template)
+
+    def _repeat(self, repeat: Repeat) -> str:
+        codes = [self.template(t) for t in repeat.templates]
+        size = len(repeat.kinds)
+        varies = self.group.init_slots[repeat.count][0] == "param"
+        if len(codes) == 1 and (size > 1 or varies):
+            return f"[{codes[0]} for _ in range({self.init_slot(repeat.count)})]"
+        condition = _condition(repeat.kinds, len(codes))
+        if size > 2 and condition:
+            pick, first, other = condition
+            count = self.init_slot(repeat.count)
+            return f"[{codes[first]} if {pick} else {codes[other]} for i in range({count})]"
+        return f"[{', '.join(codes[k] for k in repeat.kinds)}]"
+
+    def _token(self, match: re.Match[str]) -> str:
+        kind, index = match[1], int(match[2])
+        if kind == "o":
+            resolved, slot = self.group.init_slots[index], self.group.inits[0].slots[index]
+            name = slot.role.rpartition(".")[2]
+            default = resolved == ("literal", OPTIONS[name])
+            return "" if default else f", {name}={self.init_slot(index)}"
+        return self.init_slot(index) if kind == "i" else self.structure.groups[index].name
+
+
+def _attribute_name(code: str, other: str) -> str:
+    """The name for an attribute that holds `args.<name>`; another one where it holds a product."""
+    name = code.removeprefix("args.")
+    return name if name.isidentifier() else safe(other)
+
+
+def _condition(kinds: list[int], count: int) -> tuple[str, int, int] | None:
+    """How the kind follows from the index: the first or last is special, or two kinds alternate."""
+    if count != 2:
+        return None
+    if kinds[0] != kinds[1] and len(set(kinds[1:])) == 1:
+        return "i == 0", kinds[0], kinds[1]
+    if len(set(kinds[0::2])) == 1 and len(set(kinds[1::2])) == 1:
+        return "i % 2 == 0", kinds[0], kinds[1]
+    return None
+
+
+def print_class(
+    group: Group, structure: Structure, fields: Fields, used: dict[str, Any], graph: Graph
+) -> Printed:
+    printer = ClassPrinter(group, structure, fields, used)
+    init, body = group.inits[0], group.bodies[0]
+    entries = [f"self.{name} = {printer.template(t)}" for name, t in init.attributes.items()]
+    method = print_call(group, body, printer, graph if "" in group.paths else None)
+    numbers = [f"self.{name} = {code}" for name, code in printer.attributes.items()]
+    if "" in group.paths:  # border checks may read fields, too
+        group.needs_args = any("args" in line for line in [*numbers, *entries])
+    parameters = [
+        f"{p.name}: {'float' if isinstance(next(iter(p.values.values()))[0], float) else 'int'}"
+        for p in group.parameters
+    ]
+    wants = (["args: ModelArgs"] if group.needs_args else []) + parameters
+    lines = [
+        f"class {group.name}(nn.Module):",
+        f"    def __init__({', '.join(['self', *wants])}):",
+        "        super().__init__()",
+    ]
+    lines += [f"        {line}" for line in [*numbers, *entries]]
+    if not numbers and not entries and not wants:
+        lines = lines[:1]
+    return Printed(group.name, "\n".join([*lines, "", *method]), [*init.helpers, *body.helpers])

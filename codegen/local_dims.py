@@ -1,0 +1,81 @@
+"""Sizes inside a class: every dim is expressed by what the shapes of the arguments give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..ir import Value, dims
+from ..ir.dims import Atom, Expr, Sym
+from .slots import token
+
+
+@dataclass(frozen=True)
+class DimSource:
+    """Where a local size comes from: an axis of an argument, or (argument -1) an int argument.
+
+    `name` is the graph's symbol for it, where it is one.
+    """
+
+    argument: int
+    axis: int
+    name: str = ""
+
+
+class LocalDims:
+    """Dims of the graph over the sizes of a class's arguments, as tokens."""
+
+    def __init__(self) -> None:
+        self.sources: list[DimSource] = []
+        self.passed: list[Expr] = []  # dims that the caller must pass as ints
+        self._known: dict[Sym | Atom, int | Expr] = {}
+
+    def read(self, arguments: list[Value]) -> None:
+        """Bind every symbolic size of an argument, unless the ones before give it already."""
+        for i, value in enumerate(arguments):
+            for axis, dim in enumerate(value.tensor.shape):
+                if isinstance(dim, Expr) and self._express(dim) is None:
+                    self._bind(dim, i, axis)
+
+    def _new(self, source: DimSource) -> Expr:
+        self.sources.append(source)
+        return dims.symbol(token("d", len(self.sources) - 1))
+
+    def _bind(self, dim: Expr, argument: int, axis: int) -> None:
+        """Solve `c * atom + k = size` for the one atom that is not known yet."""
+        constant, unknown = 0, []
+        for monomial, coefficient in dim.terms:
+            if not monomial:
+                constant = coefficient
+            elif len(monomial) > 1 or monomial[0][1] > 1 or monomial[0][0] in self._known:
+                return
+            else:
+                unknown.append((monomial[0][0], coefficient))
+        if len(unknown) == 1 and unknown[0][1] > 0:
+            atom, coefficient = unknown[0]
+            size = self._new(DimSource(argument, axis, str(atom) if isinstance(atom, Sym) else ""))
+            self._known[atom] = dims.floordiv(size - constant, coefficient)
+
+    def _express(self, dim: Expr) -> int | Expr | None:
+        """The dim over local sizes, or None when they do not determine it."""
+        out = dims.rebuild(dim, self._known.get)
+        names = {s.name for s in dims.symbols(out)} if isinstance(out, Expr) else set()
+        return out if all(name.startswith("\ue000") for name in names) else None
+
+    def express(self, dim: Expr) -> int | Expr:
+        """The dim over local sizes; what no argument's shape gives becomes an int argument."""
+        local = self._express(dim)
+        if local is None:
+            for sym in sorted(dims.symbols(dim), key=lambda s: s.name):
+                if sym not in self._known:
+                    self.passed.append(dims.symbol(sym.name, sym.low, sym.high))
+                    self._known[sym] = self._new(DimSource(-1, len(self.passed) - 1, sym.name))
+            local = dims.rebuild(dim, self._known.get)
+        return local
+
+    def axis(self, argument: int, axis: int) -> str:
+        """The token for an axis of an argument whose size is a constant of the model."""
+        for index, source in enumerate(self.sources):
+            if (source.argument, source.axis) == (argument, axis):
+                return token("d", index)
+        self.sources.append(DimSource(argument, axis))
+        return token("d", len(self.sources) - 1)

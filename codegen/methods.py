@@ -1,0 +1,198 @@
+"""The method of a class as source text: signature, sizes, checks at the model's border, body."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..ir import Graph, Value
+from ..ir import dims as d
+from ..ir.dims import Expr
+from .body import Body, Local
+from .names import local_names
+from .slots import TOKEN
+from .structure import Group
+
+if TYPE_CHECKING:
+    from .classes import ClassPrinter
+
+
+def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | None) -> list[str]:
+    """The `__call__` method, indented as in its class."""
+    lines = [code for _, code in body.lines]
+    spans = _spans(body, lines)
+    used_dims = [
+        i
+        for i in range(len(body.sizes.sources))
+        if any(f"\ue000d{i}\ue001" in line for line in lines)
+        or (root is not None and body.sizes.sources[i].argument >= 0 and _checked(root))
+    ]
+    dim_names = _dim_names(body)
+    reserved = {dim_names[i] for i in used_dims} | printer.reserved
+    merged = [_merged_hints(group, i) for i in range(len(body.locals))]
+    names = local_names(merged, spans, reserved)
+
+    def resolve(match: re.Match[str]) -> str:
+        kind, index = match[1], int(match[2])
+        return {
+            "v": lambda: names[index],
+            "d": lambda: dim_names[index],
+            "s": lambda: printer.call_slot(index),
+        }[kind]()
+
+    arguments = [names[i] for i in body.input_locals]
+    ints = [dim_names[i] for i, source in enumerate(body.sizes.sources) if source.argument < 0]
+    kinds = _annotations(body, root, names)
+    head = ", ".join(
+        [
+            "self",
+            *(f"{a}: {k}" for a, k in zip(arguments, kinds, strict=True)),
+            *(f"{i}: int" for i in ints),
+        ]
+    )
+    out = [f"    def __call__({head}) -> {_result_annotation(body, root)}:"]
+    value_names = {
+        v: names[body.input_locals[i]]
+        for i, v in enumerate(body.inputs)
+        if i < len(body.input_locals)
+    }
+    opening = _shape_lines(body, used_dims, dim_names, value_names)
+    opening += _border(root, body, value_names, dim_names, printer) if root is not None else []
+    out += [f"        {line}" for line in opening]
+    out += [""] if opening and len(body.lines) > 2 else []
+    out += [f"        {'    ' * depth}{TOKEN.sub(resolve, code)}" for depth, code in body.lines]
+    return out
+
+
+def _merged_hints(group: Group, index: int) -> Any:
+    """Hints of all instances, the first instance's first."""
+    bodies = (
+        group.bodies[1:] + group.bodies[:1]
+        if index in group.bodies[0].input_locals
+        else group.bodies
+    )
+    return Local(list(dict.fromkeys(h for b in bodies for h in b.locals[index].hints)))
+
+
+def _spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
+    """First and last line of every local; arguments live from before the first."""
+    spans: dict[int, tuple[int, int]] = {}
+    for i in body.input_locals:
+        spans[i] = (-1, -1)
+    for number, line in enumerate(lines):
+        for match in TOKEN.finditer(line):
+            if match[1] == "v":
+                first, _ = spans.get(int(match[2]), (number, number))
+                spans[int(match[2])] = (first, number)
+    for i in range(len(body.locals)):
+        spans.setdefault(i, (len(lines), len(lines)))
+    return spans
+
+
+def _dim_names(body: Body) -> list[str]:
+    """Names of local sizes: the graph's symbol, else by place."""
+    names: list[str] = []
+    for source in body.sizes.sources:
+        candidates = [source.name] if source.name.isidentifier() else []
+        candidates += ["B"] if source.axis == 0 and source.argument >= 0 else []
+        candidates += ["L", "T", "S", "N", "M", "H", "W", "K", "P", "Q", "R"]
+        names.append(
+            next((c for c in candidates if c not in names), f"size_{'i' * (len(names) + 1)}")
+        )
+    return names
+
+
+def _shape_lines(
+    body: Body, used: list[int], names: list[str], value_names: dict[Value, str]
+) -> list[str]:
+    """`B, L, _ = x.shape` for the sizes that are used."""
+    lines = []
+    for i, value in enumerate(body.inputs):
+        sources = body.sizes.sources
+        here = {sources[k].axis: names[k] for k in used if sources[k].argument == i}
+        if not here:
+            continue
+        rank = value.tensor.rank
+        if len(here) == 1 and rank > 1:
+            ((axis, name),) = here.items()
+            place = axis if axis < rank - 1 or axis == 0 else -1
+            lines.append(f"{name} = {value_names[value]}.shape[{place}]")
+        else:
+            targets = ", ".join(here.get(a, "_") for a in range(rank)) + ("," if rank == 1 else "")
+            lines.append(f"{targets} = {value_names[value]}.shape")
+    return lines
+
+
+def _checked(graph: Graph) -> bool:
+    """Whether the inputs' shapes must satisfy more than their own ranks."""
+    seen: set[str] = set()
+    for value in graph.inputs:
+        for dim in value.tensor.shape:
+            if not isinstance(dim, Expr) or str(dim) in seen or not str(dim).isidentifier():
+                return True
+            seen.add(str(dim))
+    return any(s.high is not None or s.low > 1 for s in graph.symbols())
+
+
+def _border(
+    graph: Graph, body: Body, names: dict[Value, str], dim_names: list[str], printer: ClassPrinter
+) -> list[str]:
+    """Checks of ties, static sizes and bounds at the model's border."""
+    if not _checked(graph):
+        return []
+    lines = []
+    symbols = {s.name: name for s, name in zip(body.sizes.sources, dim_names, strict=True)}
+    mapping = {s: d.symbol(n) for s, n in symbols.items() if s}
+    bound: set[str] = set()
+    for value in graph.inputs:
+        if value not in names:
+            continue
+        needs = False
+        for dim in value.tensor.shape:
+            fresh = isinstance(dim, Expr) and str(dim).isidentifier() and str(dim) not in bound
+            needs |= not fresh
+            if fresh:
+                bound.add(str(dim))
+        if needs:
+            shape = ", ".join(
+                printer.static(value, axis) if isinstance(x, int) else str(d.substitute(x, mapping))
+                for axis, x in enumerate(value.tensor.shape)
+            )
+            shape += "," if value.tensor.rank == 1 else ""
+            lines.append(f"check_shape({names[value]!r}, {names[value]}, ({shape}))")
+    for sym in graph.symbols():
+        name = symbols.get(sym.name)
+        if name and (sym.low > 1 or sym.high is not None):
+            lines.append(f"check_size({name!r}, {name}, {sym.low}, {sym.high})")
+    return lines
+
+
+def _annotations(body: Body, root: Graph | None, names: list[str]) -> list[str]:
+    if root is None:
+        return ["mx.array"] * len(body.input_locals)
+    kinds = {dict: "dict[str, mx.array]", tuple: "tuple", list: "list"}
+    return [kinds.get(type(tree), "mx.array") for _, tree in root.arguments]
+
+
+def _result_annotation(body: Body, root: Graph | None) -> str:
+    result: Any = (
+        root.result
+        if root
+        else tuple(body.region.outputs)
+        if len(body.region.outputs) != 1
+        else body.region.outputs[0]
+    )
+    return _annotation_of(result)
+
+
+def _annotation_of(tree: Any) -> str:
+    if isinstance(tree, dict):
+        kinds = {_annotation_of(v) for v in tree.values()}
+        return f"dict[str, {kinds.pop()}]" if len(kinds) == 1 else "dict"
+    if isinstance(tree, tuple):
+        return f"tuple[{', '.join(map(_annotation_of, tree))}]" if tree else "tuple"
+    if isinstance(tree, list):
+        return "list"
+    return (
+        "mx.array" if isinstance(tree, Value) else "None" if tree is None else type(tree).__name__
+    )
