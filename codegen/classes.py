@@ -11,6 +11,7 @@ from .fields import Fields
 from .init import OPTIONS, Repeat, Template
 from .methods import print_call
 from .names import safe
+from .render import scalar_text
 from .slots import TOKEN
 from .structure import Group, Structure
 from .widths import key
@@ -54,7 +55,7 @@ class ClassPrinter:
         slot = self.group.init_slots[index]
         match slot[0]:
             case "literal":
-                return repr(slot[1])
+                return scalar_text(slot[1]).code
             case "param":
                 return str(slot[1])
             case _:
@@ -65,7 +66,7 @@ class ClassPrinter:
         resolved, slot = self.group.body_slots[index], self.group.bodies[0].slots[index]
         match resolved[0]:
             case "literal":
-                return repr(resolved[1])
+                return scalar_text(resolved[1]).code
             case "param":
                 return self._attribute(str(resolved[1]), str(resolved[1]))
             case "derived":
