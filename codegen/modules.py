@@ -78,6 +78,7 @@ class Modules:
         self.groups: dict[str, Any] = {}
         self.tree: dict[str, dict[str, Entry]] = {path: {} for path in self.classes}
         self._names: dict[tuple[str, str], str] = {}
+        self._taken: dict[str, set[str]] = {}
         self._fill(regions)
 
     def _fill(self, regions: list[Region]) -> None:
@@ -130,7 +131,7 @@ class Modules:
         it.
         """
         if (owner, name) not in self._names:
-            taken = {v for (o, _), v in self._names.items() if o == owner}
+            taken = self._taken.setdefault(owner, set())
             safe = (
                 identifier(name).lstrip("_") or "unnamed"
             )  # MLX keeps `_names` out of the parameters
@@ -142,6 +143,7 @@ class Modules:
             ):
                 safe += "_"
             self._names[owner, name] = safe
+            taken.add(safe)
         return self._names[owner, name]
 
     def _exists(self, owner: str, name: str) -> bool:

@@ -45,6 +45,7 @@ class Rules:
     changed: list[Row]
     made: list[Row]
     aliases: list[Row]
+    facts: list[Row]
     unused: list[Row]
     prefix: str
 
@@ -56,25 +57,31 @@ class Rules:
 
 
 def make_rules(
-    parameters: Mapping[str, Param], available: Collection[str], aliases: Mapping[str, str]
+    parameters: Mapping[str, Param],
+    available: Collection[str],
+    aliases: Mapping[str, str],
+    facts: Mapping[str, int] | None = None,
 ) -> Rules:
     """The rules for all parameters.
 
-    `available` are the source's tensors, `aliases` the second names of tied ones.
+    `available` are the source's tensors, `aliases` the second names of tied ones, `facts` the
+    values of integer tensors that became part of the code.
     """
+    facts = facts or {}
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
     prefix = _constant_prefix({*read, *available})
     rows = [_row(name, param.recipe, prefix) for name, param in parameters.items()]
     patterns = generalise(_in_order(rows, available))
     kept = [row for row in patterns if row.sources == (row.target,)]
     second = {o: first for o, first in aliases.items() if first in read and o not in read}
-    ignored = [name for name in available if name not in read and name not in second]
+    known = {*read, *second, *facts}
     return Rules(
         copied=[row for row in kept if not row.code],
         changed=[row for row in kept if row.code],
         made=[replace(row, code=row.code or "None") for row in patterns if row not in kept],
         aliases=generalise([Row(other, (first,)) for other, first in second.items()]),
-        unused=generalise([Row(name, ()) for name in ignored]),
+        facts=generalise([Row(name, (), repr(int(value))) for name, value in facts.items()]),
+        unused=generalise([Row(name, ()) for name in available if name not in known]),
         prefix=prefix,
     )
 
