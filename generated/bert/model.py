@@ -63,7 +63,6 @@ class BertEmbeddings(nn.Module):
 class BertSelfAttention(nn.Module):
     def __init__(self, args: ModelArgs):
         super().__init__()
-        self.num_attention_heads = args.num_attention_heads
         self.head_dim = args.head_dim
         self.scale = args.head_dim**-0.5
         self.query = nn.Linear(
@@ -74,17 +73,13 @@ class BertSelfAttention(nn.Module):
             args.hidden_size, args.num_attention_heads * args.head_dim
         )
 
-    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
-        B, L, _ = normed.shape
+    def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
+        B, L, _ = input.shape
 
-        queries = self.query(normed).reshape(
-            B, L, self.num_attention_heads, self.head_dim
-        )
+        queries = self.query(input).reshape(B, L, -1, self.head_dim)
         queries = queries.transpose(0, 2, 1, 3)
-        keys = self.key(normed).reshape(B, L, self.num_attention_heads, self.head_dim)
-        values = self.value(normed).reshape(
-            B, L, self.num_attention_heads, self.head_dim
-        )
+        keys = self.key(input).reshape(B, L, -1, self.head_dim)
+        values = self.value(input).reshape(B, L, -1, self.head_dim)
         values = values.transpose(0, 2, 1, 3)
         keys = keys.transpose(0, 2, 1, 3)
         attn_output = mx.fast.scaled_dot_product_attention(
@@ -111,8 +106,8 @@ class BertAttention(nn.Module):
         self.self = BertSelfAttention(args)
         self.output = BertSelfOutput(args)
 
-    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
-        return self.output(self.self(normed, attention_mask), normed)
+    def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
+        return self.output(self.self(input, attention_mask), input)
 
 
 class BertIntermediate(nn.Module):
@@ -120,8 +115,8 @@ class BertIntermediate(nn.Module):
         super().__init__()
         self.dense = nn.Linear(args.hidden_size, args.intermediate_size)
 
-    def __call__(self, normed: mx.array) -> mx.array:
-        return nn.gelu(self.dense(normed))
+    def __call__(self, input: mx.array) -> mx.array:
+        return nn.gelu(self.dense(input))
 
 
 class FirstBertOutput(nn.Module):
@@ -130,8 +125,8 @@ class FirstBertOutput(nn.Module):
         self.dense = nn.Linear(args.intermediate_size, args.hidden_size)
         self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
 
-    def __call__(self, h: mx.array, normed: mx.array) -> mx.array:
-        return self.LayerNorm(self.dense(h) + normed)
+    def __call__(self, h: mx.array, input: mx.array) -> mx.array:
+        return self.LayerNorm(self.dense(h) + input)
 
 
 class FirstBertLayer(nn.Module):
@@ -141,8 +136,8 @@ class FirstBertLayer(nn.Module):
         self.intermediate = BertIntermediate(args)
         self.output = FirstBertOutput(args)
 
-    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
-        normed = self.attention(normed, attention_mask)
+    def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
+        normed = self.attention(input, attention_mask)
         return self.output(self.intermediate(normed), normed)
 
 
@@ -152,9 +147,9 @@ class BertOutput(nn.Module):
         self.dense = nn.Linear(args.intermediate_size, args.hidden_size)
         self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
 
-    def __call__(self, h: mx.array, normed: mx.array) -> mx.array:
-        input = self.dense(h) + normed
-        return self.LayerNorm(input)
+    def __call__(self, h: mx.array, input: mx.array) -> mx.array:
+        h = self.dense(h) + input
+        return self.LayerNorm(h)
 
 
 class BertLayer(nn.Module):
@@ -164,8 +159,8 @@ class BertLayer(nn.Module):
         self.intermediate = BertIntermediate(args)
         self.output = BertOutput(args)
 
-    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
-        normed = self.attention(normed, attention_mask)
+    def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
+        normed = self.attention(input, attention_mask)
         return self.output(self.intermediate(normed), normed)
 
 
@@ -174,8 +169,8 @@ class BertEncoder(nn.Module):
         super().__init__()
         self.layer = [FirstBertLayer(args), BertLayer(args)]
 
-    def __call__(self, normed: mx.array, attention_mask: mx.array) -> mx.array:
-        return self.layer[1](self.layer[0](normed, attention_mask), attention_mask)
+    def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
+        return self.layer[1](self.layer[0](input, attention_mask), attention_mask)
 
 
 class BertPooler(nn.Module):
@@ -184,8 +179,8 @@ class BertPooler(nn.Module):
         self.dense = nn.Linear(args.hidden_size, args.dense_output_dims)
 
     def __call__(self, hidden_states: mx.array) -> mx.array:
-        input = hidden_states[:, 0]
-        return mx.tanh(self.dense(input))
+        h = hidden_states[:, 0]
+        return mx.tanh(self.dense(h))
 
 
 class Model(nn.Module):

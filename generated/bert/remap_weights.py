@@ -22,7 +22,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 HERE = Path(__file__).resolve().parent
-MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "7ce9f014e4f5a83c"}
+MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "f2d36e7b536c558f"}
 DTYPE = None  # default of --dtype; None keeps the checkpoint's
 
 # A name with {} stands for one name a number; {0}, {1} are the target's numbers in another order.
@@ -59,6 +59,8 @@ CHANGED = []
 MADE = []
 # Other names of a tensor that the model holds once: not needed, and equal where present.
 ALIASES = []
+# Tensors whose value stands in model.py: not needed, and of that value where present.
+FACTS = []
 # Tensors of the source that the model does not use.
 UNUSED = []
 # Sources with this prefix stood in the source's code: constants.safetensors has them.
@@ -349,10 +351,22 @@ def resolve_aliases(tensors, problems):
                 )
 
 
+def check_facts(tensors, problems):
+    """Take out the tensors whose values stand in model.py."""
+    facts = [(matcher(name), value) for name, value in FACTS]
+    for name in sorted(tensors):
+        for regex, value in facts:
+            if regex.fullmatch(name) and name in tensors:
+                array = tensors.pop(name)()
+                if array.size != 1 or array.item() != value:
+                    problems.append(f"not equal: {name} is {value} in model.py")
+
+
 def convert(tensors, want, rules):
     """The model's arrays from the checkpoint's; Refused lists everything that does not fit."""
     problems, made, used = [], {}, set()
     resolve_aliases(tensors, problems)
+    check_facts(tensors, problems)
     constants = read_constants()
     available = {
         **constants,
@@ -392,6 +406,9 @@ def convert(tensors, want, rules):
         raise Refused(
             "\n".join(["it does not fit the model:", *dict.fromkeys(problems)])
         )
+    for name in sorted(used - tensors.keys()):
+        if not name.startswith(CONSTANT):
+            print(f"not in the checkpoint, taken from constants.safetensors: {name}")
     return made
 
 

@@ -160,7 +160,6 @@ class LSTM(Recurrent):
 class ModelArgs:
     vocab_size: int
     embedding_size: int
-    lstm__0: int
     rnn_hidden_size: int
     hidden2tag_input_dims: int
     hidden2tag_output_dims: int
@@ -171,7 +170,7 @@ class Model(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(args.vocab_size, args.embedding_size)
         self.lstm = LSTM(
-            args.lstm__0,
+            args.embedding_size,
             args.rnn_hidden_size,
             num_layers=2,
             bidirectional=True,
@@ -182,8 +181,8 @@ class Model(nn.Module):
         )
 
     def __call__(self, sentence: mx.array) -> mx.array:
-        input, _ = self.lstm(self.embedding(sentence))
-        return self.hidden2tag(input)
+        h, _ = self.lstm(self.embedding(sentence))
+        return self.hidden2tag(h)
 
 
 def load(path: str | Path | None = None) -> Model:

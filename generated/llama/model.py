@@ -56,20 +56,20 @@ class LlamaAttention(nn.Module):
     ) -> mx.array:
         B, L, _ = hidden_states.shape
 
-        x = self.q_proj(hidden_states).reshape(B, L, -1, self.head_dim)
-        x = x.transpose(0, 2, 1, 3)
-        h = self.k_proj(hidden_states).reshape(B, L, -1, self.head_dim)
-        h = h.transpose(0, 2, 1, 3)
+        queries = self.q_proj(hidden_states).reshape(B, L, -1, self.head_dim)
+        queries = queries.transpose(0, 2, 1, 3)
+        keys = self.k_proj(hidden_states).reshape(B, L, -1, self.head_dim)
+        keys = keys.transpose(0, 2, 1, 3)
         values = self.v_proj(hidden_states).reshape(B, L, -1, self.head_dim)
         values = values.transpose(0, 2, 1, 3)
-        out = cos[:, None]
-        first, second = mx.split(x, 2, axis=-1)
-        hidden = sin[:, None]
-        y = mx.concatenate([-second, first], axis=-1) * hidden
-        queries = x * out + y
-        first, second = mx.split(h, 2, axis=-1)
-        hidden = mx.concatenate([-second, first], axis=-1) * hidden
-        keys = h * out + hidden
+        h = cos[:, None]
+        first, second = mx.split(queries, 2, axis=-1)
+        out = sin[:, None]
+        hidden = mx.concatenate([-second, first], axis=-1) * out
+        queries = queries * h + hidden
+        first, second = mx.split(keys, 2, axis=-1)
+        out = mx.concatenate([-second, first], axis=-1) * out
+        keys = keys * h + out
         attn_output = mx.fast.scaled_dot_product_attention(
             queries, keys, values, scale=self.scale, mask=mask
         )
@@ -84,9 +84,9 @@ class LlamaMLP(nn.Module):
         self.up_proj = nn.Linear(args.hidden_size, args.intermediate_size, bias=False)
         self.down_proj = nn.Linear(args.intermediate_size, args.hidden_size, bias=False)
 
-    def __call__(self, normed: mx.array) -> mx.array:
-        input = nn.silu(self.gate_proj(normed)) * self.up_proj(normed)
-        return self.down_proj(input)
+    def __call__(self, input: mx.array) -> mx.array:
+        h = nn.silu(self.gate_proj(input)) * self.up_proj(input)
+        return self.down_proj(h)
 
 
 class LlamaDecoderLayer(nn.Module):
@@ -100,10 +100,10 @@ class LlamaDecoderLayer(nn.Module):
         self.mlp = LlamaMLP(args)
 
     def __call__(
-        self, embeddings: mx.array, cos: mx.array, sin: mx.array, mask: mx.array
+        self, hidden_states: mx.array, cos: mx.array, sin: mx.array, mask: mx.array
     ) -> mx.array:
-        out = self.self_attn(self.input_layernorm(embeddings), cos, sin, mask)
-        hidden_states = embeddings + out
+        out = self.self_attn(self.input_layernorm(hidden_states), cos, sin, mask)
+        hidden_states = hidden_states + out
         return hidden_states + self.mlp(self.post_attention_layernorm(hidden_states))
 
 
