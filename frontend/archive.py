@@ -36,12 +36,14 @@ def open_archive(path: str | Path) -> Archive:
         with zipfile.ZipFile(path) as archive:
             examples = read_traced_inputs(archive)
             patched = _on_cpu(archive)
+            attributes = _device_attributes(archive)
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise BadRequest(
             f"{path.name!r} is no readable archive: {error}", hint="copy or download it again"
         ) from None
     module, unit = _load(path, patched)
     _refuse_frozen(module, path)
+    _attributes_on_cpu(module, attributes)
     return Archive(module, unit.find_function, examples)
 
 
@@ -64,6 +66,26 @@ def _on_cpu(archive: zipfile.ZipFile) -> bytes | None:
         for name in archive.namelist():
             copy.writestr(name, changed.get(name) or archive.read(name))
     return out.getvalue()
+
+
+_DEVICE_ATTRIBUTE = re.compile(r"^  (\w+) : (?:Optional\[)?Device", re.MULTILINE)
+
+
+def _device_attributes(archive: zipfile.ZipFile) -> set[str]:
+    """Names of the attributes that hold devices, from the declarations of the classes."""
+    code = [n for n in archive.namelist() if "/code/" in n and n.endswith(".py")]
+    return {
+        a for n in code for a in _DEVICE_ATTRIBUTE.findall(archive.read(n).decode(errors="replace"))
+    }
+
+
+def _attributes_on_cpu(module: Any, names: set[str]) -> None:
+    import torch
+
+    for child in module.modules() if names else ():
+        for name in names:
+            if child._c.hasattr(name) and child._c.getattr(name) is not None:
+                child._c.setattr(name, torch.device("cpu"))
 
 
 def _load(path: Path, patched: bytes | None) -> tuple[Any, Any]:

@@ -122,18 +122,23 @@ def from_specs(
     types: Sequence[Any],
     defaults: dict[str, Any],
     specs: list[InputSpec],
+    examples: dict[str, Any],
     scale: int = 1,
 ) -> Signature:
     """From what the user states; BadRequest where names do not match the source's.
 
-    Arguments that are not described keep their defaults. Dims without a size are tried at small
-    ones, times `scale` unless they lead.
+    Arguments that are not described are as the archive's `examples` have them, or keep their
+    defaults. Dims without a size have the example's, or are tried at small ones, times `scale`
+    unless they lead.
     """
     by_name = {spec.name: spec for spec in specs}
     found = Signature(list(names), [])
-    trial = _trial_sizes(specs, scale)
+    trial = _trial_sizes(specs, scale) | _example_sizes(specs, examples)
     for name, type in zip(names, types):
-        if name in defaults and not any(s == name or s.startswith(f"{name}.") for s in by_name):
+        stated = any(s == name or s.startswith(f"{name}.") for s in by_name)
+        if name in examples and not stated:
+            found.trees.append(from_examples([name], [examples[name]]).trees[0])
+        elif name in defaults and not stated:
             found.trees.append(defaults[name])
         else:
             found.trees.append(_tree(name, name, type, by_name, found, trial))
@@ -151,6 +156,18 @@ def _trial_sizes(specs: Sequence[InputSpec], scale: int) -> dict[str, int]:
     leading = {spec.dims[0] for spec in specs if spec.dims}
     sizes = (_TRIAL_SIZES[i % len(_TRIAL_SIZES)] for i in range(len(names)))
     return {n: size if n in leading else size * scale for n, size in zip(names, sizes)}
+
+
+def _example_sizes(specs: Sequence[InputSpec], examples: dict[str, Any]) -> dict[str, int]:
+    """Sizes of named dims, where the archive has an example of that input."""
+    sizes: dict[str, int] = {}
+    for spec in specs:
+        example = examples.get(spec.name)
+        if isinstance(example, Example) and len(example.shape) == len(spec.dims):
+            for dim, size in zip(spec.dims, example.shape):
+                if isinstance(dim, str):
+                    sizes.setdefault(dim, size)
+    return sizes
 
 
 def _tree(

@@ -105,12 +105,19 @@ class _Source:
 
     def _stated(self, names: list[str], types: Sequence[Any], specs: list[InputSpec]) -> Signature:
         """Dims without sizes are tried at small ones, and at larger ones where those do not run."""
-        defaults = self._defaults(names)
+        defaults, examples = self._defaults(names), self._examples(names)
         for scale in _SCALES:
-            signature = from_specs(names, types, defaults, specs, scale)
+            signature = from_specs(names, types, defaults, specs, examples, scale)
             if not signature.given or self._works(signature):
                 return signature
-        return from_specs(names, types, defaults, specs)
+        return from_specs(names, types, defaults, specs, examples)
+
+    def _examples(self, names: list[str]) -> dict[str, Any]:
+        """The archive's examples by name, where all of them fit as they stand."""
+        examples = self.archive.examples
+        if examples is None or len(examples) != len(names) or not self._runs(names, examples):
+            return {}
+        return dict(zip(names, examples))
 
     def _defaults(self, names: list[str]) -> dict[str, Any]:
         """Default values of forward's arguments."""

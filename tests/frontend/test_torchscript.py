@@ -188,8 +188,17 @@ def test_stated_inputs_must_be_those_of_the_model(tmp_path):
     path = save(Lookup(), tmp_path / "m.pt", (torch.zeros(2, 3, dtype=torch.long), torch.ones(4)))
     with pytest.raises(BadRequest, match="no input 'mask'"):
         capture_archive(path, parse_inputs(["ids=2,3:int64", "shift=4", "mask=2,3"]))
+    again = tmp_path / "again.pt"
+    torch.jit.load(str(path)).save(str(again))
     with pytest.raises(BadRequest, match="'shift' is not described"):
-        capture_archive(path, parse_inputs(["ids=2,3:int64"]))
+        capture_archive(again, parse_inputs(["ids=2,3:int64"]))
+
+
+def test_inputs_that_are_not_stated_are_as_the_archive_has_them(tmp_path):
+    path = save(Lookup(), tmp_path / "m.pt", (torch.zeros(2, 3, dtype=torch.long), torch.ones(4)))
+    captured = capture_archive(path, parse_inputs(["ids=rows,5:int64"]))
+    assert kinds(captured) == ["ids.0=rows", "ids.1=5", "shift.0=4"]
+    assert_same_as_source(captured)
 
 
 class Options(nn.Module):
@@ -246,6 +255,41 @@ def test_an_archive_traced_on_a_gpu_runs_on_the_cpu(device, tmp_path):
     assert kinds(captured) == ["x.0=B", "x.1=L"]
     assert_same_as_source(captured)
     assert captured.module_outputs(captured.example_inputs)
+
+
+def test_devices_that_modules_hold_become_the_cpu(tmp_path):
+    class Holds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.device = torch.device("cpu")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.to(self.device) + torch.zeros(3, device=self.device)
+
+    module = torch.jit.script(Holds().eval())
+    module._c.setattr("device", torch.device("cuda:0"))
+    captured = capture_archive(save(module, tmp_path / "m.pt"), parse_inputs(["x=batch,3"]))
+    assert_same_as_source(captured)
+
+
+class Escapes(nn.Module):
+    class Inner(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x * 2, x
+
+    def __init__(self):
+        super().__init__()
+        self.inner = self.Inner()
+
+    def forward(self, x: Tensor) -> Tensor:
+        twice, same = self.inner(x)
+        return twice + same
+
+
+def test_module_outputs_leave_out_what_a_module_only_hands_back(tmp_path):
+    captured = capture(Escapes(), tmp_path, torch.ones(2, 3))
+    outputs = captured.module_outputs([np.ones((2, 3), np.float32)])
+    assert [a[0, 0] for a in outputs["inner", 0]] == [2.0]
 
 
 def test_a_frozen_archive_is_refused(tmp_path):
@@ -330,7 +374,12 @@ class Functions(nn.Module):
         table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
         half = torch.tensor(0.5, dtype=x.dtype)
         width = x.size(-1) // 2 + int(half * 2)
-        return {"doubled": doubled(x, 2) * half, "shape": shape, "table": doubled(table, 1), "cut": x[:, :width]}
+        return {
+            "doubled": doubled(x, 2) * half,
+            "shape": shape,
+            "table": doubled(table, 1),
+            "cut": x[:, :width],
+        }
 
 
 def test_functions_are_inlined_and_literals_become_constants(tmp_path):
