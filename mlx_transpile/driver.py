@@ -266,7 +266,8 @@ def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
     options, captured = work.options, work.captured
     work.progress("emitting", 0, 0)
     emitted = emit(captured.program, options.name or captured.program.forward.name)
-    rules = make_rules(emitted.parameters, captured.tensors, captured.details.get("aliases", {}))
+    aliases, facts = (captured.details.get(k, {}) for k in ("aliases", "baked_buffers"))
+    rules = make_rules(emitted.parameters, captured.tensors, aliases, facts)
     with project.staged(out) as folder:
         _write_model(work, folder, emitted, rules)
         report = _measure(work, folder, emitted)

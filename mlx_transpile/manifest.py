@@ -67,6 +67,7 @@ def manifest(
             for name, param in emitted.parameters.items()
         },
         "aliases": dict(captured.details.get("aliases", {})),
+        "facts": {row.target: row.code for row in rules.facts},
         "unused": [row.target for row in rules.unused],
     }
 

@@ -68,7 +68,7 @@ def captured(source: str | None = None, **changes: Any) -> Captured:
     """A Captured of the graph; `changes` replaces fields."""
     source = source or text()
     g, own = graph(source), graph(source)
-    data = {**tensors(g), "unused.0.counter": np.array(3)}
+    data = {**tensors(g), "unused.0.counter": np.array(3), "heads": np.array(4)}
     fields: dict[str, Any] = {
         "program": Program({"forward": g}),
         "format": "hand",
@@ -80,7 +80,10 @@ def captured(source: str | None = None, **changes: Any) -> Captured:
             DimEvidence("ids", 0, "free", 2, "B", "by hand"),
             DimEvidence("ids", 1, "free", 5, "L", "by hand"),
         ],
-        "details": {"aliases": {"head.weight": "embed.weight"}},
+        "details": {
+            "aliases": {"head.weight": "embed.weight"},
+            "baked_buffers": {"heads": 4},
+        },
     }
     return Captured(**{**fields, **changes})
 

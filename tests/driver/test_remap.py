@@ -237,6 +237,14 @@ def test_a_transposition_that_cannot_be_done_is_a_wrong_shape(out: Path, tmp_pat
     assert "wrong shape: mix.weight" in refusal(out, path)
 
 
+def test_a_value_that_became_code_must_be_the_same(out: Path, tmp_path: Path) -> None:
+    want = load_file(out / "weights.safetensors")
+    without = checkpoint(tmp_path / "without.safetensors", lambda t: t.pop("heads"))
+    assert same(remap(out, without), want)
+    other = checkpoint(tmp_path / "other.safetensors", lambda t: t.update(heads=np.array(8)))
+    assert "not equal: heads is 4 in model.py" in refusal(out, other)
+
+
 def test_known_unused_tensors_may_be_there_or_not(out: Path, tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "c.safetensors", lambda t: t.pop("unused.0.counter"))
     assert same(remap(out, path), load_file(out / "weights.safetensors"))

@@ -82,6 +82,13 @@ def test_buffers_travel_as_a_second_source() -> None:
 # ---- patterns
 
 
+def test_facts_are_told_apart_by_their_values() -> None:
+    facts = {**{f"h.{i}.heads": 4 for i in range(6)}, "h.0.flag": True}
+    made = w.make_rules({}, [*facts, "h.0.other"], {}, facts)
+    assert [(r.target, r.code) for r in made.facts] == [("h.{}.heads", "4"), ("h.{}.flag", "1")]
+    assert [r.target for r in made.unused] == ["h.{}.other"]
+
+
 def layers(count: int) -> list[tuple[str, rcp.Recipe]]:
     out: list[tuple[str, rcp.Recipe]] = [("embed.weight", Read("embed.weight"))]
     for i in range(count):
@@ -175,7 +182,7 @@ def plain_skeleton() -> str:
 def skeleton(text: str) -> str:
     """The syntax tree without the tables."""
     tree = ast.parse(text)
-    tables = {"MARK", "COPIED", "CHANGED", "MADE", "ALIASES", "UNUSED", "CONSTANT"}
+    tables = {"MARK", "COPIED", "CHANGED", "MADE", "ALIASES", "FACTS", "UNUSED", "CONSTANT"}
     kept = []
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
