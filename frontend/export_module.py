@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from ..errors import BadRequest, TranspileError
@@ -100,11 +101,11 @@ def _export(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], strict: 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's warnings: what matters comes out as an error or as a fixed dim."""
+    """Without torch's warnings and dumps: what matters is an error, or a dim that is fixed."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
