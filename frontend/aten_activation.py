@@ -51,7 +51,10 @@ def _clamp(b: Builder, self: Any, min: Any = None, max: Any = None) -> Any:
         low = self if min is None else maximum_of(self, min)
         return low if max is None else minimum_of(low, max)
     dtype = result_type(*given)
-    return b.op("clip", tensor(b, self, dtype), cast(b, min, dtype), cast(b, max, dtype))
+    x, low, high = tensor(b, self, dtype), cast(b, min, dtype), cast(b, max, dtype)
+    if high is None:
+        return b.op("maximum", x, low)
+    return b.op("minimum", x, high) if low is None else b.op("clip", x, low, high)
 
 
 def _threshold(b: Builder, self: Any, threshold: Any, value: Any) -> Value:

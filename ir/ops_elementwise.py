@@ -22,9 +22,12 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _gelu(x: np.ndarray, approximate: str) -> np.ndarray:
+    wide = x.astype(np.float64)
     if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+        inner = np.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    else:
+        inner = _erf(wide / math.sqrt(2))
+    return (0.5 * wide * (1 + inner)).astype(x.dtype)
 
 
 def _gelu_tree(node: Any, x: Tree) -> Tree:

@@ -136,14 +136,20 @@ def _scatter_reduce(
     count = np.zeros(x.shape, np.int64)
     np.add.at(count, grid, 1)
     if not include_self:
-        whole = np.iinfo(x.dtype) if x.dtype.kind in "iu" else np.finfo(x.dtype)
-        neutral = {"prod": 1, "amax": whole.min, "amin": whole.max}.get(reduce, 0)
+        low, high = _extremes(x.dtype)
+        neutral = {"prod": 1, "amax": low, "amin": high}.get(reduce, 0)
         out[count > 0] = neutral
     _UFUNCS[reduce].at(out, grid, values)
     if reduce == "mean":
         total = np.maximum(count + include_self, 1)
         out = (out // total if x.dtype.kind in "iu" else out / total).astype(x.dtype)
     return out
+
+
+def _extremes(dtype: np.dtype) -> tuple[Any, Any]:
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min, np.iinfo(dtype).max
+    return -np.inf, np.inf
 
 
 def _reduce_tree(node: Any, x: Tree, indices: Tree, values: Tree) -> Tree:

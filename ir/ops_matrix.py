@@ -38,9 +38,18 @@ def _linear_tree(node: Any, x: Tree, weight: Tree, bias: Tree) -> Tree:
     return out if bias == Literal(None) else infix("+", out, bias)
 
 
+def _widened(x: np.ndarray) -> np.ndarray:
+    """Half precision as float32, in which products are summed."""
+    return x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x
+
+
+def _matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.matmul(_widened(a), _widened(b)).astype(a.dtype)
+
+
 def _linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    out = x @ weight.T
-    return out if bias is None else out + bias
+    out = _widened(x) @ _widened(weight.T)
+    return (out if bias is None else out + bias).astype(x.dtype)
 
 
 def _linear_layer(node: Any) -> Layer:
@@ -174,7 +183,7 @@ ROWS = [
         "a b",
         _infer_matmul,
         lambda n, a, b: infix("@", a, b),
-        np.matmul,
+        _matmul,
         doc="Batched matrix product.",
     ),
     Op(
@@ -249,7 +258,7 @@ ROWS = [
         "*operands",
         _infer_einsum,
         lambda n, *xs: call("mx.einsum", n["subscripts"], *xs),
-        lambda *xs, subscripts: np.einsum(subscripts, *xs),
+        lambda *xs, subscripts: np.einsum(subscripts, *map(_widened, xs)).astype(xs[0].dtype),
         {"subscripts": Attr("str")},
         doc="Einstein summation over one-letter axes.",
     ),

@@ -108,6 +108,22 @@ def test_emitted_code_beside_the_reference(line: str, sizes: dict[str, int]) -> 
         close(found, wanted, value.tensor.dtype)
 
 
+REAL = [line for line in LINES if "f32" in line and "fft" not in line and "complex" not in line]
+
+
+@pytest.mark.parametrize("line", [line for line in REAL if not line.startswith(("stft", "istft"))])
+def test_half_precision_stays_half(line: str) -> None:
+    """A model in bfloat16 runs in bfloat16: no weight or constant lifts a result to float32."""
+    sizes, node = SIZES[0], node_of(line.replace("f32", "bf16"))
+    arrays = [array_of(node, i, sizes) for i in range(len(node.operands))]
+    expected = reference(node, arrays, sizes)
+    for found, wanted, value in zip(
+        run_mlx(node, arrays, sizes), expected, node.results, strict=True
+    ):
+        if value.tensor.dtype.is_float:  # places may differ where rounding makes ties
+            close(found, wanted, value.tensor.dtype)
+
+
 WITH_LAYER = [line for line in LINES if TABLE[line.partition("(")[0]].layer]
 
 
