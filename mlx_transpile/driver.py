@@ -354,13 +354,17 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
     if not options.validate and not options.benchmark:
         return None
     from .benchmark import benchmark
-    from .report import write_report
+    from .report import sizes_text, write_report
     from .validate import Report, validate
 
     report = Report(_tolerance(work), [], dtype=options.dtype)
     if options.validate:
-        work.progress("validating", 0, 0)
-        report = validate(work.captured, emitted.modules, folder, report.tolerance, options.dtype)
+
+        def tell(sizes: Mapping[str, int]) -> None:
+            work.progress(f"validating {sizes_text(sizes)}", 0, 0)
+
+        tolerance = report.tolerance
+        report = validate(work.captured, emitted.modules, folder, tolerance, options.dtype, tell)
     if options.benchmark:
         work.progress("measuring", 0, 0)
         report.benchmark = benchmark(work.captured, folder)

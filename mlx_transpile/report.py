@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def _numbers(d: Difference | None) -> str:
     return f"{d.max_abs:.2e} | {d.max_rel:.2e} | {d.cosine:.7f}" if d else " | | "
 
 
-def sizes_text(sizes: dict[str, int]) -> str:
+def sizes_text(sizes: Mapping[str, int]) -> str:
     """`B=1, L=3`."""
     return ", ".join(f"{k}={v}" for k, v in sizes.items()) or "fixed sizes"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -188,6 +189,37 @@ def test_files_that_are_no_model(tmp_path: Path, content: bytes | None) -> None:
     assert done.stderr.startswith("transpile: ")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, {here!r})
+import hand, mlx_transpile.frontend
+from mlx_transpile import cli
+from mlx_transpile.codegen import project
+
+def wait(*args):
+    print("waiting", flush=True)
+    time.sleep(60)
+
+mlx_transpile.frontend.capture = lambda *a, **k: hand.captured()
+project.write_reference = wait
+sys.argv = ["transpile", "m.pt", "-o", "out"]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)]
+)
+def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path, number: int, status: int) -> None:
+    code = SLOW.format(here=str(Path(__file__).parent))
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert run.stdout and run.stdout.readline() == b"waiting\n"
+    assert len(os.listdir(tmp_path)) == 1
+    run.send_signal(number)
+    assert run.wait(30) == status
+    assert os.listdir(tmp_path) == []
 
 
 def test_help_is_fast() -> None:
