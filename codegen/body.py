@@ -19,7 +19,7 @@ from ..ir.types import DType
 from .local_dims import LocalDims
 from .loops import Loop, find_loops
 from .modules import Modules
-from .names import role_of
+from .names import VIEWS, role_of
 from .regions import Region, under
 from .render import PRODUCT, SUM, Printer, Text, render_tree, scalar_text
 from .slots import (
@@ -136,9 +136,16 @@ class BodyBuilder:
             own = value.hint if not isinstance(value, Param) else value.name.replace(".", "_")
             proved = self.roles.get(value, "") if value not in self.region.inputs else ""
             ahead = "" if own or value in self.region.inputs else self._hint_ahead(value)
-            self.ids[value] = self._new_local(proved, *hints, own, ahead, *role_of(value))
+            viewed = self._viewed(value)
+            self.ids[value] = self._new_local(proved, *hints, own, ahead, *viewed, *role_of(value))
             self.body.locals[self.ids[value]].rank = value.tensor.rank
         return self.ids[value]
+
+    def _viewed(self, value: Value) -> list[str]:
+        """The names of the local that the value is a view of."""
+        node = value.node if value not in self.region.inputs else None
+        source = node.values[0] if node is not None and node.op in VIEWS else None
+        return self.body.locals[self.ids[source]].hints if source in self.ids else []
 
     def _hint_ahead(self, value: Value) -> str:
         """The name of what an unnamed value becomes: that of the end of the chain of its single

@@ -169,9 +169,6 @@ def attention_names(graph: Graph) -> dict[Value, str]:
     return names
 
 
-_VIEWS = ("reshape", "transpose", "expand_dims", "cast", "rms_norm", "layer_norm")
-
-
 def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
     """Name a value and what it is made from by views, norms and sums (rotary embeddings), within
     its module.
@@ -180,7 +177,7 @@ def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
     while value.node is not None and value.node.scope is scope and value not in names:
         names[value] = name
         node = value.node
-        if node.op in _VIEWS:
+        if node.op in (*VIEWS, "rms_norm", "layer_norm"):
             value = node.values[0]
             continue
         if node.op not in ("add", "multiply"):
@@ -200,23 +197,15 @@ def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
         value = alike[0]
 
 
+VIEWS = ("reshape", "transpose", "expand_dims", "squeeze", "cast", "slice", "broadcast_to")
+
+
 def role_of(value: Value) -> list[str]:
     """Names by what computes the value."""
     if value.node is None:
         return []
     if value.node.op == "split" and len(value.node.results) <= len(ORDINALS):
         return [ORDINALS[value.index].lower()]
-    if value.node.op in (
-        "reshape",
-        "transpose",
-        "expand_dims",
-        "squeeze",
-        "cast",
-        "slice",
-        "broadcast_to",
-    ):
-        first = next(iter(value.node.values), None)
-        return [first.hint] if first is not None and first.hint else []
     return [ROLE_OF_OP[value.node.op]] if value.node.op in ROLE_OF_OP else []
 
 
