@@ -141,7 +141,7 @@ class Sizes:
         return [name for name in self.captured if name in found]
 
     def _solve_by_tie(self, difference: Dim, text: str) -> bool:
-        """Two symbols of one captured size whose equality solves it, as where a quotient must be whole."""
+        """Two symbols of one captured size whose equality solves it (quotients that are whole)."""
         names = self._in_order(difference)
         for i, first in enumerate(names):
             for second in names[i + 1 :]:
@@ -202,7 +202,7 @@ def _coefficient(dim: Expr, sym: Sym) -> Dim | None:
 
 
 def _solution(difference: Dim, sym: Sym) -> Dim | None:
-    """The dim that makes the difference zero, where it is a whole expression of the other symbols."""
+    """The value of the symbol that makes the difference zero, where it is an expression."""
     if isinstance(difference, int):
         return None
     slope = _coefficient(difference, sym)

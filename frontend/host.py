@@ -217,7 +217,8 @@ def _known(symbol: str, low: float | None, high: float | None) -> bool | None:
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt,
+    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
 
@@ -293,19 +294,22 @@ multiply = _arithmetic("*", operator.mul)
 NUMBERS: dict[str, Callable[..., Any]] = {
     "add": add, "sub": subtract, "mul": multiply, "div": divide, "true_divide": truediv,
     "floordiv": floor_divide, "floor_divide": floor_divide, "rsub": lambda a, b: subtract(b, a),
-    "remainder": _arithmetic("%", operator.mod), "fmod": _real(math.fmod), "mod": _arithmetic("%", operator.mod),
+    "remainder": _arithmetic("%", operator.mod), "mod": _arithmetic("%", operator.mod),
+    "fmod": _real(math.fmod),
     "neg": operator.neg, "pow": power, "abs": lambda a: a if isinstance(a, Expr) else abs(a),
     "floor": floor, "ceil": ceil, "trunc": to_int, "round": round_half_even,
-    "eq": _comparison("=="), "ne": _comparison("!="), "lt": _comparison("<"), "le": _comparison("<="),
-    "gt": _comparison(">"), "ge": _comparison(">="),
+    "eq": _comparison("=="), "ne": _comparison("!="), "lt": _comparison("<"),
+    "le": _comparison("<="), "gt": _comparison(">"), "ge": _comparison(">="),
     "max": _extreme(maximum, max), "min": _extreme(minimum, min),
     "maximum": _extreme(maximum, max), "minimum": _extreme(minimum, min),
     "logical_not": negate, "logical_and": both, "logical_or": either,
-    "__and__": both, "__or__": either, "bitwise_and": both, "bitwise_or": either, "bitwise_not": operator.invert,
+    "__and__": both, "__or__": either, "bitwise_and": both, "bitwise_or": either,
+    "bitwise_not": operator.invert,
     "__xor__": operator.xor, "__lshift__": operator.lshift, "__rshift__": operator.rshift,
     "sqrt": _real(math.sqrt), "rsqrt": _real(lambda a: 1 / math.sqrt(a)), "exp": _real(math.exp),
-    "log": _real(math.log), "log2": _real(math.log2), "log10": _real(math.log10), "log1p": _real(math.log1p),
-    "sin": _real(math.sin), "cos": _real(math.cos), "tan": _real(math.tan), "tanh": _real(math.tanh),
+    "log": _real(math.log), "log2": _real(math.log2), "log10": _real(math.log10),
+    "log1p": _real(math.log1p), "sin": _real(math.sin), "cos": _real(math.cos),
+    "tan": _real(math.tan), "tanh": _real(math.tanh),
     "reciprocal": lambda a: truediv(1, a), "square": lambda a: multiply(a, a),
 }  # fmt: skip
 

@@ -60,7 +60,7 @@ def needs(graph: Graph) -> Iterator[tuple[Dim, str]]:
 
 
 def value_ranges(graph: Graph) -> dict[Value, Range]:
-    """Ranges of the integers that follow from sizes alone: positions, not ids. Each bound is reached."""
+    """Ranges of integers that follow from sizes alone: positions, not ids. Bounds are reached."""
     ranges: dict[Value, Range] = {}
     for node in graph.nodes:
         rule = _RANGES.get(node.op)

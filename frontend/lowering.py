@@ -228,7 +228,7 @@ class _NoRow(TranspileError):
     """The table has no row for the op."""
 
 
-DATA_DEPENDENT = "keep the decision in tensors (torch.where), or make the number an input that is fixed at capture"
+DATA_DEPENDENT = "decide in tensors (torch.where), or make the number an input fixed at capture"
 FIX_DIM = "give the dim a size: --input NAME=1,3,...:DTYPE"
 
 

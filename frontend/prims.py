@@ -6,7 +6,6 @@ Whatever is no row here is an ATen call on tensors, and goes to the domain.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir.dims import Expr, product
 from . import host
+from .host_calls import LISTS, on_host
 from .plan import Instruction
 from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES
 from .walk import Frame, Module, Walk
@@ -48,91 +48,6 @@ def _holds_tensor(walk: Walk, value: Any) -> bool:
     return walk.domain.is_tensor(value) or walk.domain.is_unknown(value)
 
 
-# ---- host values
-
-
-def on_host(op: Instruction, values: list[Any]) -> tuple[bool, Any]:
-    """An ATen op on numbers, sizes, strings and lists: (whether it has a rule, the result)."""
-    name = op.name
-    if name in _LISTS:
-        return True, _LISTS[name](*values)
-    if name in host.NUMBERS and values and all(_plain(v) for v in values):
-        return True, _number(name, op, values)
-    return False, None
-
-
-def _plain(value: Any) -> bool:
-    return (
-        value is None
-        or isinstance(value, str | host.Condition)
-        or host.is_number(value)
-        or (isinstance(value, list | tuple) and all(_plain(v) for v in value))
-    )
-
-
-def _number(name: str, op: Instruction, values: list[Any]) -> Any:
-    names = [p.name for p in op.schema.parameters]
-    keep = [v for n, v in zip(names, values) if n not in ("alpha", "rounding_mode")]
-    mode = {n: v for n, v in zip(names, values) if n == "rounding_mode"}
-    if name in ("eq", "ne") and not all(host.is_number(v) for v in keep):
-        return (keep[0] == keep[1]) == (name == "eq")
-    if name == "add" and isinstance(keep[0], str | list | tuple):
-        return keep[0] + keep[1]
-    if name == "mul" and isinstance(keep[0], list):
-        return keep[0] * keep[1]
-    if name == "round":
-        keep = keep[:1]
-    return host.NUMBERS[name](*keep, **mode)
-
-
-def _item(container: Any, key: Any) -> Any:
-    try:
-        return container[key]
-    except (IndexError, KeyError) as error:
-        raise TranspileError(f"{key!r} is not in the list or dict that the model reads") from error
-
-
-def _set_item(container: Any, key: Any, value: Any) -> Any:
-    container[key] = value
-    return container
-
-
-def _append(container: list[Any], value: Any) -> list[Any]:
-    container.append(value)
-    return container
-
-
-def _slice_list(items: Any, start: Any = None, stop: Any = None, step: Any = 1) -> Any:
-    return items[start:stop:step]
-
-
-def _range_length(low: Any, high: Any, step: Any) -> Any:
-    return (
-        max(0, -((low - high) // step))
-        if all(isinstance(v, int) for v in (low, high, step))
-        else high - low
-    )
-
-
-# Rules that hold whatever the list holds, tensors too.
-_LISTS: dict[str, Callable[..., Any]] = {
-    "len": len, "__getitem__": _item, "_set_item": _set_item, "append": _append,
-    "__contains__": lambda items, key: key in items, "keys": lambda d: list(d), "values": lambda d: list(d.values()),
-    "items": lambda d: list(d.items()), "list": list, "copy": lambda c: c.copy(), "extend": lambda a, b: a.extend(b),
-    "__not__": host.negate,
-    "format": lambda text, *values: text.format(*values), "str": str, "warn": lambda *_: None, "slice": _slice_list,
-    "__range_length": _range_length, "__derive_index": lambda i, start, step: start + i * step,
-    "pop": lambda items, i=-1: items.pop(i), "insert": lambda items, i, v: items.insert(i, v),
-    "reverse": lambda items: items.reverse(), "lower": str.lower, "upper": str.upper,
-    "startswith": lambda s, p, *r: s.startswith(p), "get": lambda d, k, default=None: d.get(k, default),
-    "Int": host.to_int, "Float": host.to_float, "Bool": lambda v: v if isinstance(v, host.Condition) else bool(v),
-    "IntImplicit": host.to_int, "FloatImplicit": host.to_float, "ScalarImplicit": lambda v: v,
-    "sum": lambda items: sum(items[1:], start=items[0]) if items else 0, "any": any, "all": all,
-    "is_scripting": lambda: True, "prod": lambda items: product(items), "dict": dict,
-    "isinf": math.isinf, "isnan": math.isnan,
-}  # fmt: skip
-
-
 # ---- lists that hold tensors
 
 
@@ -148,7 +63,7 @@ def _list_op(name: str) -> Row:
                 if name in _TENSOR_LISTS
                 else _fall(walk, op, values)
             )
-        result = _LISTS[name](*values)
+        result = LISTS[name](*values)
         return [result] if op.outputs else []
 
     return row
@@ -251,9 +166,10 @@ def _loop(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[
     what = f"a loop at {_where(frame, op)}"
     if not isinstance(count, int):
         raise TranspileError(
-            f"how often a loop runs depends on {'data' if walk.domain.is_tensor(count) else f'the size {count}'}",
+            "how often a loop runs depends on "
+            + ("data" if walk.domain.is_tensor(count) else f"the size {count}"),
             where=_where(frame, op),
-            hint="give the dim a size (--input NAME=1,3,...:DTYPE), or write the loop without Python",
+            hint="give the dim a size (--input NAME=1,3,...:DTYPE), or loop without Python",
         )
     turn = 0
     while turn < count and walk.domain.truth(running, what):
@@ -401,9 +317,9 @@ PRIMS: dict[str, Row] = {
     **{
         f"aten::{name}": _list_op(name)
         for name in (
-            "len", "__getitem__", "_set_item", "append", "__contains__", "keys", "values", "items", "list", "extend",
-            "__not__", "format", "str", "__range_length", "__derive_index", "pop", "insert",
-            "reverse", "get", "dict",
+            "len", "__getitem__", "_set_item", "append", "__contains__", "keys", "values", "items",
+            "list", "extend", "__not__", "format", "str", "__range_length", "__derive_index", "pop",
+            "insert", "reverse", "get", "dict",
         )
     },
 }  # fmt: skip

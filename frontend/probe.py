@@ -1,4 +1,4 @@
-"""Which dims of the inputs are free: by equations found while walking, and by running the source."""
+"""Which dims of the inputs are free: by equations found in walks, and by running the source."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _first_line(error: Exception) -> str:
 
 
 def probe(build: Build, sizes: Sizes, run: Run) -> tuple[Graph, dict[str, set[int]]]:
-    """Free only what runs at other sizes. Returns the graph and the sizes at which each symbol was run."""
+    """Leave free what runs at other sizes. Returns the graph, and the sizes each symbol ran at."""
     graph = settle(build, sizes)
     if _bound_by_tables(graph, sizes):
         graph = settle(build, sizes)
@@ -290,7 +290,7 @@ def _last_good(trial: Probe, name: str, good: int, bad: int) -> int:
 
 
 def readable_names(axes: Sequence[Axis], sizes: Sizes, given: Mapping[str, str]) -> dict[str, str]:
-    """A name for each symbol that stays free: B for a leading axis, then L, T, S ...; H and W for images."""
+    """Names of the symbols that stay free: B for a leading axis, then L, T, S ...; H and W."""
     names: dict[str, str] = {}
     for axis in axes:
         if axis.symbol in sizes.known or axis.symbol in names:

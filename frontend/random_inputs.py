@@ -1,4 +1,4 @@
-"""Random inputs that a graph accepts: ids within the vocabulary, masks that mask no row entirely."""
+"""Random inputs that a graph accepts: ids within the vocabulary, masks with no empty row."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ class Use:
 
 # Ops whose result holds the operand's own values: an index stays an index.
 _CARRIES = frozenset(
-    ["cast", "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice", "select", "concatenate", "stack",
+    ["cast", "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "slice",
+     "select", "concatenate", "stack",
      "split", "pad", "flip", "tile", "roll", "clip", "maximum", "minimum", "where", "contiguous"]
 )  # fmt: skip
 # Ops by which a mask shows itself.
 _MASKING = frozenset(
-    ["bitwise_and", "bitwise_or", "invert", "cumsum", "where", "multiply", "subtract", "equal", "not_equal", "greater",
+    ["bitwise_and", "bitwise_or", "invert", "cumsum", "where", "multiply", "subtract", "equal",
+     "not_equal", "greater",
      "less", "greater_equal", "less_equal", "sum", "attention", "logical_not"]
 )  # fmt: skip
 

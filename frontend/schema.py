@@ -18,8 +18,9 @@ _DTYPE_NAMES = frozenset({"dtype", "out_dtype", "output_dtype"})
 
 # The numbers by which a saved graph names element types.
 SCALAR_TYPES = {
-    0: DType.u8, 1: DType.i8, 2: DType.i16, 3: DType.i32, 4: DType.i64, 5: DType.f16, 6: DType.f32, 7: DType.f64,
-    9: DType.c64, 10: DType.c128, 11: DType.bool, 15: DType.bf16, 27: DType.u16, 28: DType.u32, 29: DType.u64,
+    0: DType.u8, 1: DType.i8, 2: DType.i16, 3: DType.i32, 4: DType.i64, 5: DType.f16,
+    6: DType.f32, 7: DType.f64, 9: DType.c64, 10: DType.c128, 11: DType.bool, 15: DType.bf16,
+    27: DType.u16, 28: DType.u32, 29: DType.u64,
 }  # fmt: skip
 SCALAR_TYPE_NUMBERS = {dtype: number for number, dtype in SCALAR_TYPES.items()}
 

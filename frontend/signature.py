@@ -48,7 +48,7 @@ class Leaf:
 
 @dataclass
 class Signature:
-    """Arguments in the source's order. `trees` nests leaves; `given` names symbols that the user named."""
+    """Arguments in the source's order. `trees` nests leaves; `given` are names by the user."""
 
     names: list[str]
     trees: list[Any]
@@ -178,7 +178,7 @@ def _tree(
     found: Signature,
     trial: dict[str, int],
 ) -> Any:
-    """The leaf or nesting that the specs give one argument; None for an optional one that is left out."""
+    """The leaf or nesting that the specs give one argument; None for one that may be left out."""
     if label in specs:
         return _leaf(label, hint, specs.pop(label), found, trial)
     inside = [s for s in specs if s.startswith(f"{label}.")]

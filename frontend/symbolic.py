@@ -16,7 +16,6 @@ from .host import Scalar, as_scalar
 from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering
 from .schema import Schema, dtype_from_torch, flat, parse, torch_dtype
 
-
 _STACK = "aten::stack(Tensor[] tensors, int dim=0) -> Tensor"
 
 

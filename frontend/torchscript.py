@@ -125,14 +125,14 @@ class _Source:
         return {n: a.default_value for n, a in zip(names, arguments) if a.has_default_value()}
 
     def _in_order(self, names: list[str], examples: list[Any]) -> Signature:
-        """Keyword inputs stand in the caller's order: another order is taken where it alone runs."""
+        """Keyword inputs stand in the caller's order: another is taken where it alone runs."""
         if self._runs(names, examples) or len(examples) > 5:
             return from_examples(names, examples)
         orders = {tuple(map(repr, p)): list(p) for p in permutations(examples)}
         working = [order for order in orders.values() if self._runs(names, order)]
         if len(working) > 1:
             raise BadRequest(
-                "the archive stores its example inputs in an order that does not fit, and several others do",
+                "the stored example inputs do not fit in their order, and fit in several others",
                 hint="state them: " + " or ".join(_flags(names, order) for order in working[:3]),
             )
         return from_examples(names, working[0] if working else examples)
@@ -159,7 +159,7 @@ class _Source:
     def module_outputs(
         self, signature: Signature, arrays: Sequence[np.ndarray], made: Made
     ) -> dict[tuple[str, int], list[np.ndarray]]:
-        """What every module call returns. Traces let calls return inputs of theirs too: not these."""
+        """What every module call returns, less inputs that a trace lets it hand back."""
         import torch
 
         outputs: dict[tuple[str, int], list[np.ndarray]] = {}
@@ -184,7 +184,7 @@ class _Source:
     # ---- the walk
 
     def walk(self, signature: Signature, dims: Mapping[str, Dim]) -> _Walked:
-        """The graph at these dims; raises Unequal for an equation, TranspileError for what fails."""
+        """The graph at these dims; Unequal for an equation, TranspileError for what fails."""
         graph = Graph(self.root.cls)
         domain = Symbolic(graph, self.names)
         builder = domain.lowering.b

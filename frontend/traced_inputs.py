@@ -1,4 +1,4 @@
-"""Reads types and sizes of a traced archive's example inputs; nothing that its pickle names is run."""
+"""Reads types and sizes of a traced archive's example inputs; runs nothing of its pickle."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ class Example:
 
 
 _STORAGES = {
-    "Float": DType.f32, "Double": DType.f64, "Half": DType.f16, "BFloat16": DType.bf16, "Long": DType.i64,
+    "Float": DType.f32, "Double": DType.f64, "Half": DType.f16, "BFloat16": DType.bf16,
+    "Long": DType.i64,
     "Int": DType.i32, "Short": DType.i16, "Char": DType.i8, "Byte": DType.u8, "Bool": DType.bool,
     "ComplexFloat": DType.c64, "ComplexDouble": DType.c128,
 }  # fmt: skip
 
 
 class _Reader(pickle.Unpickler):
-    """Builds containers and `Example`s; any other name in the pickle is an error; none is imported."""
+    """Builds containers and `Example`s; any other name is an error, and none is imported."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "torch" and name.endswith("Storage"):
@@ -63,7 +64,7 @@ _BUILDERS: dict[tuple[str, str], Any] = {
 
 
 def read_traced_inputs(archive: ZipFile) -> list[Any] | None:
-    """Nested `Example`s for each input of `forward`; None where the archive stores none that can be read."""
+    """Nested `Example`s for each input of `forward`; None where none can be read."""
     names = [n for n in archive.namelist() if n.endswith("/traced_inputs.pkl")]
     if not names:
         return None

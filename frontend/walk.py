@@ -92,7 +92,7 @@ class Walk:
         return result
 
     def call_method(self, frame: Frame, target: Module, method: str, args: list[Any]) -> Any:
-        """A call of a sub-module opens a scope; of another method of the same module it does not."""
+        """A call of a sub-module opens a scope; one of the same module's methods does not."""
         if target.path == frame.module.path:
             plan = self.plans.method(target, method)
             return self._execute(plan, Frame(target, frame.scope), [target, *args])

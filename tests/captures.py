@@ -42,7 +42,9 @@ def sizes_to_try(captured: Captured) -> list[dict[str, int]]:
         return max(low, size if high is None else min(size, high))
 
     plans = (lambda size, i: size, lambda size, i: 3 + i, lambda size, i: 17 + i)
-    return [{n: within(n, plan(size, i)) for i, (n, size) in enumerate(free.items())} for plan in plans]
+    return [
+        {n: within(n, plan(size, i)) for i, (n, size) in enumerate(free.items())} for plan in plans
+    ]
 
 
 def assert_same_as_source(captured: Captured, tolerance: float = 1e-4) -> None:
@@ -65,7 +67,9 @@ def arrays(structure: Any) -> list[np.ndarray]:
 
 def same_nesting(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
-        return isinstance(b, dict) and list(a) == list(b) and all(same_nesting(a[k], b[k]) for k in a)
+        return (
+            isinstance(b, dict) and list(a) == list(b) and all(same_nesting(a[k], b[k]) for k in a)
+        )
     if isinstance(a, list | tuple):
         return type(a) is type(b) and len(a) == len(b) and all(map(same_nesting, a, b))
     return not isinstance(b, dict | list | tuple)

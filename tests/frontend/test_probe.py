@@ -1,6 +1,7 @@
 """Dims of inputs: free, tied, bounded or static, with the evidence."""
 
 import numpy as np
+import pytest
 import torch
 from captures import assert_same_as_source, capture, kinds
 from torch import Tensor, nn
@@ -8,8 +9,6 @@ from torch import Tensor, nn
 from mlx_transpile.frontend.equations import Sizes, Unsolvable
 from mlx_transpile.frontend.random_inputs import random_inputs
 from mlx_transpile.ir.dims import minimum, symbol
-
-import pytest
 
 
 def found(captured):
