@@ -205,9 +205,10 @@ def reshape(s: Sinker, node: Node) -> list[View] | None:
     groups = axis_groups(node.type(0).shape, node.out.tensor.shape)
     if groups is None:
         return None
+    attached = _attach(groups)
     placed = sorted(
-        (min((view.axes[i] for i in before), default=-1), n, before, after)
-        for n, (before, after) in enumerate(_attach(groups))
+        (_place(s, view, before, n == len(attached) - 1), n, before, after)
+        for n, (before, after) in enumerate(attached)
     )
     order = tuple(view.axes[i] for _, _, before, _ in placed for i in before)
     base = view.base
@@ -221,6 +222,13 @@ def reshape(s: Sinker, node: Node) -> list[View] | None:
     place = None if free is None else places.index(free)
     out = s.reshaped(base, tuple(shape[j] for j in places), node, place, node.out.hint)
     return [View(out, inverse(tuple(places)))]
+
+
+def _place(s: Sinker, view: View, axes: list[int], last: bool) -> int:
+    """Where a group of axes goes in the base: as they lie there, or the last ones last."""
+    if s.last and last:
+        return view.base.tensor.rank
+    return min((view.axes[i] for i in axes), default=-1)
 
 
 Group = tuple[list[int], list[int]]
@@ -294,8 +302,24 @@ RULES: dict[str, Rule] = {
 }
 
 
-def rule_of(node: Node) -> Rule | None:
-    """The rule of the node's op, if its layout may change."""
+def over_last_axis(s: Sinker, node: Node) -> list[View] | None:
+    """Layers over the last axis do not mind the order of the others."""
+    view = s.view(node.operands[0])
+    pending = any(o in s.views for o in node.operands[1:] if isinstance(o, Value))
+    if pending or view.axes[-1] != len(view.axes) - 1:
+        return None
+    return [
+        View(s.emit(node.op, view.base, *node.operands[1:], like=node, **node.attrs), view.axes)
+    ]
+
+
+LAYERS: dict[str, Rule] = dict.fromkeys(("linear", "layer_norm", "rms_norm"), over_last_axis)
+
+
+def rule_of(node: Node, layers: bool = False) -> Rule | None:
+    """The rule of the node's op, if its layout may change; with `layers`, of layers too."""
     if node.op in RULES:
         return RULES[node.op]
+    if layers and node.op in LAYERS:
+        return LAYERS[node.op]
     return elementwise if node.row.elementwise else None

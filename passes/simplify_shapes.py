@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Graph, Node, Value
-from ..ir.dims import Atom, Expr, Sym
+from ..ir.dims import Atom, Expr, Sym, divide_exact
 from ..ir.ops_shape import slice_range
 from .cleanup import Rule, first_rule
 from .layout import moves_only_ones
@@ -100,17 +100,53 @@ def _squeeze_reduction(out: Rebuild, node: Node) -> Any:
 
 
 def _linear_views(out: Rebuild, node: Node) -> Any:
-    """A layer over the last axis needs no flat batch: views around it that restore it go."""
+    """A layer over the last axis needs no flat batch: the view after it goes."""
     layer = producer(node.operands[0], "linear", scope=node.scope)
     flat = producer(layer.operands[0], *_VIEWS, scope=node.scope) if layer else None
     if layer is None or flat is None or not out.used_once(layer.out):
         return None
-    shape = flat.type(0).shape
-    if not shape or node.out.tensor.shape != (*shape[:-1], layer.out.tensor.shape[-1]):
+    *batch, width = node.out.tensor.shape
+    if not batch or width != layer.out.tensor.shape[-1]:
         return None
-    if shape[-1] != flat.out.tensor.shape[-1]:
+    x, shape = flat.values[0], (*batch, flat.out.tensor.shape[-1])
+    return out.emit("linear", view(out, x, shape, flat), *layer.operands[1:], like=node)
+
+
+def _merged_heads(out: Rebuild, node: Node) -> Any:
+    """reshape(L, B * H, D), transpose, reshape(B, H, L, D) is one reshape and one transpose."""
+    turn = producer(node.operands[0], "transpose", scope=node.scope)
+    first = producer(turn.operands[0], "reshape", scope=node.scope) if turn else None
+    if turn is None or first is None or not (out.used_once(turn.out) and out.used_once(first.out)):
         return None
-    return out.emit("linear", flat.operands[0], *layer.operands[1:], like=node)
+    parts = refine(first.type(0).shape, first.out.tensor.shape)
+    if parts is None:
+        return None
+    atoms = [d for part in parts for d in part]
+    places = iter(range(len(atoms)))
+    numbered = [[next(places) for _ in part] for part in parts]
+    order = tuple(i for axis in turn["axes"] for i in numbered[axis])
+    if tuple(atoms[i] for i in order) != node.out.tensor.shape:
+        return None
+    split = view(out, first.values[0], atoms, first)
+    return out.emit("transpose", split, like=node, axes=order)
+
+
+def refine(before: Sequence[Dim], after: Sequence[Dim]) -> list[list[Dim]] | None:
+    """Each dim of `after` in parts, so that dims of `before` are products of whole parts too."""
+    parts: list[list[Dim]] = []
+    left, right = list(before), list(after)
+    part: list[Dim] = []
+    while left and right:
+        step = left[0] if divide_exact(right[0], left[0]) is not None else right[0]
+        rest = divide_exact(left[0], step), divide_exact(right[0], step)
+        if rest[0] is None or rest[1] is None:
+            return None
+        part.append(step)
+        left[:1] = [] if rest[0] == 1 else [rest[0]]
+        right[:1] = [] if rest[1] == 1 else [rest[1]]
+        if rest[1] == 1:
+            parts, part = [*parts, part], []
+    return parts if not left and not right else None
 
 
 def _plain(*dims: Dim) -> bool:
@@ -197,7 +233,7 @@ def _flat_concatenate(out: Rebuild, node: Node) -> Any:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "reshape": (_linear_views, _views),
+    "reshape": (_linear_views, _merged_heads, _views),
     "expand_dims": (_views,),
     "squeeze": (_squeeze_slice, _squeeze_reduction, _views),
     "slice": (_slices,),

@@ -15,7 +15,7 @@ from .layout import View, compose, identity, moves_only_ones, rule_of
 from .rebuild import lend_name, make_node
 from .simplify_shapes import inserted_axes
 
-_STRATEGIES = ("lazy", "eager")
+_STRATEGIES = ("lazy", "eager", "last")
 
 # What a region pays: a transpose that moves data, one that is a view, a reshape; and the gain
 # that makes a change worth it.
@@ -26,15 +26,17 @@ class Sinker:
     """One walk that keeps transposes pending in the chosen regions. `commit` changes the graph."""
 
     def __init__(
-        self, graph: Graph, regions: Mapping[Node, int], strategy: Mapping[int, str], commit: bool
-    ):
-        self.graph, self.regions, self.strategy, self.commit = graph, regions, strategy, commit
+        self, graph: Graph, regions: Mapping[Node, int], strategy: Mapping[int, str], *,
+        layers: bool, commit: bool,
+    ):  # fmt: skip
+        self.graph, self.regions, self.strategy = graph, regions, strategy
+        self.layers, self.commit = layers, commit
         self.nodes: list[Node] = []
         self.views: dict[Value, View] = {}
         self.made: dict[Value, dict[Scope, Value]] = {}
         self.cost: dict[int, float] = {}
         self.region_of: dict[Value, int] = {}
-        self.eager = False
+        self.eager = self.last = False
         self._region = -1
 
     def run(self) -> dict[int, float]:
@@ -42,7 +44,8 @@ class Sinker:
         for node in self.graph.nodes:
             region = self.regions.get(node)
             strategy = self.strategy.get(region, "leave") if region is not None else "leave"
-            self._region, self.eager = (-1 if region is None else region), strategy == "eager"
+            self._region = -1 if region is None else region
+            self.eager, self.last = strategy != "lazy", strategy == "last"
             if strategy == "leave" or not self._sink(node):
                 self._keep(node)
         result = map_structure(self._output, self.graph.result)
@@ -60,7 +63,7 @@ class Sinker:
             return True
         if not any(isinstance(o, Value) and o in self.views for o in node.operands):
             return False
-        rule = rule_of(node)
+        rule = rule_of(node, self.layers)
         before, cost = len(self.nodes), self.cost.get(self._region, 0.0)
         views = rule(self, node) if rule else None
         if views is None:
@@ -163,8 +166,16 @@ class Sinker:
 
 
 def sink_transposes(graph: Graph) -> bool:
-    """Move transposes down where fewer remain: a channels-first CNN keeps those at its border."""
-    regions = _regions(graph)
+    """Move transposes down where fewer remain: a channels-first CNN keeps those at its border.
+
+    First between layers, then also through those that work on the last axis.
+    """
+    between = _sink(graph, layers=False)
+    return _sink(graph, layers=True) or between
+
+
+def _sink(graph: Graph, layers: bool) -> bool:
+    regions = _regions(graph, layers)
     before: dict[int, float] = {}
     for node, region in regions.items():
         if node.op == "transpose":
@@ -172,17 +183,19 @@ def sink_transposes(graph: Graph) -> bool:
             before[region] = before.get(region, 0.0) + (VIEW if view else TRANSPOSE)
     best: dict[int, tuple[float, str]] = {r: (cost, "leave") for r, cost in before.items()}
     for name in _STRATEGIES if before else ():
-        costs = Sinker(graph, regions, dict.fromkeys(before, name), commit=False).run()
+        costs = Sinker(
+            graph, regions, dict.fromkeys(before, name), layers=layers, commit=False
+        ).run()
         for region in before:
             if costs.get(region, 0.0) <= best[region][0] - GAIN:
                 best[region] = (costs.get(region, 0.0), name)
     chosen = {region: name for region, (_, name) in best.items() if name != "leave"}
     if chosen:
-        Sinker(graph, regions, chosen, commit=True).run()
+        Sinker(graph, regions, chosen, layers=layers, commit=True).run()
     return bool(chosen)
 
 
-def _regions(graph: Graph) -> dict[Node, int]:
+def _regions(graph: Graph, layers: bool) -> dict[Node, int]:
     """Nodes that a pending transpose can reach, numbered by connected region."""
     parent: dict[Node, Node] = {}
 
@@ -195,7 +208,7 @@ def _regions(graph: Graph) -> dict[Node, int]:
     for node in graph.nodes:
         starts = node.op == "transpose" and not isinstance(node.operands[0], Param)
         feeding = [v.node for v in node.values if v.node in parent]
-        if starts or (feeding and rule_of(node) is not None):
+        if starts or (feeding and rule_of(node, layers) is not None):
             parent[node] = node
             for other in feeding:
                 assert other is not None

@@ -220,3 +220,50 @@ def test_a_normalised_weight_with_two_uses_stays():
         "hoist_weight_transposes",
     )
     assert "transpose(w" in text
+
+
+def test_sequence_first_attention_becomes_batch_first():
+    """torch's own multi-head attention, called with the batch first."""
+    text, _ = applied(
+        """
+        def forward(x: f32[B, L, 8]):
+            with module("attn", "MultiheadAttention"):
+                q: f32[L, B, 8] = transpose(x, axes=(1, 0, 2))
+                p: f32[L, B, 24] = linear(q, param("attn.in_proj_weight", f32[24, 8]), None)
+                r: f32[L, B, 3, 8] = reshape(p, shape=(L, B, 3, 8))
+                a: f32[L, B, 8] = select(r, axis=2, index=0)
+                b: f32[L, B, 8] = select(r, axis=2, index=1)
+                c: f32[L, B, 8] = select(r, axis=2, index=2)
+                a1: f32[L, 2*B, 4] = reshape(a, shape=(L, 2*B, 4))
+                a2: f32[2*B, L, 4] = transpose(a1, axes=(1, 0, 2))
+                a3: f32[B, 2, L, 4] = reshape(a2, shape=(B, 2, L, 4))
+                b1: f32[L, 2*B, 4] = reshape(b, shape=(L, 2*B, 4))
+                b2: f32[2*B, L, 4] = transpose(b1, axes=(1, 0, 2))
+                b3: f32[B, 2, L, 4] = reshape(b2, shape=(B, 2, L, 4))
+                c1: f32[L, 2*B, 4] = reshape(c, shape=(L, 2*B, 4))
+                c2: f32[2*B, L, 4] = transpose(c1, axes=(1, 0, 2))
+                c3: f32[B, 2, L, 4] = reshape(c2, shape=(B, 2, L, 4))
+                o: f32[B, 2, L, 4] = attention(a3, b3, c3, None, scale=0.5)
+                t: f32[L, B, 2, 4] = transpose(o, axes=(2, 0, 1, 3))
+                f: f32[B*L, 8] = reshape(t, shape=(B*L, 8))
+                g: f32[B*L, 8] = linear(f, param("attn.out_proj.weight", f32[8, 8]), None)
+                h: f32[L, B, 8] = reshape(g, shape=(L, B, 8))
+                y: f32[B, L, 8] = transpose(h, axes=(1, 0, 2))
+            z: f32[B, L, 8] = add(x, y)
+            return z
+        """
+    )
+    assert text.count("= transpose(") == 4 and text.count("axes=(0, 2, 1, 3)") == 4
+    assert "2*B" not in text and "B*L" not in text
+
+
+def test_layers_between_transposes_that_do_not_cancel_stay():
+    unchanged(
+        """
+        def forward(x: f32[B, L, 8]):
+            q: f32[L, B, 8] = transpose(x, axes=(1, 0, 2))
+            y: f32[L, B, 8] = linear(q, param("w", f32[8, 8]), None)
+            return y
+        """,
+        "sink_transposes",
+    )
