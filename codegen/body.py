@@ -61,6 +61,8 @@ class Body:
     locals: list[Local] = field(default_factory=list)
     sizes: LocalDims = field(default_factory=LocalDims)
     input_locals: list[int] = field(default_factory=list)
+    local_of: dict[Value, int] = field(default_factory=dict)  # of every input, nested ones too
+    opened: int = 0  # how many of the first lines take nested arguments apart
     helpers: list[str] = field(default_factory=list)
 
     def text(self) -> str:
@@ -97,6 +99,8 @@ class BodyBuilder:
         else:
             for value in body.inputs:
                 body.input_locals.append(self._local(value, self.region.scope.names.get(value, "")))
+        body.local_of = {v: self.ids[v] for v in body.inputs if v in self.ids}
+        body.opened = len(body.lines)
         body.sizes.read(body.inputs)
         for step in find_loops(self.region, self.bodies, self.modules):
             self._step(step)

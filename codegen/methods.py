@@ -51,17 +51,14 @@ def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | No
         ]
     )
     out = [f"    def __call__({head}) -> {_result_annotation(body, root)}:"]
-    value_names = {
-        v: names[body.input_locals[i]]
-        for i, v in enumerate(body.inputs)
-        if i < len(body.input_locals)
-    }
+    value_names = {v: names[local] for v, local in body.local_of.items()}
     opening = _shape_lines(body, used_dims, dim_names, value_names)
     opening += _border(root, body, value_names, dim_names, printer) if root is not None else []
+    code = [f"        {'    ' * depth}{TOKEN.sub(resolve, line)}" for depth, line in body.lines]
+    out += code[: body.opened]
     out += [f"        {line}" for line in opening]
     out += [""] if opening and len(body.lines) > 2 else []
-    out += [f"        {'    ' * depth}{TOKEN.sub(resolve, code)}" for depth, code in body.lines]
-    return out
+    return out + code[body.opened :]
 
 
 def _merged_hints(group: Group, index: int) -> Any:

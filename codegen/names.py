@@ -93,7 +93,7 @@ def class_names(groups: Iterable[Any], reserved: Sequence[str]) -> None:
     taken = set(reserved)
     for cls, same in by_cls.items():
         for group, prefix in zip(same, _prefixes(same, cls), strict=True):
-            name = f"{prefix}{cls}"
+            name = identifier(f"{prefix}{cls}")  # a path may begin with a digit
             while name in taken:
                 name = f"Inner{name}"
             taken.add(name)
