@@ -132,9 +132,9 @@ class Modules:
         """
         if (owner, name) not in self._names:
             taken = self._taken.setdefault(owner, set())
-            safe = (
-                identifier(name).lstrip("_") or "unnamed"
-            )  # MLX keeps `_names` out of the parameters
+            safe = identifier(name).lstrip("_")  # MLX keeps `_names` out of the parameters
+            if not safe.isidentifier():
+                safe = f"unnamed_{safe}".rstrip("_")
             while (
                 safe in RESERVED
                 or keyword.iskeyword(safe)
