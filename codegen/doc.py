@@ -1,4 +1,4 @@
-"""Writes docs/names.md from the naming tables: `python -m mlx_transpile.codegen.doc docs/names.md`."""
+"""Writes the page of names: `python -m mlx_transpile.codegen.doc docs/names.md`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .names import ROLE_OF_OP
 
 _HEAD = """# Names in the emitted code
 
-Written by `python -m mlx_transpile.codegen.doc docs/names.md` from the tables in `codegen/fields.py` and
+Written by `python -m mlx_transpile.codegen.doc docs/names.md` from `codegen/fields.py` and
 `codegen/names.py`; a test holds that it is up to date. A name is never semantic: it may read badly,
 but it cannot make a model wrong.
 
