@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Builder, Value
-from .aten_common import Row, axis, floats, tensor
+from .aten_common import Row, axis, floats, need, tensor
 from .aten_elementwise import divide, maximum_of, minimum_of, scaled, unary
 from .promotion import cast, is_host, result_type
 
@@ -55,6 +55,14 @@ def _clamp(b: Builder, self: Any, min: Any = None, max: Any = None) -> Any:
     if high is None:
         return b.op("maximum", x, low)
     return b.op("minimum", x, high) if low is None else b.op("clip", x, low, high)
+
+
+def _rrelu(
+    b: Builder, self: Value, lower: float = 0.125, upper: float = 1 / 3, training: bool = False
+) -> Value:
+    """The slope is random in training, and the mean of its bounds otherwise."""
+    need(not training, "rrelu in training mode", "call model.eval() before the model is captured")
+    return b.op("leaky_relu", self, slope=(lower + upper) / 2)
 
 
 def _threshold(b: Builder, self: Any, threshold: Any, value: Any) -> Value:
@@ -107,6 +115,7 @@ ROWS: dict[str, Row] = {
     "glu": _glu,
     "hardtanh": _hardtanh,
     "threshold": _threshold,
+    "rrelu": _rrelu,
     "softplus": _softplus,
     "hardshrink": lambda b, self, lambd=0.5: b.op(
         "where", b.op("greater", b.op("abs", self), lambd), self, 0

@@ -247,6 +247,10 @@ def _erfc(b: Builder, self: Any) -> Value:
     return b.op("subtract", 1, b.op("erf", floats(b, self)))
 
 
+def _gamma(op: str) -> Row:
+    return lambda b, self: b.op(op, floats(b, self))
+
+
 def _erfinv(b: Builder, self: Any) -> Value:
     return b.op("erfinv", floats(b, self))
 
@@ -483,6 +487,15 @@ ROWS: dict[str, Row] = {
     "special_sinc": _sinc,
     "nan_to_num": _nan_to_num,
     "hypot": _hypot,
+    "isposinf": lambda b, self: _eq(b, self, math.inf),
+    "isneginf": lambda b, self: _eq(b, self, -math.inf),
+    "ldexp.Tensor": lambda b, self, other: multiply(b, self, _pow(b, 2.0, other)),
+    "lgamma": _gamma("lgamma"),
+    "special_gammaln": _gamma("lgamma"),
+    "digamma": _gamma("digamma"),
+    "special_digamma": _gamma("digamma"),
+    "special_exp2": lambda b, self: b.op("power", 2.0, floats(b, self)),
+    "special_round": lambda b, self, *, decimals=0: _round(b, self, decimals),
     "copysign": _copysign,
     "logaddexp": _logaddexp,
     "heaviside": _heaviside,

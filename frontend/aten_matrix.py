@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ir import Builder, DType, Value
 from ..ir.dims import product
-from .aten_common import Row, expand_dims, floats, need, reshaped, squeeze, static, swapped
+from .aten_common import Row, axis, expand_dims, floats, need, reshaped, squeeze, static, swapped
 from .aten_elementwise import add, scaled
 from .aten_shape import expand, select
 from .promotion import cast, promoted
@@ -66,6 +66,40 @@ def _reduced_addbmm(
 def _outer(b: Builder, self: Value, vec2: Value) -> Value:
     left, right = promoted(b, self, vec2)
     return b.op("multiply", expand_dims(b, left, 1), right)
+
+
+def _grouped_mm(
+    b: Builder,
+    self: Value,
+    mat2: Value,
+    offs: Value | None = None,
+    bias: Value | None = None,
+    out_dtype: DType | None = None,
+) -> Value:
+    """Experts: consecutive rows by a matrix each; `offs` is where each expert's rows stop."""
+    ranks = (self.tensor.rank, mat2.tensor.rank)
+    if ranks == (3, 3):
+        return _matmul(b, self, mat2)
+    need(ranks == (2, 3) and offs is not None, "grouped_mm of anything but rows by matrices")
+    out = b.op("grouped_matmul", self, mat2, offs)
+    return cast(b, out if bias is None else add(b, out, bias), out_dtype)
+
+
+def _cross(b: Builder, self: Value, other: Value, *, dim: int = -1) -> Value:
+    """The vector product along an axis of 3."""
+    left, right = promoted(b, self, other)
+    at = (axis(left, dim),)
+
+    def turned(x: Value, by: int) -> Value:
+        return b.op("roll", x, shifts=(by,), axes=at)
+
+    first = b.op("multiply", turned(left, -1), turned(right, -2))
+    return b.op("subtract", first, b.op("multiply", turned(left, -2), turned(right, -1)))
+
+
+def _cross_default(b: Builder, self: Value, other: Value, dim: int | None = None) -> Value:
+    """Without an axis: the first one of size 3."""
+    return _cross(b, self, other, dim=self.tensor.shape.index(3) if dim is None else dim)
 
 
 def _einsum(b: Builder, equation: str, tensors: Sequence[Value], path: Any = None) -> Value:
@@ -431,6 +465,9 @@ ROWS: dict[str, Row] = {
         b, scaled(b, self, beta), scaled(b, _outer(b, vec1, vec2), alpha)
     ),
     "outer": _outer,
+    "_grouped_mm": _grouped_mm,
+    "linalg_cross": _cross,
+    "cross": _cross_default,
     "ger": _outer,
     "einsum": _einsum,
     "tensordot": _tensordot,

@@ -101,29 +101,6 @@ def _avg_pool(spatial: int) -> Row:
     return row
 
 
-def _lp_pool(
-    b: Builder,
-    self: Value,
-    norm_type: float,
-    kernel_size: Any,
-    stride: Any = (),
-    ceil_mode: bool = False,
-) -> Value:
-    spatial = len(kernel_size) if not isinstance(kernel_size, int) else 1
-    powers = b.op("power", b.op("abs", self), float(norm_type))
-    options = {
-        **_window(spatial, kernel_size, stride, 0),
-        "ceil_mode": ceil_mode,
-        "count_include_pad": True,
-        "divisor": 1,
-    }
-    return b.op(
-        "power",
-        batched(b, powers, spatial, lambda x: b.op("avg_pool", x, **options)),
-        1 / float(norm_type),
-    )
-
-
 def _adaptive(spatial: int, op: str) -> Row:
     def row(b: Builder, self: Value, output_size: Any) -> Any:
         sizes = [

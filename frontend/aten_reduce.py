@@ -59,6 +59,16 @@ def _mean(
     return b.op("mean", x, axes=axes(x, dim), keepdims=keepdim)
 
 
+def _nanmean(
+    b: Builder, self: Value, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Value:
+    x = cast(b, self, dtype)
+    missing = b.op("isnan", x)
+    total = _sum(b, b.op("where", missing, 0, x), dim, keepdim)
+    count = _sum(b, cast(b, b.op("invert", missing), x.tensor.dtype), dim, keepdim)
+    return b.op("divide", total, count)
+
+
 def _mean_all(b: Builder, self: Any, *, dtype: DType | None = None) -> Value:
     return _mean(b, self, dtype=dtype)
 
@@ -339,6 +349,7 @@ ROWS: dict[str, Row] = {
     "nansum": lambda b, self, dim=None, keepdim=False, *, dtype=None: _sum(
         b, b.op("where", b.op("isnan", self), 0, self), dim, keepdim, dtype=dtype
     ),
+    "nanmean": _nanmean,
     "prod": _prod,
     "mean": _mean_all,
     "mean.dim": _mean,

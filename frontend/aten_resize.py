@@ -29,7 +29,7 @@ def _upsamplings() -> dict[str, Row]:
     return rows
 
 
-def _upsample(spatial: int, mode: str, corners: bool) -> Row:
+def _upsample(spatial: int, mode: str, corners: bool, antialias: bool = False) -> Row:
     """`size`, then `align_corners` where the mode has it, then one scale an axis.
 
     torch computes places from the scales that it was given, and from the sizes otherwise.
@@ -49,7 +49,7 @@ def _upsample(spatial: int, mode: str, corners: bool) -> Row:
             if output_size is None
             else list(output_size)
         )
-        return _interpolate(b, self, spatial, mode, sizes, bool(align), scales)
+        return _interpolate(b, self, spatial, mode, sizes, bool(align), scales, antialias)
 
     return row
 
@@ -93,14 +93,11 @@ def _interpolate(
     sizes: Sequence[Any],
     align: bool,
     scales: tuple[float, ...],
+    antialias: bool,
 ) -> Value:
     options = {"size": tuple(sizes), "mode": mode, "align_corners": align, "scales": scales}
+    options |= {"antialias": antialias}
     return batched(b, self, spatial, lambda x: b.op("interpolate", x, **options))
-
-
-def _antialias(b: Builder, *args: Any, **options: Any) -> Value:
-    need(False, "resizing with antialias=True", "resize before the model, or without antialias")
-    raise AssertionError
 
 
 def _grid_sampler(
@@ -146,7 +143,8 @@ def _affine_grid(b: Builder, theta: Value, size: Sequence[Any], align_corners: b
 ROWS: dict[str, Row] = {
     **_upsamplings(),
     "upsample_bicubic2d": _upsample(2, "cubic", True),
-    **{f"_upsample_{m}2d_aa": _antialias for m in ("bilinear", "bicubic")},
+    "_upsample_bilinear2d_aa": _upsample(2, "linear", True, antialias=True),
+    "_upsample_bicubic2d_aa": _upsample(2, "cubic", True, antialias=True),
     "grid_sampler": _grid_sampler,
     "grid_sampler_2d": _grid_sampler,
     "grid_sampler_3d": _grid_sampler,

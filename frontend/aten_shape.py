@@ -143,15 +143,17 @@ def _tile(b: Builder, self: Value, dims: Dims) -> Value:
 def _repeat_interleave(
     b: Builder, self: Value, repeats: Any, dim: int | None = None, *, output_size: Any = None
 ) -> Value:
-    """Each element repeated a fixed number of times; the axis is the flattened one by default."""
-    if not isinstance(repeats, int | Expr):
-        raise TranspileError(
-            "repeat_interleave by a tensor of counts gives a size that depends on data",
-            hint="repeat by a fixed number, or leave this part out of the captured model",
-        )
+    """Each element repeated; the axis is the flattened one by default."""
     if dim is None:
         self, dim = flatten(b, self), 0
     at = axis(self, dim)
+    if isinstance(repeats, Value):
+        if output_size is None:
+            raise TranspileError(
+                "repeat_interleave by a tensor of counts gives a size that depends on data",
+                hint="pass output_size, repeat by a fixed number, or leave this part out",
+            )
+        return b.op("repeat_each", self, repeats, axis=at, total=output_size)
     return self if repeats == 1 else b.op("repeat", self, repeats=repeats, axis=at)
 
 
@@ -536,5 +538,6 @@ ROWS: dict[str, Row] = {
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "channel_shuffle": _channel_shuffle,
+    "native_channel_shuffle": _channel_shuffle,
     "diff": _diff,
 }

@@ -93,6 +93,19 @@ def _erfinv(x: np.ndarray) -> np.ndarray:
     return y
 
 
+def _lgamma(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.lgamma, otypes=[np.float64])(x)
+
+
+def _digamma(x: np.ndarray) -> np.ndarray:
+    """An asymptotic series after six steps of the recurrence, and reflection below 0."""
+    y = np.where(x < 0, 1 - x, x)
+    z = y + 6
+    out = np.log(z) - 0.5 / z - 1 / (12 * z**2) + 1 / (120 * z**4) - 1 / (252 * z**6)
+    out = out - sum(1 / (y + i) for i in range(6))
+    return np.where(x < 0, out - math.pi / np.tan(math.pi * x), out)
+
+
 def _shift(name: str, operator: str, function: Callable[..., Any]) -> Op:
     return Op(
         name,
@@ -133,6 +146,8 @@ ROWS = [
     _activation("softplus", _softplus, "log(1 + exp(x))."),
     _activation("log_sigmoid", lambda x: -_softplus(-x), "log(sigmoid(x))."),
     _activation("erfinv", _erfinv, "Inverse of erf.", "mx.erfinv"),
+    _activation("lgamma", _lgamma, "Logarithm of the gamma function.", "runtime.lgamma"),
+    _activation("digamma", _digamma, "Derivative of lgamma.", "runtime.digamma"),
     _with_number(
         "leaky_relu",
         "slope",

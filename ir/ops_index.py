@@ -447,6 +447,17 @@ ROWS = [
         doc="Each element of an axis repeated.",
     ),
     Op(
+        "repeat_each",
+        "x repeats",
+        lambda x, repeats, axis, total: x.with_shape(
+            *(total if i == axis else d for i, d in enumerate(tensor(x).shape))
+        ),
+        lambda n, x, r: call("runtime.repeat_interleave", x, r, n["axis"], n["total"]),
+        lambda x, repeats, axis, total: np.repeat(x, repeats, axis),
+        {"axis": Attr("axis"), "total": Attr("dim")},
+        doc="Each element of an axis repeated as often as its count says; `total` is their sum.",
+    ),
+    Op(
         "searchsorted",
         "edges values",
         _infer_searchsorted,

@@ -8,7 +8,7 @@ import numpy as np
 
 from .op import Attr, InferError, Op, broadcast, equal, tensor
 from .ops_shape import last
-from .tree import Layer, Literal, Method, Tree, Width, call, infix
+from .tree import NEW_AXIS, Index, Layer, Literal, Method, Slice, Tree, Width, call, infix, method
 from .types import DType, Tensor
 
 
@@ -58,6 +58,24 @@ def _linear_layer(node: Any) -> Layer:
     return Layer(
         "nn.Linear", params, (Width(1, 1), Width(1, 0)), () if bias else (("bias", Literal(False)),)
     )
+
+
+def _infer_grouped_matmul(x: Any, weight: Any, ends: Any) -> Tensor:
+    equal(tensor(x).shape[-1], tensor(weight).shape[1])
+    equal(tensor(ends).shape[0], weight.shape[0])
+    return x.with_shape(x.shape[0], weight.shape[2])
+
+
+def _grouped_matmul_tree(node: Any, x: Tree, weight: Tree, ends: Tree) -> Tree:
+    rows = call("mx.arange", node.type(0).shape[0], dtype=node.type(2).dtype)
+    groups = call("mx.searchsorted", ends, rows, side="right")
+    out = call("mx.gather_mm", Index(x, (Slice(), NEW_AXIS)), weight, rhs_indices=groups)
+    return method(out, "squeeze", 1)
+
+
+def _grouped_matmul(x: np.ndarray, weight: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    groups = np.searchsorted(ends, np.arange(len(x)), "right")
+    return np.einsum("ti,tio->to", _widened(x), _widened(weight)[groups]).astype(x.dtype)
 
 
 def _infer_embedding(weight: Any, indices: Any) -> Tensor:
@@ -194,6 +212,15 @@ ROWS = [
         _linear,
         layer=_linear_layer,
         doc="x @ weight.T + bias, weight [out, in].",
+    ),
+    Op(
+        "grouped_matmul",
+        "x weight ends",
+        _infer_grouped_matmul,
+        _grouped_matmul_tree,
+        _grouped_matmul,
+        doc="Rows of x [T, I] by the matrix [E, I, O] of their group; `ends` is where each group "
+        "stops.",
     ),
     Op(
         "embedding",

@@ -27,6 +27,9 @@ def _interpolate_tree(node: Any, x: Tree) -> Tree:
         options["scale"] = tuple(s or None for s in node["scales"])
     if mode == "nearest-exact":
         options["exact"] = True
+    if node["antialias"]:
+        kind = {} if mode == "linear" else {"mode": "bicubic"}
+        return call("runtime.interpolate_antialias", x, node["size"], **kind, **options)
     name = {"nearest-exact": "nearest"}.get(mode, mode)
     return call(f"runtime.interpolate_{name}", x, node["size"], **options)
 
@@ -60,6 +63,25 @@ def _axis_weights(n: int, out: int, mode: str, align_corners: bool, scale: float
     return matrix
 
 
+def _antialias_weights(
+    n: int, out: int, mode: str, align_corners: bool, scale: float
+) -> np.ndarray:
+    """Rows of a kernel stretched to the shrinking factor, normalised; as in Pillow."""
+    ratio = 1 / scale if scale else n / out
+    if align_corners:
+        ratio = (n - 1) / (out - 1) if out > 1 else 0.0
+    stretch = max(ratio, 1.0)
+    reach = (1 if mode == "linear" else 2) * stretch
+    matrix = np.zeros((out, n))
+    for i in range(out):
+        centre = (i + 0.5) * ratio
+        start, stop = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), n)
+        d = (np.arange(start, stop) - centre + 0.5) / stretch
+        row = np.clip(1 - np.abs(d), 0, None) if mode == "linear" else _keys(d, -0.5)
+        matrix[i, start:stop] = row / row.sum()
+    return matrix
+
+
 def _keys(d: np.ndarray, a: float = -0.75) -> np.ndarray:
     """Cubic convolution kernel. Keys, 1981."""
     d = np.abs(d)
@@ -69,11 +91,12 @@ def _keys(d: np.ndarray, a: float = -0.75) -> np.ndarray:
 
 
 def _interpolate(
-    x: np.ndarray, size: Any, mode: str, align_corners: bool, scales: Any
+    x: np.ndarray, size: Any, mode: str, align_corners: bool, scales: Any, antialias: bool
 ) -> np.ndarray:
+    weights = _antialias_weights if antialias else _axis_weights
     out = x.astype(np.float64)
     for axis, (n, scale) in enumerate(zip(size, scales, strict=True), 1):
-        matrix = _axis_weights(out.shape[axis], n, mode, align_corners, scale)
+        matrix = weights(out.shape[axis], n, mode, align_corners, scale)
         out = np.moveaxis(np.tensordot(matrix, out, (1, axis)), 0, axis)
     return out.astype(x.dtype)
 
@@ -162,6 +185,7 @@ ROWS = [
             "mode": Attr("str"),
             "align_corners": Attr("bool", False),
             "scales": Attr("numbers"),
+            "antialias": Attr("bool", False),
         },
         doc="Resizing of [N, *spatial, C]; `mode` is nearest, nearest-exact, linear or cubic; "
         "a scale that is not 0 decides where the axis is read.",

@@ -89,6 +89,8 @@ glu(f32[6, B], axis=0)
 logaddexp(f32[B], f32[B])
 left_shift(i64[B], i64[B])
 right_shift(i64[B], 1)
+lgamma(f32[B])
+digamma(f32[B])
 cast(f32[B], dtype=i64)
 cast(i64[B], dtype=f32)
 cast(f32[B], dtype=bool)
@@ -173,6 +175,7 @@ triu(f32[B, L], offset=1)
 windows(f32[B, 9], axis=1, size=3, step=2)
 windows(f32[9, B], axis=0, size=3)
 repeat(f32[B, L], repeats=2, axis=1)
+repeat_each(f32[B, 3], i64[3], axis=1, total=6)
 searchsorted(f32[4], f32[B])
 searchsorted(f32[B, 4], f32[B, 3], right=True)
 sum(f32[B, L], axes=(0, 1))
@@ -211,6 +214,7 @@ matmul(f32[B, 4], f32[4])
 linear(f32[B, L, 4], f32[3, 4], f32[3])
 linear(f32[B, 4], f32[3, 4], None)
 embedding(f32[5, 4], i64[B, L])
+grouped_matmul(f32[L, 4], f32[3, 4, 5], i64[3])
 layer_norm(f32[B, L, 8], f32[8], f32[8], eps=1e-06)
 layer_norm(f32[B, 8], f32[8], None)
 layer_norm(f32[B, 8], None, None)
@@ -253,6 +257,8 @@ interpolate(f32[B, H, W, 3], size=(4, 9), mode='linear', scales=(0.0, 0.0))
 interpolate(f32[B, L, 3], size=(2*L,), mode='linear', align_corners=True, scales=(0.0,))
 interpolate(f32[B, H, W, 3], size=(4, 9), mode='cubic', scales=(0.0, 0.0))
 interpolate(f32[B, L, 3], size=(2*L,), mode='nearest-exact', scales=(0.0,))
+interpolate(f32[B, H, W, 3], size=(3, 10), mode='linear', scales=(0.0, 0.0), antialias=True)
+interpolate(f32[B, H, W, 3], size=(3, 10), mode='cubic', scales=(0.0, 0.0), antialias=True)
 grid_sample(f32[B, H, W, 3], f32[B, 4, 4, 2])
 grid_sample(f32[B, H, W, 3], f32[B, 4, 4, 2], mode='bicubic', padding_mode='border', align_corners=True)
 im2col(f32[B, 3, H, W], kernel=(3, 2), dilation=(1, 2), padding=(1, 0), stride=(2, 1))
@@ -302,8 +308,16 @@ POSITIVE = {
     "remainder",
     "floor_divide",
     "batch_norm",
+    "lgamma",
+    "digamma",
 }
 # Below 1 in size.
 UNIT = {"arcsin", "arccos", "arctanh", "erfinv", "grid_sample"}
 ABOVE_ONE = {"arccosh"}
 SORTED_FIRST = {"searchsorted"}
+
+# Operands that must fit the other ones.
+FIXED = {
+    ("repeat_each", 1): lambda sizes: [1, 2, 3],
+    ("grouped_matmul", 2): lambda sizes: [1, 1, sizes["L"]],
+}

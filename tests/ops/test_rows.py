@@ -11,7 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from op_cases import ABOVE_ONE, CASES, POSITIVE, SORTED_FIRST, UNIT
+from op_cases import ABOVE_ONE, CASES, FIXED, POSITIVE, SORTED_FIRST, UNIT
 from op_harness import close, concrete, flat, helpers, run_mlx, to_mlx, to_numpy, used_helpers
 
 from mlx_transpile.codegen.render import render
@@ -64,6 +64,8 @@ def array_of(node: Node, index: int, sizes: dict[str, int]) -> Any:
         return concrete(operand, sizes)
     shape, dtype = concrete(operand.tensor.shape, sizes), operand.tensor.dtype
     random = np.random.default_rng(zlib.crc32(f"{node.op} {index}".encode()))
+    if (node.op, index) in FIXED:
+        return np.array(FIXED[node.op, index](sizes), dtype.numpy)
     if dtype is DType.bool:
         return random.random(shape) > 0.5
     if dtype.is_integer:
