@@ -17,7 +17,7 @@ from .alias import Handle, owner
 from .arrays import LazyArrays, to_numpy
 from .equations import renamed
 from .export_dims import InputDims
-from .export_graph import Walk, constant_names
+from .export_graph import Walk, constant_names, recurrent
 from .export_load import load_exported
 from .export_names import aliases, modules_by_identity, modules_by_tensors
 from .export_run import EagerRunner, GraphRunner, Runner
@@ -157,7 +157,11 @@ class Exported:
         flat = iter(self.fakes)
         named = self.arguments([next(flat) if leaf.is_tensor else None for leaf in self.leaves])
         labels = dict(_labels(named))
-        dims = InputDims([(labels[id(f)], f) for f in self.fakes], self.program.range_constraints)
+        fixed = "fixed by the export"
+        if recurrent(self.module.graph):
+            fixed += " (it fixes lengths of recurrent layers: transpile the module itself)"
+        fakes = [(labels[id(f)], f) for f in self.fakes]
+        dims = InputDims(fakes, self.program.range_constraints, fixed)
         for spec in specs:
             dims.state(spec)
         return dims

@@ -52,11 +52,16 @@ _KINDS: dict[str, Callable[..., Dim]] = {
 class InputDims:
     """Every dim of every input has a symbol of its own; the export says which it fixed or tied.
 
-    `fakes` are (name, fake tensor) for the inputs in order.
+    `fakes` are (name, fake tensor) for the inputs in order; `fixed` is said of plain sizes.
     """
 
-    def __init__(self, fakes: Sequence[tuple[str, Any]], ranges: Mapping[Any, Any]):
-        self.fakes = fakes
+    def __init__(
+        self,
+        fakes: Sequence[tuple[str, Any]],
+        ranges: Mapping[Any, Any],
+        fixed: str = "fixed by the export",
+    ):
+        self.fakes, self.fixed = fakes, fixed
         self.given: dict[str, str] = {}
         self.axes = [
             Axis(name, i, f"{name}.{i}", len(fake.shape), fake.dtype.is_floating_point)
@@ -143,7 +148,7 @@ class InputDims:
     def _tie(self) -> None:
         for name, size in self._each():
             if isinstance(size, int):
-                self.sizes.fix(name, size, "fixed by the export")
+                self.sizes.fix(name, size, self.fixed)
             elif self._owner.get(str(size.node.expr)) != name:
                 self.sizes.known[name] = to_dim(size, lambda s: self.sizes.of(self._owner[s]))
                 self.sizes.evidence[name] = "tied in the export"

@@ -243,6 +243,12 @@ def constant_names(graph: Any) -> dict[str, str]:
     return out
 
 
+def recurrent(graph: Any) -> bool:
+    """Whether the graph holds recurrent layers as torch itself exports them."""
+    calls = (str(n.target) for n in graph.nodes if n.op == "call_function")
+    return any(name.startswith(("aten.lstm.", "aten.gru.", "aten.rnn_")) for name in calls)
+
+
 def _is_copy(node: Any) -> bool:
     return any(part in str(node.target) for part in ("lift_fresh", "detach", "clone"))
 

@@ -5,6 +5,7 @@ import dataclasses
 import subprocess
 import sys
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -109,6 +110,13 @@ def test_recurrent_layers_keep_their_length(kind, options):
     graph = check(found)
     assert [n.op for n in graph.nodes if n.op in ("lstm", "gru", "rnn")] == [kind.__name__.lower()]
     assert torch.nn.modules.rnn._VF is original
+
+
+def test_a_length_that_an_export_fixed_says_why():
+    found = capture(exported(Recurrent(nn.GRU), (torch.randn(3, 4, 6),)))
+    assert shapes(found) == ["f32[3, L, 6]"]
+    assert "recurrent layers" in found.dims[0].evidence
+    check(found)
 
 
 def test_a_recurrent_layer_with_states():
@@ -263,6 +271,23 @@ def test_described_dims_fix_and_name_those_of_an_archive(tmp_path):
     ]:
         with pytest.raises(BadRequest, match=message):
             capture(path, inputs=[parse_input(text)])
+
+
+def test_devices_become_the_cpu(tmp_path):
+    class Positions(nn.Module):
+        def forward(self, x):
+            return x + torch.arange(x.shape[1], device=x.device).to(x.device)
+
+    path = saved(tmp_path / "m.pt2", exported(Positions(), (torch.randn(2, 3),)))
+    with zipfile.ZipFile(path) as old:
+        entries = {
+            n: old.read(n).replace(b'"type": "cpu"', b'"type": "mps"') for n in old.namelist()
+        }
+    with zipfile.ZipFile(path, "w") as new:
+        for name, data in entries.items():
+            new.writestr(name, data)
+    assert any(b'"mps"' in data for data in entries.values())
+    check(capture(path))
 
 
 def test_a_batch_of_one_stays_free():
