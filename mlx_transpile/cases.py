@@ -57,16 +57,25 @@ def size_sets(
 
 
 def _choices(symbol: Sym, captured: int | None, sizes: Sequence[int]) -> list[int]:
-    allowed = [s for s in sizes if symbol.low <= s and (symbol.high is None or s <= symbol.high)]
+    allowed = [s for s in sizes if _fits(symbol, s)]
     if len(allowed) < 2:
         more = [symbol.low, captured or symbol.low, symbol.high or symbol.low + 1]
         allowed = list(dict.fromkeys([*allowed, *more]))
     return allowed
 
 
+def _fits(symbol: Sym, size: int) -> bool:
+    return symbol.low <= size and (symbol.high is None or size <= symbol.high)
+
+
+def further_sizes(symbol: Sym, captured: int) -> list[int]:
+    """Sizes to try alone, for a symbol that so far ran at one size only."""
+    return [s for s in (*SIZES, captured + 1, captured - 1, 2 * captured) if _fits(symbol, s)]
+
+
 def captured_sizes(captured: Captured) -> dict[str, int]:
     """The sizes of the symbols at capture."""
-    return {d.symbol: d.size for d in captured.dims if d.symbol is not None and d.kind == "free"}
+    return {d.symbol: d.size for d in reversed(captured.dims) if d.symbol is not None}
 
 
 def run_cases(

@@ -28,6 +28,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "dtype": report.dtype,
         "tolerance": {"atol": report.tolerance.atol, "rtol": report.tolerance.rtol, "rule": RULE},
         "max_abs": _finite(report.max_abs),
+        "sizes": {name: report.ran(name) for name in sorted(report.symbols)},
         "cases": [_case(case) for case in report.cases],
         "benchmark": report.benchmark,
     }
@@ -81,6 +82,7 @@ def as_markdown(report: Report) -> str:
     if report.cases:
         verdict = "agrees with" if report.ok else "DIFFERS from"
         lines += [f"The emitted model {verdict} its source.", "", _rule(report), ""]
+        lines += _sizes(report)
         lines += _outputs(report.cases)
         lines += _modules(report.cases)
     if report.benchmark:
@@ -92,6 +94,16 @@ def _rule(report: Report) -> str:
     weights = f" Weights are {report.dtype}; the source's are as captured." if report.dtype else ""
     used = report.tolerance
     return f"{RULE} Here atol is {used.atol:g} and rtol {used.rtol:g}.{weights}"
+
+
+def _sizes(report: Report) -> list[str]:
+    """Which sizes the comparison stands for."""
+    lines = []
+    for name in sorted(report.symbols):
+        ran = report.ran(name)
+        sizes = ", ".join(map(str, ran)) or "no size"
+        lines.append(f"- {name} at {sizes}{' only' if len(ran) < 2 else ''}")
+    return ["Sizes that ran:", "", *lines, ""] if lines else []
 
 
 def _outputs(cases: list[CaseReport]) -> list[str]:

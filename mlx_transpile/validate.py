@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .cases import Case, Unrunnable, captured_sizes, run_cases, size_sets
+from .cases import Case, Unrunnable, captured_sizes, further_sizes, run_cases, size_sets
 from .codegen.project import fill_arguments
 from .compare import Difference, Tolerance, compare
 from .emitted_model import EmittedModel
@@ -64,6 +64,15 @@ class Report:
         return all(c.ok for c in self.cases) and any(not c.unrunnable for c in self.cases)
 
     @property
+    def symbols(self) -> set[str]:
+        """The free sizes of the model."""
+        return {name for case in self.cases for name in case.sizes}
+
+    def ran(self, symbol: str) -> list[int]:
+        """The sizes of a symbol at which the source ran."""
+        return sorted({c.sizes[symbol] for c in self.cases if not c.unrunnable})
+
+    @property
     def max_abs(self) -> float:
         return max((d.max_abs for c in self.cases for _, d in c.outputs), default=0.0)
 
@@ -76,21 +85,27 @@ def validate(
     dtype: str | None = None,
     on_run: Callable[[Mapping[str, int]], None] = lambda sizes: None,
 ) -> Report:
-    """Compare the model in `folder` with the source, at the sizes of `size_sets`.
+    """Compare the model in `folder` with the source, at two sizes or more of every symbol.
 
     `modules` maps module calls of the source to modules of the emitted model. Sizes at which the
     source itself does not run are noted and prove nothing.
     """
-    sets = size_sets(captured.program.forward, captured_sizes(captured))
+    graph, known = captured.program.forward, captured_sizes(captured)
     model = EmittedModel(folder)
+
+    def run(sets: Sequence[Mapping[str, int]]) -> list[CaseReport]:
+        cases = run_cases(captured, sets, SEED, on_run)
+        return [_check(case, captured, modules, model, tolerance) for case in cases]
+
     try:
-        cases = [
-            _check(case, captured, modules, model, tolerance)
-            for case in run_cases(captured, sets or [{}], SEED, on_run)
-        ]
+        report = Report(tolerance, run(size_sets(graph, known) or [{}]), dtype=dtype)
+        for symbol in graph.symbols():
+            for size in further_sizes(symbol, known.get(symbol.name, symbol.low)):
+                if len(report.ran(symbol.name)) < 2 and known.keys() >= report.symbols:
+                    report.cases += run([{**known, symbol.name: size}])
     finally:
         model.close()
-    return Report(tolerance, cases, dtype=dtype)
+    return report
 
 
 def _check(

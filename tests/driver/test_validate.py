@@ -9,6 +9,7 @@ import pytest
 
 from mlx_transpile.cases import Case, Unrunnable, run_cases, size_sets
 from mlx_transpile.compare import Tolerance, compare
+from mlx_transpile.frontend.source import DimEvidence
 from mlx_transpile.ir import Graph
 from mlx_transpile.report import as_json, as_markdown, cell
 from mlx_transpile.validate import Report, compare_results, validate
@@ -257,6 +258,24 @@ def test_a_source_that_never_runs_proves_nothing(tmp_path: Path) -> None:
     report = run(tmp_path, run=fail)
     assert not report.ok
     assert all(c.unrunnable for c in report.cases)
+
+
+def test_a_symbol_that_ran_at_one_size_is_tried_alone(tmp_path: Path) -> None:
+    dims = [DimEvidence("x", i, "free", n, s, "") for i, (n, s) in enumerate([(2, "B"), (4, "L")])]
+
+    def source(inputs: list[np.ndarray]) -> object:
+        if inputs[0].shape[1] not in (4, 8):
+            raise RuntimeError("only 4 and 8")
+        return inputs[0] * 4, inputs[0].transpose(0, 2, 1)
+
+    (tmp_path / "model.py").write_text(MODEL.replace("FACTOR", "2.0"))
+    captured = hand.captured(TEXT, run=source, dims=dims)
+    report = validate(captured, MODULES, tmp_path, TIGHT)
+    assert report.ok
+    assert report.ran("L") == [4, 8]
+    assert report.ran("B") == [1, 2]
+    assert "- L at 4, 8" in as_markdown(report)
+    assert as_json(report)["sizes"] == {"B": [1, 2], "L": [4, 8]}
 
 
 def test_json_has_no_number_that_json_lacks(tmp_path: Path) -> None:
