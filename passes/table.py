@@ -21,6 +21,7 @@ from .raise_rms_norm import raise_rms_norm
 from .simplify_indexing import simplify_indexing
 from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
+from .split_selects import split_selects
 from .split_slices import split_slices
 
 _ROUNDS = 4
@@ -63,6 +64,7 @@ PASSES = [
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
+    Pass("split_selects", split_selects, 1, "all indices of an axis become a split"),
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
