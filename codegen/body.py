@@ -178,8 +178,7 @@ class BodyBuilder:
     def _count_uses(self, result: Any) -> None:
         self.counts: Counter[Value] = Counter()
         for item in self.region.items:
-            values = item.values if isinstance(item, Node) else item.inputs
-            self.counts.update(v for v in values if isinstance(v, Value))
+            self.counts.update(item.values if isinstance(item, Node) else item.inputs)
         self.counts.update(
             v
             for v in (leaves(result) if self.root else self.region.outputs)
@@ -264,6 +263,7 @@ class BodyBuilder:
     def _call(self, region: Region, callee: str) -> Text:
         if region.layer is not None and region.layer.inputs is not None:
             node = region.items[0]
+            assert isinstance(node, Node)
             printer = self._printer(node)
             return Text(
                 f"{callee}({', '.join(render_tree(t, printer).code for t in region.layer.inputs)})"

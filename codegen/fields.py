@@ -50,6 +50,8 @@ PARAMETER_ROLES: dict[str, str] = {
     r".*\.kernel(_size)?": "kernel_size",
     r".*\.eps": "eps",
     r"count": "count",
+    r"nn\.GroupNorm\.0": "num_groups",
+    r"nn\.GroupNorm\.1": "dims",
     r".*Norm\.0": "dims",
     r".*\.(stride|padding|dilation|groups)": r"\1",
     r"param\.(\w+)\.\d": r"\1_size",

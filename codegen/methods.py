@@ -167,7 +167,7 @@ def _border(
 def _annotations(body: Body, root: Graph | None, names: list[str]) -> list[str]:
     if root is None:
         return ["mx.array"] * len(body.input_locals)
-    kinds = {dict: "dict[str, mx.array]", tuple: "tuple", list: "list"}
+    kinds: dict[type, str] = {dict: "dict[str, mx.array]", tuple: "tuple", list: "list"}
     return [kinds.get(type(tree), "mx.array") for _, tree in root.arguments]
 
 

@@ -8,7 +8,7 @@ container, is dissolved: its items join the enclosing region. `Plan.log` says wh
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, Param, Scope, Value
@@ -172,7 +172,7 @@ def _is_elsewhere(region: Region) -> bool:
     return region.parent is not None and not under(region.parent.path, region.path)
 
 
-def _dissolve_where(plan: Plan, test, why: str) -> None:
+def _dissolve_where(plan: Plan, test: Callable[[Region], bool], why: str) -> None:
     for region in list(plan.root.walk()):
         if region.parent and test(region):
             dissolve(plan, region, why)
@@ -281,9 +281,8 @@ def _layer_of(region: Region) -> Layer | None:
     layer = node.row.layer(node) if node.row.layer else None
     if layer is None:
         return None
-    names = {
-        i: node.operands[i].name for i, _ in layer.params if isinstance(node.operands[i], Param)
-    }  # type: ignore[union-attr]
+    given = [(i, node.operands[i]) for i, _ in layer.params]
+    names = {i: param.name for i, param in given if isinstance(param, Param)}
     wanted = {i: f"{region.path}.{attr}" for i, attr in layer.params}
     others = [o for i, o in enumerate(node.operands) if i not in wanted]
     return layer if names == wanted and not any(isinstance(o, Param) for o in others) else None

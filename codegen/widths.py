@@ -74,15 +74,14 @@ def _ties(node: Node) -> Iterator[Tie]:
     axes.
     """
     out, values = node.out, node.values
-    operands = dict(zip(node.row.operand_names, node.operands, strict=False))
     match node.op:
         case "linear":
-            x, w, b = (operands.get(k) for k in ("x", "weight", "bias"))
+            x, w = values[:2]
             yield from _aligned(x, out, skip_last=True)
             yield (x, -1), (w, 1)
             yield (out, -1), (w, 0)
-            if isinstance(b, Value):
-                yield (out, -1), (b, 0)
+            for bias in values[2:]:
+                yield (out, -1), (bias, 0)
         case "embedding":
             yield (out, -1), (values[0], 1)
         case "matmul":

@@ -351,7 +351,8 @@ def _interval(dim: int | Expr) -> tuple[int | None, int | None]:
 def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
     if len(monomial) == 1 and monomial[0][1] == 1:
         return _atom_bounds(monomial[0][0])
-    low, high = 1, 1
+    low: int = 1
+    high: int | None = 1
     for atom, power in monomial:
         least, most = _atom_bounds(atom)
         if least is None or least < 0:
@@ -361,21 +362,32 @@ def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
     return low, high
 
 
+def _quotient_bounds(
+    a: tuple[int | None, int | None], b: tuple[int | None, int | None]
+) -> tuple[int | None, int | None]:
+    """Bounds of a // b for b > 0."""
+    least, most = b
+    if least is None or least <= 0:
+        return None, None
+    low: int | None = None
+    if a[0] is not None and least == most:
+        low = a[0] // least
+    elif a[0] is not None and a[0] >= 0:
+        low = 0 if most is None else a[0] // most
+    if a[1] is None:
+        return low, None
+    if a[1] < 0 and least != most:
+        return low, -1
+    return low, a[1] // least
+
+
 def _atom_bounds(atom: Sym | Atom) -> tuple[int | None, int | None]:
     if isinstance(atom, Sym):
         return atom.low, atom.high
     pairs = [bounds(a) for a in atom.args]
     lows, highs = [p[0] for p in pairs], [p[1] for p in pairs]
     if atom.kind == "floordiv":
-        positive = lows[1] is not None and lows[1] > 0
-        if not positive:
-            return None, None
-        low = lows[0] // (highs[1] or lows[0] + 1) if lows[0] is not None and lows[0] >= 0 else None
-        if lows[0] is not None and lows[1] == highs[1]:
-            low = lows[0] // lows[1]
-        if highs[0] is not None and highs[0] < 0:
-            return low, highs[0] // lows[1] if lows[1] == highs[1] else -1
-        return low, None if highs[0] is None else highs[0] // lows[1]
+        return _quotient_bounds((lows[0], highs[0]), (lows[1], highs[1]))
     known_low = [v for v in lows if v is not None]
     known_high = [v for v in highs if v is not None]
     if atom.kind == "max":
@@ -443,7 +455,10 @@ def evaluate(dim: int | Expr, sizes: Mapping[str, int]) -> int:
 
 def product(dims: Iterable[int | Expr]) -> int | Expr:
     """The product of the dims (1 for none)."""
-    return reduce(lambda a, b: a * b, dims, 1)
+    total: int | Expr = 1
+    for dim in dims:
+        total = total * dim
+    return total
 
 
 _BINARY: dict[type, Callable[[int | Expr, int | Expr], int | Expr]] = {

@@ -124,7 +124,8 @@ def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
         case Concatenate(parts, axis):
             return np.concatenate([evaluate(p, source) for p in parts], axis)
         case Add(left, right):
-            return evaluate(left, source) + evaluate(right, source)
+            total: np.ndarray = evaluate(left, source) + evaluate(right, source)
+            return total
 
 
 def reads(recipe: Recipe) -> list[str]:

@@ -233,16 +233,14 @@ class _Parser:
                     target=ast.Name(id=name), annotation=kind, value=ast.Call() as call
                 ):
                     self._node(call, [name], [self._type(kind)], scope)
-                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Call() as call):
-                    types = next(k.value for k in call.keywords if k.arg == "types")
-                    self._node(
-                        call, [n.id for n in names], [self._type(t) for t in types.elts], scope
-                    )  # type: ignore[attr-defined]
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Call() as call):
+                    names = [ast.unparse(target) for target in targets]
+                    self._node(call, names, self._types(call), scope)
                 case ast.Return(value=value):
                     self.out.result = self._structure(value)
                 case _:
                     raise ParseError(
-                        f"line {statement.lineno}: no statement of a graph: {ast.unparse(statement)}"
+                        f"line {statement.lineno}: not part of a graph: {ast.unparse(statement)}"
                     )
 
     def _scope(self, call: ast.Call, parent: Scope) -> Scope:
@@ -286,7 +284,15 @@ class _Parser:
                 tensor = self._type(kind)
                 assert isinstance(tensor, Tensor)
                 return self.out.param(ast.literal_eval(name), tensor, recipe, "buffer" in extra)
-        return self._attr(node)
+        operand: Operand = self._attr(node)
+        return operand
+
+    def _types(self, call: ast.Call) -> list[Type]:
+        """The types of several results."""
+        for given in call.keywords:
+            if given.arg == "types" and isinstance(given.value, ast.List):
+                return [self._type(t) for t in given.value.elts]
+        raise ParseError(f"line {call.lineno}: several results need types=[...]")
 
     def _attr(self, node: ast.expr) -> Any:
         match node:
