@@ -10,8 +10,10 @@ import numpy as np
 RULE = (
     "Integers and booleans are equal. A float may differ from the source's value by atol times "
     "the largest magnitude in its array (0.01 at the least) plus rtol times the value. "
+    "Where all values are smaller than that, the modules must agree as well. "
     "Infinities and NaN stand in the same places."
 )
+SMALL = 0.01
 # Defaults by the element type of the weights: atol, rtol.
 TOLERANCES = {"float32": (1e-4, 1e-4), "float16": (2e-2, 2e-2), "bfloat16": (1e-1, 1e-1)}
 
@@ -26,13 +28,17 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Difference:
-    """Over all elements; `max_rel` is relative to the largest magnitude in the source's array."""
+    """Over all elements; `max_rel` is relative to the largest magnitude in the source's array.
+
+    `weak`: all values are so small that agreement proves little.
+    """
 
     max_abs: float
     max_rel: float
     cosine: float
     ok: bool
     note: str = ""
+    weak: bool = False
 
 
 def compare(got: Any, want: Any, tolerance: Tolerance) -> Difference:
@@ -81,8 +87,9 @@ def _compare_floats(got: np.ndarray, want: np.ndarray, tolerance: Tolerance) -> 
         return _failed("infinities or NaN stand in other places")
     got, want = np.where(finite, got, 0), np.where(finite, want, 0)
     magnitude = float(np.abs(want).max(initial=0.0))
-    limit = tolerance.atol * max(magnitude, 0.01) + tolerance.rtol * np.abs(want)
-    return Difference(*_measure(got, want), bool((np.abs(got - want) <= limit).all()))
+    limit = tolerance.atol * max(magnitude, SMALL) + tolerance.rtol * np.abs(want)
+    ok, weak = bool((np.abs(got - want) <= limit).all()), want.size > 0 and magnitude < SMALL
+    return Difference(*_measure(got, want), ok, "very small values" if weak else "", weak)
 
 
 def _measure(got: np.ndarray, want: np.ndarray) -> tuple[float, float, float]:

@@ -42,7 +42,10 @@ class CaseReport:
 
     @property
     def ok(self) -> bool:
-        return not self.error and all(d.ok for _, d in self.outputs)
+        """Whether the outputs agree; where they are very small, the modules' outputs too."""
+        weak = any(d.weak for _, d in self.outputs)
+        agree = all(d.ok for _, d in self.outputs)
+        return not self.error and agree and not (weak and self.first_divergence)
 
     @property
     def first_divergence(self) -> ModuleCheck | None:

@@ -278,6 +278,23 @@ def test_a_symbol_that_ran_at_one_size_is_tried_alone(tmp_path: Path) -> None:
     assert as_json(report)["sizes"] == {"B": [1, 2], "L": [4, 8]}
 
 
+def test_very_small_outputs_prove_nothing_by_themselves(tmp_path: Path) -> None:
+    text = """@graph('Net')
+def forward(x: f32[B, L, 8]):
+    with module('double', 'Double'):
+        a: f32[B, L, 8] = multiply(x, 2.0)
+    b: f32[B, L, 8] = multiply(a, 1e-09)
+    return b
+"""
+    model = MODEL.replace("self.double(self.double(x)), self.parts[0](x)", "self.double(x) * 1e-9")
+    for factor, ok in (("2.0", True), ("3.0", False)):
+        (tmp_path / "model.py").write_text(model.replace("FACTOR", factor))
+        report = validate(hand.captured(text, dims=[]), MODULES, tmp_path, TIGHT)
+        assert all(d.ok and d.weak for c in report.cases for _, d in c.outputs)
+        assert report.ok is ok
+    assert "very small values" in as_markdown(report)
+
+
 def test_json_has_no_number_that_json_lacks(tmp_path: Path) -> None:
     report = run(tmp_path, factor=float("1e39"))
     json.dumps(as_json(report), allow_nan=False)
