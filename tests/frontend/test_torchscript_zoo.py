@@ -9,6 +9,7 @@ import torch
 from captures import arrays, assert_same_as_source, kinds
 from torch import nn
 
+from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.frontend.torchscript import capture_archive
 
 pytestmark = pytest.mark.zoo
@@ -92,3 +93,27 @@ def test_library_model_is_captured(name, zoo, tmp_path):
     assert kinds(captured) == MODELS[name]
     assert_same_as_source(captured)
     assert all(np.isfinite(a).all() for a in arrays(captured.run(captured.example_inputs)))
+
+
+SCRIPTED: dict[str, list[str]] = {
+    "resnet": ["x=B,3,64,64"],
+    "mobilenet_v3": ["x=B,3,64,64"],
+    "vit": ["x=B,3,64,64"],
+    "swin": ["x=B,3,64,64"],
+    "lstm": ["x=B,S:int64"],
+    "gru": ["x=S,B,16", "h=2,B,24"],
+    "nn_mha": ["q=B,T,32", "k=B,S,32"],
+    "nn_transformer": ["s=B,S,32", "t=B,T,32"],
+    "wake_melspec": ["x=1,S"],
+    "wake_embedding": ["x=B,76,32,1"],
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTED)
+def test_scripted_library_model_is_captured(name, zoo, tmp_path):
+    module, *_ = zoo.ZOO[name]()
+    torch.jit.script(module).save(str(tmp_path / "m.pt"))
+    specs = parse_inputs(SCRIPTED[name])
+    captured = capture_archive(tmp_path / "m.pt", specs)
+    assert kinds(captured) == [f"{s.name}.{i}={d}" for s in specs for i, d in enumerate(s.dims)]
+    assert_same_as_source(captured)
