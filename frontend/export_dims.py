@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from itertools import chain, count
 from typing import Any
 
 from ..errors import BadRequest, TranspileError
@@ -81,12 +80,7 @@ class InputDims:
 
     def names(self) -> dict[str, str]:
         """Readable names for the symbols that stay free."""
-        names = readable_names(self.axes, self.sizes, self.given)
-        # Symbols that are no dim by themselves: those of an input of size 2*n.
-        hidden = (s for s, o in self._owner.items() if s == o and s not in self.sizes.known)
-        candidates = chain("LTSNMKPQR", (f"D{i}" for i in count(1)))
-        spare = (n for n in candidates if n not in names.values())
-        return {**names, **dict(zip(hidden, spare))}
+        return readable_names(self.axes, self.sizes, self.given)
 
     def state(self, spec: InputSpec) -> None:
         """One `--input`: fixes sizes and names dims; BadRequest where the export says otherwise."""
@@ -134,7 +128,9 @@ class InputDims:
         for _, size in self._each():
             for symbol in [] if isinstance(size, int) else size.node.expr.free_symbols:
                 if self._owner.setdefault(str(symbol), str(symbol)) == str(symbol):
-                    self.sizes.captured.setdefault(str(symbol), _symbol_size(symbol, size))
+                    # No input has this size itself, only (say) twice it: nothing could read it.
+                    self.sizes.captured[str(symbol)] = _symbol_size(symbol, size)
+                    self.sizes.fix(str(symbol), _symbol_size(symbol, size), "")
 
     def _each(self) -> list[tuple[str, Any]]:
         return [(f"{n}.{i}", plain(d)) for n, f in self.fakes for i, d in enumerate(f.shape)]
@@ -150,8 +146,10 @@ class InputDims:
             if isinstance(size, int):
                 self.sizes.fix(name, size, self.fixed)
             elif self._owner.get(str(size.node.expr)) != name:
-                self.sizes.known[name] = to_dim(size, lambda s: self.sizes.of(self._owner[s]))
-                self.sizes.evidence[name] = "tied in the export"
+                dim = to_dim(size, lambda s: self.sizes.of(self._owner[s]))
+                alone = f"fixed: the export has only {size.node.expr} as an input's size"
+                self.sizes.known[name] = dim
+                self.sizes.evidence[name] = "tied in the export" if isinstance(dim, Expr) else alone
 
 
 def plain(size: Any) -> Any:

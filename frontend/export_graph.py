@@ -74,6 +74,7 @@ class Walk:
     def _constant_name(self, name: str, readable: str, recipe: Constant) -> str:
         """The attribute's own name; for a literal the variable that it was assigned to."""
         scope, dot, last = name.rpartition(".")
+        scope = self.scopes.same.get(scope, scope)
         if not _LIFTED.fullmatch(last):
             return name
         wanted = f"{scope}{dot}{readable or 'constant'}"

@@ -309,8 +309,22 @@ def test_arithmetic_of_sizes():
     )
     found = capture(program)
     graph = found.program.forward
-    assert str(graph.inputs[0].type) == "f32[B, 2*L]"
+    assert str(graph.inputs[0].type) == "f32[B, 8]"  # no input states the half by itself
+    assert "only 2*s" in found.dims[1].evidence
     check(found)
+
+
+class Middle(nn.Module):
+    def forward(self, x):
+        size = x.shape[1] // 2
+        mask = torch.arange(x.shape[1]) < size
+        return x[:, :size], (x * mask).sum(-1) / (x.shape[0] * max(size, 1))
+
+
+def test_sizes_computed_from_a_dim():
+    found = captured(Middle(), torch.randn(3, 8))
+    assert shapes(found) == ["f32[B, L]"]
+    check(found, sizes=(4, 17))
 
 
 def test_unsupported_ops_are_listed_together():
