@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..ir import Builder, DType, Value
+from ..ir import Builder, DType, Param, Value
 from ..ir.dims import Expr
+from ..ir.recipe import Constant
 
 FLOAT = DType.f32  # torch.get_default_dtype()
 _SIGNED = ("i8", "i16", "i32", "i64")
@@ -124,4 +125,15 @@ def accumulator(dtype: DType) -> DType:
 def promoted(b: Builder, *operands: Any) -> tuple[Any, ...]:
     """The operands cast to their common type (scalars become numbers of it)."""
     dtype = result_type(*operands)
-    return tuple(cast(b, o, dtype) for o in operands)
+    numbers = [_imaginary(o) for o in operands]
+    if all(is_host(n) for n in numbers):
+        numbers = list(operands)
+    return tuple(cast(b, n, dtype) for n in numbers)
+
+
+def _imaginary(x: Any) -> Any:
+    """A complex 0-d constant of the code, such as 1j, as a Python number."""
+    if isinstance(x, Param) and isinstance(x.recipe, Constant):
+        if x.tensor.dtype.is_complex and not x.tensor.rank:
+            return complex(x.recipe.data.item())
+    return x

@@ -17,6 +17,7 @@ from mlx_transpile.ir import Builder, Graph, Tensor, Unequal, Value
 from mlx_transpile.ir.dims import Expr, evaluate, symbol
 from mlx_transpile.ir.graph import leaves
 from mlx_transpile.ir.interpret import interpret
+from mlx_transpile.ir.recipe import Constant
 from mlx_transpile.ir.text import parse_graph, print_graph
 from mlx_transpile.ir.types import dtype_of
 from mlx_transpile.ir.verify import verify
@@ -241,6 +242,19 @@ def test_row_refuses_with_a_way_out(name: str, args: tuple, kwargs: dict) -> Non
     with pytest.raises(TranspileError) as error:
         Call(name, args, kwargs, {})
     assert error.value.what
+
+
+def test_imaginary_unit_of_the_code_is_a_number() -> None:
+    """`1j * x`: the source holds 1j as a 0-d tensor."""
+    graph = Graph("case")
+    data = np.array(1j, np.complex64)
+    unit = graph.param("unit", Tensor(dtype_of(data), ()), Constant(data, "1j"), buffer=True)
+    x = Value(Tensor(dtype_of(np.zeros(1, np.float32)), (3,)), "x")
+    graph.arguments.append(("x", x))
+    graph.result = ATEN["mul"](Builder(graph), unit, x)
+    assert graph.nodes[-1].operands[0] == 1j
+    values = np.arange(3, dtype=np.float32)
+    np.testing.assert_array_equal(run_graph(graph, [values], {}), 1j * values)
 
 
 def test_every_row_has_a_case() -> None:

@@ -36,6 +36,10 @@ TEXTS = {
         "@graph('Net')\ndef forward(x: f32[B, L]):\n"
         "    multiply: f32[B, L] = multiply(x, B*L + 2)\n    return multiply\n"
     ),
+    "complex scalar": (
+        "@graph('Net')\ndef forward(x: c64[B]):\n"
+        "    multiply: c64[B] = multiply(x, 1j)\n    return multiply\n"
+    ),
     "called again": (
         "@graph('Net')\ndef forward(x: f32[B]):\n    with module('act', 'ReLU'):\n"
         "        relu: f32[B] = relu(x)\n    with module('act', 'ReLU', call=1):\n"
