@@ -64,11 +64,11 @@ PASSES = [
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
-    Pass("split_selects", split_selects, 1, "all indices of an axis become a split"),
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
     Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits"),
     Pass("final_cleanup", final_cleanup, 1, "clean-up passes until nothing changes"),
+    Pass("split_selects", split_selects, 1, "all indices of an axis become a split"),
     Pass("infer_axes", infer_axes, 1, "choose the axis that a reshape infers"),
 ]  # fmt: skip
