@@ -133,7 +133,7 @@ def promoted(b: Builder, *operands: Any) -> tuple[Any, ...]:
 
 def _imaginary(x: Any) -> Any:
     """A complex 0-d constant of the code, such as 1j, as a Python number."""
-    if isinstance(x, Param) and isinstance(x.recipe, Constant):
-        if x.tensor.dtype.is_complex and not x.tensor.rank:
-            return complex(x.recipe.data.item())
+    constant = isinstance(x, Param) and isinstance(x.recipe, Constant)
+    if constant and x.tensor.dtype.is_complex and not x.tensor.rank:
+        return complex(x.recipe.data.item())
     return x
