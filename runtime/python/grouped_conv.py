@@ -10,6 +10,6 @@ def grouped_conv(
     groups: int,
     **options: int | tuple[int, ...],
 ) -> mx.array:
-    """`conv` by groups of channels, where MLX has none (mx.conv3d, mx.conv_transpose3d)."""
+    """`conv` by groups of channels: mx.conv3d and mx.conv_transpose3d have none."""
     parts = zip(mx.split(x, groups, axis=-1), mx.split(weight, groups, axis=0))
     return mx.concatenate([conv(a, b, **options) for a, b in parts], axis=-1)

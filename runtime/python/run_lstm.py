@@ -13,7 +13,9 @@ def run_lstm(
     bidirectional: bool = False,
     batch_first: bool = False,
 ) -> tuple[mx.array, mx.array, mx.array]:
-    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D]: the outputs, the last h, the last c.
+    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D].
+
+    Returns all outputs, the last h and the last c.
 
     weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
     """

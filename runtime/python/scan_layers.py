@@ -11,11 +11,9 @@ def scan_layers(
     bidirectional: bool,
     batch_first: bool = False,
 ) -> tuple[mx.array, ...]:
-    """Stack recurrent layers over time, in one direction or in both.
+    """Stack recurrent layers over time (x's first axis, or second with batch_first).
 
-    Time is the first axis of x, or the second one with batch_first.
-
-    `scan(x, state, *weights)` runs one of them and returns its outputs and last state.
+    `scan(x, state, *weights)` runs one of them, and returns its outputs and last state.
     `weights` and the first axis of each state go by layer, then direction.
     """
     directions = 2 if bidirectional else 1
