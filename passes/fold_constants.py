@@ -48,12 +48,7 @@ def uniform(operand: Operand) -> Any:
     """The one value of all elements, as a Python scalar or a dim; None where it is unknown."""
     if isinstance(operand, Param):
         data = operand.recipe.data if isinstance(operand.recipe, Constant) else None
-        if (
-            data is None
-            or data.size == 0
-            or data.dtype.kind == "c"
-            or not np.all(data == data.flat[0])
-        ):
+        if data is None or not _is_uniform(data):
             return None
         return _scalar(data.flat[0], operand.tensor.dtype)
     node = producer(operand, "full")
@@ -61,6 +56,12 @@ def uniform(operand: Operand) -> Any:
         return None
     value = node["value"]
     return value if isinstance(value, Expr) else _scalar(value, node["dtype"])
+
+
+def _is_uniform(data: np.ndarray) -> bool:
+    if data.size == 0 or data.dtype.kind == "c" or data.flat[0] != data.flat[-1]:
+        return False
+    return bool(np.all(data == data.flat[0]))
 
 
 def _scalar(value: Any, dtype: DType) -> bool | int | float:

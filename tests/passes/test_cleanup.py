@@ -456,3 +456,53 @@ def test_integers_that_stay_wide(lines):
         f"def forward(lengths: i64[B, L]):\n    r: i64[L] = arange(stop=L, dtype=i64)\n    {lines}\n    return y",
         "narrow_integers",
     )
+
+
+def test_choice_with_a_constant_condition():
+    becomes(
+        """
+        def forward(x: f32[B, 4], y: f32[B, 4]):
+            t: bool[B, 4] = full(shape=(B, 4), value=True, dtype=bool)
+            n: bool[B, 4] = invert(t)
+            a: f32[B, 4] = where(t, x, y)
+            b: f32[B, 4] = where(n, x, y)
+            return a, b
+        """,
+        """
+        def forward(x: f32[B, 4], y: f32[B, 4]):
+            return x, y
+        """,
+        "fold_constants",
+    )
+
+
+def test_an_index_of_a_stack_and_a_squeezed_reduction():
+    becomes(
+        """
+        def forward(x: f32[B, 4], y: f32[B, 4]):
+            s: f32[2, B, 4] = stack(x, y, axis=0)
+            a: f32[B, 4] = select(s, axis=0, index=-1)
+            m: f32[B, 1] = mean(a, axes=(1,), keepdims=True)
+            r: f32[B] = squeeze(m, axes=(1,))
+            return r
+        """,
+        """
+        def forward(x: f32[B, 4], y: f32[B, 4]):
+            r: f32[B] = mean(y, axes=(1,))
+            return r
+        """,
+        "cleanup", "simplify_shapes",
+    )  # fmt: skip
+
+
+def test_a_varying_constant_stays():
+    data = np.arange(3, dtype=np.float32)
+    digest = hashlib.sha256(data.tobytes()).hexdigest()
+    unchanged(
+        f"""
+        def forward(x: f32[B, 3]):
+            y: f32[B, 3] = multiply(x, param("c", f32[3], recipe=constant({digest!r}), buffer=True))
+            return y
+        """,
+        "fold_constants", constants={digest: data},
+    )  # fmt: skip
