@@ -16,6 +16,7 @@ from .equations import Dim, Sizes, Unsolvable, renamed
 from .lookups import needs
 from .random_inputs import random_inputs
 from .source import DimEvidence
+from .unrolled import unrolled
 
 Build = Callable[[Mapping[str, Dim]], Graph]
 Run = Callable[[Sequence[np.ndarray]], Any]
@@ -166,6 +167,8 @@ def probe(build: Build, sizes: Sizes, run: Run) -> tuple[Graph, dict[str, set[in
     graph = settle(build, sizes)
     if _bound_by_tables(graph, sizes):
         graph = settle(build, sizes)
+    if _fix_unrolled(graph, sizes):
+        graph = settle(build, sizes)
     while True:
         trial = Probe(graph, run, sizes)
         if not trial.works({}):
@@ -182,6 +185,14 @@ def _bound_by_tables(graph: Graph, sizes: Sizes) -> bool:
     """Lengths whose positions would run past a table get a bound; whether any did."""
     bounded = [sizes.require(need, text) for need, text in needs(graph)]
     return any(bounded)
+
+
+def _fix_unrolled(graph: Graph, sizes: Sizes) -> bool:
+    """Dims over which a loop was unrolled keep the captured size; whether there are any."""
+    found = dict(unrolled(graph, sizes.captured))
+    for name, why in found.items():
+        sizes.fix(name, sizes.captured[name], f"a loop over it was unrolled: {why}")
+    return bool(found)
 
 
 def _restrict(trial: Probe) -> bool:

@@ -44,6 +44,23 @@ def test_a_baked_batch_is_static(tmp_path):
     assert dims["x.1"].kind == "free"
 
 
+def test_an_unrolled_batch_is_static(tmp_path):
+    class Loop(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([row * i for i, row in enumerate(x)])
+
+    class First(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0] + x[:, 1]
+
+    dims = found(capture(Loop(), tmp_path, torch.ones(3, 5)))
+    assert dims["x.0"].kind == "static" and dims["x.0"].size == 3
+    assert dims["x.1"].kind == "free"
+    captured = capture(First(), tmp_path, torch.ones(2, 5))
+    assert kinds(captured) == ["x.0=B", "x.1=L"]
+    assert captured.program.forward.symbols()[1].low == 2
+
+
 def test_a_dim_at_which_the_source_fails_is_static_and_says_so(tmp_path):
     class Fails(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
