@@ -1,10 +1,13 @@
 """The bundled example is small, is what its script makes, and is dynamic where it says so."""
 
+import re
 import runpy
 import zipfile
 
 import pytest
 import torch
+
+from mlx_transpile import transpile
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +26,10 @@ def test_archive_is_what_the_script_makes(archive, shape):
     ids = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(torch.jit.load(archive)(ids), source(ids))
+
+
+def test_the_readme_shows_what_the_example_becomes(root, archive, tmp_path):
+    transpile(archive, tmp_path / "out")
+    shown = re.findall(r"```python\n(class .*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert len(shown) == 1
+    assert shown[0] in (tmp_path / "out" / "model.py").read_text()
