@@ -126,7 +126,8 @@ class InputDims:
             if not isinstance(size, int) and size.node.expr.is_Symbol:
                 self._owner.setdefault(str(size.node.expr), name)
         for _, size in self._each():
-            for symbol in [] if isinstance(size, int) else size.node.expr.free_symbols:
+            free = set() if isinstance(size, int) else size.node.expr.free_symbols
+            for symbol in sorted(free, key=str):
                 if self._owner.setdefault(str(symbol), str(symbol)) == str(symbol):
                     # No input has this size itself, only (say) twice it: nothing could read it.
                     self.sizes.captured[str(symbol)] = _symbol_size(symbol, size)
