@@ -1,4 +1,4 @@
-"""Loops over an input's dim that were unrolled at capture: the graph reads its indices one by one."""
+"""Loops over a dim of an input that were unrolled at capture: indices are read one by one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _pick(node: Node) -> tuple[str, int] | None:
     """The size of the axis as text, and the one index that the node picks."""
     if node.op == "select":
         index = node["index"]
-    elif node.op == "slice" and isinstance(node["start"], int) and node["stop"] == node["start"] + 1:
+    elif node.op == "slice" and node["stop"] == node["start"] + 1:
         index = node["start"]
     else:
         return None
