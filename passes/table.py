@@ -16,6 +16,7 @@ from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
 from .narrow_integers import narrow_integers
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
+from .raise_gelu import raise_gelu
 from .raise_linear import raise_linear
 from .raise_rms_norm import raise_rms_norm
 from .simplify_indexing import simplify_indexing
@@ -60,6 +61,7 @@ PASSES = [
     Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
+    Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),

@@ -307,3 +307,41 @@ def test_a_flat_batch_that_stays_flat_is_left():
         "y: f32[L, B, 6] = reshape(a, shape=(L, B, 6))",
     )
     assert "reshape(x" in applied(text, "raise_linear", "simplify_shapes")[0]
+
+
+GELU = """
+def forward(x: f32[B, 8]):
+    with module("act", "NewGELUActivation"):
+        h: f32[B, 8] = multiply(0.5, x)
+        c: f32[B, 8] = power(x, 3.0)
+        d: f32[B, 8] = multiply(c, 0.044715)
+        e: f32[B, 8] = add(x, d)
+        f: f32[B, 8] = multiply(0.7978845608028654, e)
+        t: f32[B, 8] = tanh(f)
+        u: f32[B, 8] = add(1.0, t)
+        y: f32[B, 8] = multiply(h, u)
+    return y
+"""
+ERF = """
+def forward(x: f32[B, 8]):
+    h: f32[B, 8] = multiply(x, 0.5)
+    d: f32[B, 8] = divide(x, 1.4142135623730951)
+    e: f32[B, 8] = erf(d)
+    u: f32[B, 8] = add(e, 1.0)
+    y: f32[B, 8] = multiply(h, u)
+    return y
+"""
+
+
+def test_gelu():
+    assert "y: f32[B, 8] = gelu(x, approximate='tanh', by=" in applied(GELU, "raise_gelu")[0]
+    assert "y: f32[B, 8] = gelu(x, by=" in applied(ERF, "raise_gelu")[0]
+
+
+def test_gelu_with_another_number_is_refused():
+    assert set(refusals(ERF.replace("1.4142135623730951", "1.7"), "raise_gelu")) == {
+        "1.7 stands where 1.41421 should"
+    }
+    assert set(refusals(GELU.replace("0.044715", "0.04"), "raise_gelu")) == {
+        "0.04 stands where 0.044715 should"
+    }
