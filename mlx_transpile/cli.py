@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import TranspileError
+from .options import DTYPES
 
 if TYPE_CHECKING:
     from .driver import Progress, Result
@@ -25,107 +26,69 @@ MODEL_HELP = (
     "package.module:factory, a callable that returns an nn.Module, or a module with its "
     "example inputs"
 )
+WEIGHTS_HELP = "weights for package.module:factory: a state dict or .safetensors file"
+EMIT_HELP = "what to write: python (default), cpp, or both with a comma"
+INPUT_HELP = (
+    "an input that the file does not describe, as in ids=batch,seq:int64: sizes, or names of "
+    "free sizes; once for each"
+)
+LEVEL_HELP = (
+    "0: only what MLX needs to run; 1: idiomatic, the checkpoint's tensors stay (default); "
+    "2: may merge and fold weights"
+)
 EPILOG = """\
 Exit status: 0 done; 1 the model cannot be transpiled, or validation failed (the folder is
 complete and has the report); 2 the request or the file is bad. Except after a failed
 validation, a failed run leaves OUT as it was."""
 
 
+def _row(*flags: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """A row of the option tables: what `add_argument` takes."""
+    return flags, settings
+
+
+def _switch(flag: str, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return _row(flag, action="store_true", help=help)
+
+
+OPTIONS = [
+    _row("model", metavar="MODEL", nargs="?", help=MODEL_HELP),
+    _row("-o", "--output", metavar="OUT", help="new, or a folder that this command made"),
+    _row("--weights", metavar="FILE", help=WEIGHTS_HELP),
+    _row("--emit", metavar="LIST", default="python", help=EMIT_HELP),
+    _row("--input", metavar="NAME=DIMS[:DTYPE]", action="append", dest="inputs", help=INPUT_HELP),
+    _row("--dtype", choices=list(DTYPES), help="store floating-point weights in this type"),
+    _row("-O", dest="level", type=int, choices=[0, 1, 2], default=1, help=LEVEL_HELP),
+    _switch("--validate", "compare source and output on random inputs, into report.md and .json"),
+    _row("--rtol", type=float, help="relative tolerance of --validate and of the output's test"),
+    _row("--atol", type=float, help="absolute one, relative to an array's largest magnitude"),
+    _switch("--benchmark", "time source and output, into the report"),
+    _switch("--no-weights", "leave weights.safetensors to remap_weights.py"),
+    _row("--name", help="the model's name in the output"),
+    _switch("--check", "print the plan (ops, dims, parameters) and write nothing"),
+    _switch("--traceback", "show the Python traceback of an error"),
+]
+PASS_OPTIONS = [
+    _switch("--list-passes", "print the passes in order, with the level from which each runs"),
+    _switch("--dump-ir", "write OUT/ir/NN-pass.ir after every pass that changed something"),
+    _row("--print-after", metavar="PASS", help="print the IR after this pass"),
+    _row("--stop-after", metavar="PASS", help="run no pass after this one"),
+    _row("--disable-pass", metavar="PASS", action="append", help="leave it out; may be repeated"),
+    _switch("--verify-each", "verify the IR after every pass, changed or not"),
+]
+
+
 def build_parser() -> argparse.ArgumentParser:
+    """The parser of the tables above."""
+    style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "transpile",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "transpile", description=DESCRIPTION, epilog=EPILOG, formatter_class=style
     )
-    add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help=MODEL_HELP)
-    add(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help="the output folder: new, or one that this command made",
-    )
-    add(
-        "--weights",
-        metavar="FILE",
-        help="weights for package.module:factory: a state dict or .safetensors file",
-    )
-    add(
-        "--emit",
-        metavar="LIST",
-        default="python",
-        help="what to write: python (default), cpp, or both with a comma",
-    )
-    add(
-        "--input",
-        metavar="NAME=DIMS[:DTYPE]",
-        action="append",
-        default=[],
-        dest="inputs",
-        help="an input that the file does not describe, as in ids=batch,seq:int64: sizes, or "
-        "names of free sizes; once for each",
-    )
-    add(
-        "--dtype",
-        choices=["float16", "bfloat16", "float32"],
-        help="store floating-point weights in this type",
-    )
-    add(
-        "-O",
-        dest="level",
-        type=int,
-        choices=[0, 1, 2],
-        default=1,
-        help="0: only what MLX needs to run; 1: idiomatic, the checkpoint's tensors stay "
-        "(default); 2: may merge and fold weights",
-    )
-    add(
-        "--validate",
-        action="store_true",
-        help="run source and output on random inputs and write report.md and report.json",
-    )
-    add("--rtol", type=float, help="relative tolerance of --validate and of the output's test")
-    add(
-        "--atol",
-        type=float,
-        help="absolute tolerance, relative to the largest magnitude in an array",
-    )
-    add("--benchmark", action="store_true", help="time source and output, into the report")
-    add("--no-weights", action="store_true", help="leave weights.safetensors to remap_weights.py")
-    add("--name", help="the model's name in the output")
-    add(
-        "--check",
-        action="store_true",
-        help="print the plan (ops, dims, parameters) and write nothing",
-    )
-    add("--traceback", action="store_true", help="show the Python traceback of an error")
+    for flags, settings in OPTIONS:
+        parser.add_argument(*flags, **settings)
     passes = parser.add_argument_group("passes")
-    add = passes.add_argument
-    add(
-        "--list-passes",
-        action="store_true",
-        help="print the passes in order, with the level from which each runs",
-    )
-    add(
-        "--dump-ir",
-        action="store_true",
-        help="write OUT/ir/NN-pass.ir after every pass that changed something",
-    )
-    add("--print-after", metavar="PASS", help="print the IR after this pass")
-    add("--stop-after", metavar="PASS", help="run no pass after this one")
-    add(
-        "--disable-pass",
-        metavar="PASS",
-        action="append",
-        default=[],
-        help="leave this pass out; may be given again",
-    )
-    add(
-        "--verify-each",
-        action="store_true",
-        help="verify the IR after every pass, also after those that changed nothing",
-    )
+    for flags, settings in PASS_OPTIONS:
+        passes.add_argument(*flags, **settings)
     return parser
 
 
@@ -205,7 +168,7 @@ def _run(options: argparse.Namespace) -> int:
             dump_ir=options.dump_ir,
             print_after=options.print_after,
             stop_after=options.stop_after,
-            disable_pass=options.disable_pass,
+            disable_pass=options.disable_pass or (),
             verify_each=options.verify_each,
             progress=progress,
         )

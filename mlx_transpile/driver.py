@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadRequest, TranspileError
+from .options import DTYPES, Options, check_options
 
 if TYPE_CHECKING:
     from .cases import Case
@@ -21,36 +22,8 @@ if TYPE_CHECKING:
     from .validate import Report
 
 Progress = Callable[[str, int, int], None]
-DTYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
-TARGETS = ("python", "cpp")
 REFERENCE_SEED = 10
 REFERENCE_CASES = 2
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for, besides the source and the folder."""
-
-    emit: tuple[str, ...] = ("python",)
-    dtype: str | None = None
-    level: int = 1
-    validate: bool = False
-    rtol: float | None = None
-    atol: float | None = None
-    benchmark: bool = False
-    no_weights: bool = False
-    name: str | None = None
-    check: bool = False
-    dump_ir: bool = False
-    print_after: str | None = None
-    stop_after: str | None = None
-    disable_pass: tuple[str, ...] = ()
-    verify_each: bool = False
-
-    def recorded(self) -> dict[str, Any]:
-        """The options that decide what is emitted, for the manifest."""
-        names = ("emit", "dtype", "level", "name", "stop_after", "disable_pass")
-        return {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in names}
 
 
 @dataclass
@@ -120,7 +93,7 @@ def transpile(
         tuple(emit), dtype, level, validate, rtol, atol, benchmark, no_weights, name, check,
         dump_ir, print_after, stop_after, tuple(disable_pass), verify_each,
     )  # fmt: skip
-    _check_options(options, out)
+    check_options(options, out)
     specs = _input_specs(inputs)
     progress("reading", 0, 0)
     from .frontend import capture
@@ -132,7 +105,7 @@ def transpile(
         from .manifest import plan
 
         return Result(None, plan=plan(captured, work.runs, captured.details.get("aliases", {})))
-    assert out is not None  # _check_options
+    assert out is not None  # check_options
     return _write(work, Path(out), _files(model=source, weights=weights))
 
 
@@ -140,58 +113,6 @@ def _files(**sources: Any) -> dict[str, Path]:
     """Those of the sources that are files: the manifest has their digests."""
     paths = {k: Path(v) for k, v in sources.items() if isinstance(v, str | os.PathLike)}
     return {k: p for k, p in paths.items() if p.is_file()}
-
-
-# ---- the request
-
-
-def _check_options(options: Options, out: Any) -> None:
-    for target in options.emit:
-        if target not in TARGETS:
-            raise BadRequest(f"nothing emits {target!r}", where="--emit", hint="--emit python")
-        if target == "cpp":
-            raise BadRequest(
-                "C++ comes with the C++ emitter, which is not in this version",
-                where="--emit",
-                hint="--emit python",
-            )
-    if "python" not in options.emit:
-        raise BadRequest("nothing to emit", where="--emit", hint="--emit python")
-    if options.dtype is not None and options.dtype not in DTYPES:
-        raise BadRequest(
-            f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}"
-        )
-    if options.level not in (0, 1, 2):
-        raise BadRequest(
-            f"there is no level {options.level}", where="-O", hint="-O 0, -O 1 or -O 2"
-        )
-    for name, value in (("--rtol", options.rtol), ("--atol", options.atol)):
-        if value is not None and not 0 <= value < float("inf"):
-            raise BadRequest(f"{value} is no tolerance", where=name, hint="a number from 0 on")
-    _check_pass_names(options)
-    if options.check:
-        return
-    if out is None:
-        raise BadRequest("no output folder is given", where="-o", hint="-o OUT, or --check")
-    from .codegen.project import check_target
-
-    check_target(Path(out).resolve())
-
-
-def _check_pass_names(options: Options) -> None:
-    asked = [
-        n for n in (*options.disable_pass, options.print_after, options.stop_after) if n is not None
-    ]
-    if not asked:
-        return
-    from .passes.pipeline import list_passes
-
-    known = [p.name for p in list_passes()]
-    for name in asked:
-        if name not in known:
-            raise BadRequest(
-                f"no pass is called {name!r}", hint=f"one of {', '.join(known)} (--list-passes)"
-            )
 
 
 def _input_specs(inputs: Sequence[Any] | None) -> list[Any] | None:

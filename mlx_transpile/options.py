@@ -1,0 +1,87 @@
+"""What may be asked for, and the refusal of what may not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import BadRequest
+
+DTYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
+TARGETS = ("python", "cpp")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for, besides the source and the folder."""
+
+    emit: tuple[str, ...] = ("python",)
+    dtype: str | None = None
+    level: int = 1
+    validate: bool = False
+    rtol: float | None = None
+    atol: float | None = None
+    benchmark: bool = False
+    no_weights: bool = False
+    name: str | None = None
+    check: bool = False
+    dump_ir: bool = False
+    print_after: str | None = None
+    stop_after: str | None = None
+    disable_pass: tuple[str, ...] = ()
+    verify_each: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that decide what is emitted, for the manifest."""
+        names = ("emit", "dtype", "level", "name", "stop_after", "disable_pass")
+        return {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in names}
+
+
+def check_options(options: Options, out: Any) -> None:
+    for target in options.emit:
+        if target not in TARGETS:
+            raise BadRequest(f"nothing emits {target!r}", where="--emit", hint="--emit python")
+        if target == "cpp":
+            raise BadRequest(
+                "C++ comes with the C++ emitter, which is not in this version",
+                where="--emit",
+                hint="--emit python",
+            )
+    if "python" not in options.emit:
+        raise BadRequest("nothing to emit", where="--emit", hint="--emit python")
+    if options.dtype is not None and options.dtype not in DTYPES:
+        raise BadRequest(
+            f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}"
+        )
+    if options.level not in (0, 1, 2):
+        raise BadRequest(
+            f"there is no level {options.level}", where="-O", hint="-O 0, -O 1 or -O 2"
+        )
+    for name, value in (("--rtol", options.rtol), ("--atol", options.atol)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise BadRequest(f"{value} is no tolerance", where=name, hint="a number from 0 on")
+    _check_pass_names(options)
+    if options.check:
+        return
+    if out is None:
+        raise BadRequest("no output folder is given", where="-o", hint="-o OUT, or --check")
+    from .codegen.project import check_target
+
+    check_target(Path(out).resolve())
+
+
+def _check_pass_names(options: Options) -> None:
+    asked = [
+        n for n in (*options.disable_pass, options.print_after, options.stop_after) if n is not None
+    ]
+    if not asked:
+        return
+    from .passes.pipeline import list_passes
+
+    known = [p.name for p in list_passes()]
+    for name in asked:
+        if name not in known:
+            raise BadRequest(
+                f"no pass is called {name!r}", hint=f"one of {', '.join(known)} (--list-passes)"
+            )
