@@ -34,13 +34,18 @@ def _literal_tree(node: Any) -> Tree:
     return call("mx.array", arrays(map(lift, node["values"])), **kind)
 
 
+def float_is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()
+
+
 def _infer_arange(start: Any, stop: Any, step: Any, dtype: DType) -> Tensor:
-    if isinstance(step, int) and step == 0:
+    if not isinstance(step, Expr) and step == 0:
         raise InferError("arange needs a step other than 0")
-    if all(isinstance(v, int) for v in (start, stop, step)) or not any(
-        isinstance(v, float) for v in (start, stop, step)
-    ):
+    start, stop, step = (int(v) if float_is_whole(v) else v for v in (start, stop, step))
+    if not any(isinstance(v, float) for v in (start, stop, step)):
         length = maximum(-floordiv(start - stop, step), 0)
+    elif any(isinstance(v, Expr) for v in (start, stop, step)):
+        raise InferError(f"arange from {start} to {stop} by {step} mixes sizes and fractions")
     else:
         length = max(0, int(np.ceil((stop - start) / step)))
     return Tensor(dtype, (length,))
