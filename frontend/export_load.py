@@ -51,7 +51,24 @@ def load_exported(path: str | Path) -> Any:
         what = f"{path.name!r} is a damaged .pt2 archive ({_first_line(error)})"
         raise BadRequest(what, hint=_SAVE) from None
     check_program(archive.program, path.name)
+    _settle_inner_sizes(archive.program["graph_module"]["graph"])
     return _deserialize(archive, path.name)
+
+
+def _settle_inner_sizes(graph: dict[str, Any]) -> None:
+    """Captured sizes in the place of symbolic ones for all but the inputs: torch is slow to read
+    the latter, and a walk computes its own.
+    """
+    inputs = {i["as_tensor"]["name"] for i in graph["inputs"] if "as_tensor" in i}
+    for name, tensor in graph["tensor_values"].items():
+        if name not in inputs:
+            for part in ("sizes", "strides"):
+                tensor[part] = [_settled(size) for size in tensor[part]]
+
+
+def _settled(size: dict[str, Any]) -> dict[str, Any]:
+    hint = (size.get("as_expr") or {}).get("hint")
+    return hint if isinstance(hint, dict) and "as_int" in hint else size
 
 
 def _deserialize(archive: _Archive, name: str) -> Any:
