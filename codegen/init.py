@@ -51,22 +51,21 @@ def build_init(path: str, modules: Modules, widths: Widths) -> Init:
             at = at.setdefault(part, {})
         at[parts[-1]] = entry
     for name, tree in nested.items():
-        init.attributes[modules.attribute(path, name)] = _template(
-            tree, name, init, modules, widths
-        )
+        template = _template(tree, (name,), init, modules, widths)
+        init.attributes[modules.attribute(path, name)] = template
     return init
 
 
-def _template(tree: Any, name: str, init: Init, modules: Modules, widths: Widths) -> Template:
+def _template(
+    tree: Any, at: tuple[str, ...], init: Init, modules: Modules, widths: Widths
+) -> Template:
+    """The template of an attribute, or of the part of one, at this path below the class."""
     if not isinstance(tree, dict):
         return _constructor(tree, init, modules)
-    if tree and all(k.isdigit() for k in tree):
-        return _list(tree, name, init, modules, widths)
-    from ..ir.text import identifier
-
-    return {
-        identifier(k) or "unnamed": _template(v, k, init, modules, widths) for k, v in tree.items()
-    }
+    places = {k: modules.item(init.path, at, k) for k in tree}
+    if all(kind == "index" for kind, _ in places.values()):
+        return _list(tree, at, init, modules, widths)
+    return {places[k][1]: _template(v, (*at, k), init, modules, widths) for k, v in tree.items()}
 
 
 def _constructor(entry: Any, init: Init, modules: Modules) -> str:
@@ -161,7 +160,7 @@ def _instance(path: str, init: Init, modules: Modules) -> str:
 
 
 def _list(
-    tree: dict[str, Any], name: str, init: Init, modules: Modules, widths: Widths
+    tree: dict[str, Any], at: tuple[str, ...], init: Init, modules: Modules, widths: Widths
 ) -> Template:
     """A list: like elements share a template, and their slots are one."""
     size = max(map(int, tree)) + 1
@@ -171,7 +170,7 @@ def _list(
     for i in range(size):
         start = len(init.slots)
         template = (
-            _template(tree[str(i)], name, init, modules, widths)
+            _template(tree[str(i)], (*at, str(i)), init, modules, widths)
             if str(i) in tree
             else "nn.Identity()"
         )
@@ -185,6 +184,7 @@ def _list(
             _join(init, start, templates[kind][1], widths)
             del init.slots[start:]
             kinds.append(kind)
+    name = ".".join(at)
     count = Slot(
         size, (init.path, name, "count"), "count", f"{init.path}.{name}" if init.path else name
     )

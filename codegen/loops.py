@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..ir import Node
-from .regions import Region, relative
+from .regions import Region, is_number, relative
 
 if TYPE_CHECKING:
     from .modules import Modules
@@ -63,7 +63,7 @@ def _run(
     if not isinstance(first, Region) or first not in bodies:
         return []
     container, _, index = first.path.rpartition(".")
-    if not index.isdigit():
+    if not is_number(index):
         return []
     run = [first]
     for item in items[start + 1 :]:

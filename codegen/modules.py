@@ -10,7 +10,7 @@ from typing import Any
 
 from ..ir import Param
 from ..ir.text import identifier
-from .regions import Plan, Region, relative, under
+from .regions import Plan, Region, is_number, relative, under
 
 # Attributes of mlx.nn.Module and of dict, which it is: a child of that name would not be reached.
 RESERVED = frozenset(
@@ -114,7 +114,7 @@ class Modules:
         `layers`.
         """
         name = relative(owner, name)
-        return f"layers.{name}" if name.split(".")[0].isdigit() else name
+        return f"layers.{name}" if is_number(name.split(".")[0]) else name
 
     def owner(self, name: str) -> str:
         """The path of the class that holds the module or weight of that name."""
@@ -146,6 +146,17 @@ class Modules:
             taken.add(safe)
         return self._names[owner, name]
 
+    def item(self, owner: str, container: tuple[str, ...], part: str) -> tuple[str, str]:
+        """How a container in the class at `owner` holds a part: a list if all are numbered."""
+        siblings = {
+            rel[len(container)]
+            for rel in (tuple(r.split(".")) for r in self.tree[owner])
+            if rel[: len(container)] == container
+        }
+        if all(map(is_number, siblings)):
+            return "index", part
+        return "item", self.attribute(".".join(["", owner, *container]), part)
+
     def _exists(self, owner: str, name: str) -> bool:
         return any(rel.split(".")[0] == name for rel in self.tree.get(owner, ()))
 
@@ -156,17 +167,18 @@ class Modules:
         out: list[tuple[str, str]] = []
         owner = ""
         container: list[str] = []
+        path: list[str] = []
         for part in name.split("."):
-            if not container and part.isdigit():
-                out += [("attr", self.attribute(owner, "layers")), ("index", part)]
-            elif not container:
+            if not container and is_number(part):
+                out.append(("attr", self.attribute(owner, "layers")))
+                container.append("layers")
+            if not container:
                 out.append(("attr", self.attribute(owner, part)))
-            elif part.isdigit():
-                out.append(("index", part))
             else:
-                out.append(("item", identifier(part) or "unnamed"))
+                out.append(self.item(owner, tuple(container), part))
             container.append(part)
-            here = ".".join([owner, *container] if owner else container)
+            path.append(part)
+            here = ".".join(path)
             if here in self.classes or here in self.layers:
                 owner, container = here, []
         return out

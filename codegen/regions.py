@@ -68,6 +68,11 @@ def relative(path: str, name: str) -> str:
     return name[len(path) + 1 :] if path else name
 
 
+def is_number(part: str) -> bool:
+    """Whether a component of a path is the number of a list element."""
+    return part.isascii() and part.isdecimal()
+
+
 def build_regions(graph: Graph) -> Plan:
     """The region tree, with everything dissolved that cannot be a class of its own."""
     plan = Plan(graph, _nest(graph))
@@ -159,7 +164,7 @@ def _is_container(region: Region) -> bool:
     """
     names = [relative(region.path, c.path) for c in region.children]
     names += [relative(region.path, p.name) for p in _params(region) if under(region.path, p.name)]
-    return any(name.split(".")[0].isdigit() for name in names)
+    return any(is_number(name.split(".")[0]) for name in names)
 
 
 def _is_small(region: Region) -> bool:

@@ -126,3 +126,19 @@ def test_sizes_are_read_from_the_arguments():
 def test_ties_and_bounds_are_checked_at_the_border():
     out = emitted("z: f32[B, L, 64] = add(x, y)\nreturn z", "x: f32[B, L, 64], y: f32[B, L, 64]")
     assert "check_shape('y', y, (B, L, 64))" in out.source.replace('"', "'")
+
+
+def test_containers_that_are_never_called_are_dicts_and_lists():
+    text = linear("parts.first-one.a", "x", "h0") + linear("parts.first_one.0", "h0", "h1")
+    out = emitted(text + linear("parts.first_one.b", "h1", "y") + "return y")
+    assert list(out.parameters) == [
+        "parts.first_one.a.weight",
+        "parts.first_one_.unnamed_0.weight",
+        "parts.first_one_.b.weight",
+    ]
+    namespace: dict = {}
+    exec(compile(out.source, "model.py", "exec"), namespace)
+    model = namespace["Model"](namespace["ModelArgs"](**out.config))
+    from mlx.utils import tree_flatten
+
+    assert sorted(k for k, _ in tree_flatten(model.parameters())) == sorted(out.parameters)
