@@ -53,11 +53,11 @@ class BertEmbeddings(nn.Module):
     def __call__(self, input_ids: mx.array, token_type_ids: mx.array) -> mx.array:
         L = input_ids.shape[-1]
 
-        position_ids = self.position_ids[..., :L]
+        h = self.position_ids[..., :L]
         embeddings = self.word_embeddings(input_ids) + self.token_type_embeddings(
             token_type_ids
         )
-        return self.LayerNorm(embeddings + self.position_embeddings(position_ids))
+        return self.LayerNorm(embeddings + self.position_embeddings(h))
 
 
 class BertSelfAttention(nn.Module):

@@ -83,11 +83,9 @@ def scan_layers(
     bidirectional: bool,
     batch_first: bool = False,
 ) -> tuple[mx.array, ...]:
-    """Stack recurrent layers over time, in one direction or in both.
+    """Stack recurrent layers over time (x's first axis, or second with batch_first).
 
-    Time is the first axis of x, or the second one with batch_first.
-
-    `scan(x, state, *weights)` runs one of them and returns its outputs and last state.
+    `scan(x, state, *weights)` runs one of them, and returns its outputs and last state.
     `weights` and the first axis of each state go by layer, then direction.
     """
     directions = 2 if bidirectional else 1
@@ -113,7 +111,9 @@ def run_lstm(
     bidirectional: bool = False,
     batch_first: bool = False,
 ) -> tuple[mx.array, mx.array, mx.array]:
-    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D]: the outputs, the last h, the last c.
+    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D].
+
+    Returns all outputs, the last h and the last c.
 
     weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
     """

@@ -62,14 +62,14 @@ class LlamaAttention(nn.Module):
         keys = keys.transpose(0, 2, 1, 3)
         values = self.v_proj(hidden_states).reshape(B, L, -1, self.head_dim)
         values = values.transpose(0, 2, 1, 3)
-        h = cos[:, None]
+        cos = cos[:, None]
         first, second = mx.split(queries, 2, axis=-1)
-        out = sin[:, None]
-        hidden = mx.concatenate([-second, first], axis=-1) * out
-        queries = queries * h + hidden
+        sin = sin[:, None]
+        h = mx.concatenate([-second, first], axis=-1) * sin
+        queries = queries * cos + h
         first, second = mx.split(keys, 2, axis=-1)
-        out = mx.concatenate([-second, first], axis=-1) * out
-        keys = keys * h + out
+        h = mx.concatenate([-second, first], axis=-1) * sin
+        keys = keys * cos + h
         attn_output = mx.fast.scaled_dot_product_attention(
             queries, keys, values, scale=self.scale, mask=mask
         )

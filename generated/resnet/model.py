@@ -154,8 +154,8 @@ class Model(nn.Module):
         h = nn.relu(self.bn1(self.conv1(x.transpose(0, 2, 3, 1))))
         h = self.layer2[0](self.layer1[1](self.layer1[0](self.maxpool(h))))
         mean = mx.mean(self.layer2[1](h), axis=(1, 2), keepdims=True)
-        h = mean.squeeze((1, 2))
-        return self.fc(h)
+        mean = mean.squeeze((1, 2))
+        return self.fc(mean)
 
 
 def load(path: str | Path | None = None) -> Model:
