@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,15 +100,28 @@ def transpile(
     progress("reading", 0, 0)
     from .frontend import capture
 
-    captured = capture(source, inputs=specs, example_inputs=example_inputs, weights=weights)
-    work = _Work(options, captured, [], [], progress)
-    _run_passes(work)
+    with _no_garbage_collection():
+        captured = capture(source, inputs=specs, example_inputs=example_inputs, weights=weights)
+        work = _Work(options, captured, [], [], progress)
+        _run_passes(work)
     if check:
         from .manifest import plan
 
         return Result(None, plan=plan(captured, work.runs, captured.details.get("aliases", {})))
     assert out is not None  # check_options
     return _write(work, Path(out), _files(model=source, weights=weights))
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Graphs live until the end: collecting while they grow costs time that grows with them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _files(**sources: Any) -> dict[str, Path]:
