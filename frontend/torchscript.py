@@ -246,8 +246,25 @@ def _note_made(domain: Symbolic, made: Made) -> Callable[[Scope, Any], None]:
     def leave(scope: Scope, result: Any) -> None:
         tensors = [v for v in leaves(result) if domain.is_tensor(v)]
         made[scope.path, scope.call] = [own(v, scope) for v in tensors]
+        for tensor in tensors:
+            if own(tensor, scope):
+                _name_sum(tensor.place.value)
 
     return leave
+
+
+def _name_sum(value: Value) -> None:
+    """A sum without a name is called like what was added to: `h` for what `h + f(h)` returns.
+
+    Saved code writes a module's last expression into its return, with or without a name: that
+    depends on what else was traced before in the same process.
+    """
+    if value.hint or value.node is None or value.node.op != "add":
+        return
+    for operand in value.node.values:
+        if operand.hint and operand.type == value.type:
+            value.hint = operand.hint
+            return
 
 
 def _name_arguments(domain: Symbolic) -> Callable[[Scope, Block, list[Any]], None]:
