@@ -62,14 +62,14 @@ def _by_content(file: BinaryIO, path: Path) -> str:
 _FORMATS = (
     "a TorchScript archive, a torch.export archive (.pt2), an ONNX model, or package.module:factory"
 )
-_ORIGINAL = (
+ORIGIN = (
     "the checkpoint that it was made from, with its code: "
     "`transpile package.module:factory --weights FILE`"
 )
 _GGML = {b"lmgg", b"fmgg", b"tjgg", b"algg"}  # little-endian ggml, ggmf, ggjt, ggla
 _MAGIC: list[tuple[Callable[[bytes], bool], str, str]] = [
-    (lambda h: h[:4] == b"GGUF", "is a GGUF file: weights without a graph, mostly quantized", _ORIGINAL),
-    (lambda h: h[:4] in _GGML, "is a GGML file: weights without a graph, mostly quantized", _ORIGINAL),
+    (lambda h: h[:4] == b"GGUF", "is a GGUF file: quantized weights, no graph", ORIGIN),
+    (lambda h: h[:4] in _GGML, "is a GGML file: quantized weights, no graph", ORIGIN),
     (lambda h: h[4:8] == b"TFL3", "is a TensorFlow Lite model", "convert it to ONNX (tf2onnx)"),
     (lambda h: h[:4] == b"\x89HDF", "is an HDF5 file (Keras?)", "convert it to ONNX (tf2onnx)"),
     (lambda h: h[:6] == b"\x93NUMPY", "is a NumPy array", _FORMATS),
