@@ -160,8 +160,11 @@ class Sizes:
         return False
 
     def _fits(self, sym: Sym, value: Dim) -> bool:
-        """Whether the value is a size at capture, and no stranger than a multiple of one symbol."""
-        plain = isinstance(value, int) or len(symbols(value)) == 1
+        """Whether the value is a size at capture, and no stranger than a multiple of one symbol.
+
+        Two widths with a constant sum (parts of a concatenation) are both fixed instead.
+        """
+        plain = isinstance(value, int) or (len(symbols(value)) == 1 and not _falls(value))
         return plain and self._at_capture(value) == self.captured[sym.name]
 
 
@@ -199,6 +202,12 @@ def _coefficient(dim: Expr, sym: Sym) -> Dim | None:
             rest = tuple((atom, p) for atom, p in monomial if atom != sym)
             slope = slope + (Expr(((rest, factor),)) if rest else factor)
     return slope
+
+
+def _falls(dim: Expr) -> bool:
+    """Whether the dim gets smaller as its symbol gets larger."""
+    slopes = [_coefficient(dim, s) for s in symbols(dim)]
+    return any(isinstance(slope, int) and slope < 0 for slope in slopes)
 
 
 def _solution(difference: Dim, sym: Sym) -> Dim | None:

@@ -61,6 +61,19 @@ def test_an_unrolled_batch_is_static(tmp_path):
     assert captured.program.forward.symbols()[1].low == 2
 
 
+def test_widths_with_a_constant_sum_are_fixed(tmp_path):
+    class Join(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.proj = nn.Linear(10, 3)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.proj(torch.cat([x, y], -1))
+
+    captured = capture(Join(), tmp_path, torch.ones(2, 4), torch.ones(2, 6))
+    assert kinds(captured) == ["x.0=B", "x.1=4", "y.0=B", "y.1=6"]
+
+
 def test_a_dim_at_which_the_source_fails_is_static_and_says_so(tmp_path):
     class Fails(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
