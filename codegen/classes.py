@@ -10,7 +10,7 @@ from ..ir import Graph, Value
 from .fields import Fields
 from .init import OPTIONS, Repeat, Template
 from .methods import print_call
-from .names import safe
+from .names import ORDINALS, safe
 from .render import scalar_text
 from .slots import TOKEN
 from .structure import Group, Structure
@@ -124,7 +124,10 @@ class ClassPrinter:
 
 
 def _attribute_name(code: str, other: str) -> str:
-    """The name for an attribute that holds `args.<name>`; another one where it holds a product."""
+    """The name for an attribute that holds a field or an item of one; `other` for a product."""
+    item = re.fullmatch(r"args\.(\w+)\[(\d+)\]", code)
+    if item and int(item[2]) < len(ORDINALS):
+        return item[1] if item[2] == "0" else f"{ORDINALS[int(item[2])].lower()}_{item[1]}"
     name = code.removeprefix("args.")
     return name if name.isidentifier() else safe(other)
 
