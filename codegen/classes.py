@@ -106,9 +106,8 @@ class ClassPrinter:
         varies = self.group.init_slots[repeat.count][0] == "param"
         if len(codes) == 1 and (size > 1 or varies):
             return f"[{codes[0]} for _ in range({self.init_slot(repeat.count)})]"
-        condition = _condition(repeat.kinds, len(codes))
-        if size > 2 and condition:
-            pick, first, other = condition
+        if repeat.condition:
+            pick, first, other = repeat.condition
             count = self.init_slot(repeat.count)
             return f"[{codes[first]} if {pick} else {codes[other]} for i in range({count})]"
         return f"[{', '.join(codes[k] for k in repeat.kinds)}]"
@@ -130,17 +129,6 @@ def _attribute_name(code: str, other: str) -> str:
         return item[1] if item[2] == "0" else f"{ORDINALS[int(item[2])].lower()}_{item[1]}"
     name = code.removeprefix("args.")
     return name if name.isidentifier() else safe(other)
-
-
-def _condition(kinds: list[int], count: int) -> tuple[str, int, int] | None:
-    """How the kind follows from the index: the first or last is special, or two kinds alternate."""
-    if count != 2:
-        return None
-    if kinds[0] != kinds[1] and len(set(kinds[1:])) == 1:
-        return "i == 0", kinds[0], kinds[1]
-    if len(set(kinds[0::2])) == 1 and len(set(kinds[1::2])) == 1:
-        return "i % 2 == 0", kinds[0], kinds[1]
-    return None
 
 
 def print_class(

@@ -21,6 +21,18 @@ class Repeat:
     templates: list[Any]
     count: int  # slot
 
+    @property
+    def condition(self) -> tuple[str, int, int] | None:
+        """How one of two kinds follows from the index: the first is special, or they alternate."""
+        kinds = self.kinds
+        if len(self.templates) != 2 or len(kinds) < 3:
+            return None
+        if kinds[0] != kinds[1] and len(set(kinds[1:])) == 1:
+            return "i == 0", kinds[0], kinds[1]
+        if len(set(kinds[0::2])) == 1 and len(set(kinds[1::2])) == 1:
+            return "i % 2 == 0", kinds[0], kinds[1]
+        return None
+
 
 # Options of convolutions, left out of the constructor at these values. Instances may differ.
 OPTIONS = {"stride": 1, "padding": 0, "dilation": 1}
@@ -226,9 +238,11 @@ def template_key(template: Template) -> Any:
 
 
 def counts(template: Template) -> list[int]:
-    """The slots of all list lengths in a template."""
+    """The slots of the list lengths that a template prints."""
     if isinstance(template, dict):
         return [c for t in template.values() for c in counts(t)]
     if isinstance(template, Repeat):
-        return [template.count, *(c for t in template.templates for c in counts(t))]
+        inner = [c for t in template.templates for c in counts(t)]
+        alike = len(template.templates) == 1 and len(template.kinds) > 1
+        return [template.count, *inner] if alike or template.condition else inner
     return []

@@ -58,7 +58,7 @@ def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> l
 def _run(
     items: list[Node | Region], start: int, bodies: dict[Region, Any], modules: Modules
 ) -> list[Region]:
-    """The longest run of adjacent calls of one class on consecutive elements of one list."""
+    """The longest run of adjacent calls on consecutive elements of one list."""
     first = items[start]
     if not isinstance(first, Region) or first not in bodies:
         return []
@@ -71,7 +71,8 @@ def _run(
         if (
             not isinstance(item, Region)
             or item.path != here
-            or modules.group(item) is not modules.group(first)
+            or item not in bodies
+            or bodies[item].sizes.passed != bodies[first].sizes.passed
         ):
             break
         run.append(item)

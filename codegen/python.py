@@ -9,6 +9,7 @@ from ..ir import Graph, Program
 from .classes import Printed, helpers_of, print_class
 from .emitted import Emitted
 from .fields import Fields, inner_widths, width_roles
+from .init import counts
 from .names import class_names, safe
 from .structure import Group, Structure, recover
 from .widths import key
@@ -69,7 +70,10 @@ def _fields(graph: Graph, structure: Structure) -> Fields:
             (group.inits[0], group.init_slots),
             (group.bodies[0], group.body_slots),
         ):
-            for slot, resolved in zip(holder.slots, slots, strict=True):
+            printed = {c for t in group.inits[0].attributes.values() for c in counts(t)}
+            for index, (slot, resolved) in enumerate(zip(holder.slots, slots, strict=True)):
+                if slot.role == "count" and index not in printed:
+                    continue
                 if resolved[0] == "field":
                     fields.note(resolved[1], slot.value, slot.role, slot.attr)
                 elif resolved[0] == "derived":

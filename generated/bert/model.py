@@ -170,7 +170,9 @@ class BertEncoder(nn.Module):
         self.layer = [FirstBertLayer(args), BertLayer(args)]
 
     def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
-        return self.layer[1](self.layer[0](input, attention_mask), attention_mask)
+        for layer in self.layer:
+            input = layer(input, attention_mask)
+        return input
 
 
 class BertPooler(nn.Module):

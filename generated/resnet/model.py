@@ -30,7 +30,6 @@ class ModelArgs:
 class FirstBottleneck(nn.Module):
     def __init__(
         self,
-        args: ModelArgs,
         conv1_in_channels: int,
         conv1_out_channels: int,
         conv2_out_channels: int,
@@ -114,7 +113,6 @@ class Model(nn.Module):
         self.bn1 = nn.BatchNorm(args.conv1_out_channels)
         self.layer1 = [
             FirstBottleneck(
-                args,
                 conv1_in_channels=args.conv1_out_channels,
                 conv1_out_channels=args.layer1_conv1_out_channels,
                 conv2_out_channels=args.layer1_conv2_out_channels,
@@ -130,7 +128,6 @@ class Model(nn.Module):
         ]
         self.layer2 = [
             FirstBottleneck(
-                args,
                 conv1_in_channels=args.layer1_conv3_out_channels,
                 conv1_out_channels=args.layer2_conv1_out_channels,
                 conv2_out_channels=args.layer2_conv2_out_channels,
@@ -152,10 +149,13 @@ class Model(nn.Module):
         check_shape("x", x, (B, self.num_channels, H, W))
 
         h = nn.relu(self.bn1(self.conv1(x.transpose(0, 2, 3, 1))))
-        h = self.layer2[0](self.layer1[1](self.layer1[0](self.maxpool(h))))
-        mean = mx.mean(self.layer2[1](h), axis=(1, 2), keepdims=True)
-        mean = mean.squeeze((1, 2))
-        return self.fc(mean)
+        h = self.maxpool(h)
+        for layer in self.layer1:
+            h = layer(h)
+        for layer in self.layer2:
+            h = layer(h)
+        h = mx.mean(h, axis=(1, 2), keepdims=True).squeeze((1, 2))
+        return self.fc(h)
 
 
 def load(path: str | Path | None = None) -> Model:

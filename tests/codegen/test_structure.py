@@ -21,6 +21,7 @@ def test_another_op_makes_another_class():
     text = block("layers.0", "x", "h0") + block("layers.1", "h0", "h1", op="relu") + "return h1"
     out = emitted(text)
     assert len(out.classes) == 3
+    assert "for layer in self.layers:" in out.source  # they are called alike
     assert any("different classes" in line and "silu" in line for line in out.log)
 
 
