@@ -164,7 +164,7 @@ class Sizes:
 
         Two widths with a constant sum (parts of a concatenation) are both fixed instead.
         """
-        plain = isinstance(value, int) or (len(symbols(value)) == 1 and not _falls(value))
+        plain = isinstance(value, int) or (len(symbols(value)) == 1 and not falls(value))
         return plain and self._at_capture(value) == self.captured[sym.name]
 
 
@@ -204,7 +204,7 @@ def _coefficient(dim: Expr, sym: Sym) -> Dim | None:
     return slope
 
 
-def _falls(dim: Expr) -> bool:
+def falls(dim: Expr) -> bool:
     """Whether the dim gets smaller as its symbol gets larger."""
     slopes = [_coefficient(dim, s) for s in symbols(dim)]
     return any(isinstance(slope, int) and slope < 0 for slope in slopes)

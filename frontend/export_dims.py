@@ -7,8 +7,8 @@ from functools import reduce
 from typing import Any
 
 from ..errors import BadRequest, TranspileError
-from ..ir.dims import Expr, floordiv, maximum, minimum
-from .equations import Sizes
+from ..ir.dims import Expr, floordiv, maximum, minimum, symbols
+from .equations import Sizes, falls
 from .inputs import InputSpec
 from .probe import Axis, readable_names
 from .schema import dtype_from_torch
@@ -148,9 +148,17 @@ class InputDims:
                 self.sizes.fix(name, size, self.fixed)
             elif self._owner.get(str(size.node.expr)) != name:
                 dim = to_dim(size, lambda s: self.sizes.of(self._owner[s]))
+                if isinstance(dim, Expr) and falls(dim):
+                    self._fix(dim, f"fixed: the export has {size.node.expr} as an input's size")
+                    dim = to_dim(size, lambda s: self.sizes.of(self._owner[s]))
                 alone = f"fixed: the export has only {size.node.expr} as an input's size"
                 self.sizes.known[name] = dim
                 self.sizes.evidence[name] = "tied in the export" if isinstance(dim, Expr) else alone
+
+    def _fix(self, dim: Expr, why: str) -> None:
+        """Fix the symbols of a size that falls where another rises: widths with a constant sum."""
+        for symbol in symbols(dim):
+            self.sizes.fix(symbol.name, self.sizes.captured[symbol.name], why)
 
 
 def plain(size: Any) -> Any:

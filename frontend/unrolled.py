@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..ir import Graph, Node
+from ..ir.dims import Expr, evaluate, symbols
+
+Dim = int | Expr
 
 
 def unrolled(graph: Graph, captured: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -13,27 +16,29 @@ def unrolled(graph: Graph, captured: Mapping[str, int]) -> Iterator[tuple[str, s
     Such a program also runs at larger sizes, and leaves the rest of its input out there; nobody
     wrote that. At a captured size of 1 a loop looks like a first index: nothing is said then.
     """
-    picked: dict[tuple[str, int], set[int]] = {}
+    picked: dict[tuple[Dim, int], set[int]] = {}
     for node in graph.nodes:
-        pick = _pick(node)
-        if pick is None or captured.get(pick[0], 1) == 1:
+        index = _picked(node)
+        if index is None:
             continue
-        name, index = pick
-        seen = picked.setdefault((name, id(node.operands[0])), set())
+        dim = node.type(0).shape[node["axis"]]
+        names = [s.name for s in symbols(dim)]
+        if not names or not all(n in captured for n in names):
+            continue
+        seen = picked.setdefault((dim, id(node.operands[0])), set())
         seen.add(index)
-        if len(seen) == captured[name] and max(seen) == captured[name] - 1:
+        size = evaluate(dim, captured)
+        if size > 1 and seen >= set(range(size)):
             at = f" at {node.source.at}" if node.source else ""
-            yield name, f"each index up to {max(seen)} is picked by number{at}"
+            yield from ((n, f"each index up to {size - 1} is picked by number{at}") for n in names)
 
 
-def _pick(node: Node) -> tuple[str, int] | None:
-    """The size of the axis as text, and the one index that the node picks."""
+def _picked(node: Node) -> int | None:
+    """The one index that the node picks of an axis."""
     if node.op == "select":
         index = node["index"]
     elif node.op == "slice" and node["stop"] == node["start"] + 1:
         index = node["start"]
     else:
         return None
-    if not isinstance(index, int) or index < 0:
-        return None
-    return str(node.type(0).shape[node["axis"]]), index
+    return index if isinstance(index, int) and index >= 0 else None

@@ -26,7 +26,7 @@ MODELS: dict[str, list[str]] = {
     "hunyuan_mt": _MASKED,
     "gpt2": _MASKED,
     "csm_backbone": _MASKED,
-    "csm_depth": ["input_ids.0=B", "input_ids.1=L", "h.0=B", "h.1=64"],
+    "csm_depth": ["input_ids.0=B", "input_ids.1=3", "h.0=B", "h.1=64"],  # its positions are a Python loop
     "bert": _MASKED,
     "albert": _MASKED,
     "nllb_m2m100": _SEQ2SEQ,
