@@ -48,6 +48,14 @@ class Local:
 
 
 @dataclass
+class Hints:
+    """The source's names: of values, and of each argument (the best first)."""
+
+    values: dict[Value, str] = field(default_factory=dict)
+    inputs: list[list[str]] = field(default_factory=list)
+
+
+@dataclass
 class Body:
     """Lines of one call: (indent, code).
 
@@ -79,13 +87,16 @@ class BodyBuilder:
         modules: Modules,
         bodies: dict[Region, Body],
         roles: dict[Value, str],
+        hints: Hints | None = None,
     ):
+        """Without hints the body is canonical: the source's names have no part in it."""
         self.region, self.widths, self.modules, self.bodies = region, widths, modules, bodies
         self.body = Body(region)
         self.ids: dict[Value, int] = {}
         self.pending: dict[Value, Text] = {}
         self.root = region.parent is None
         self.roles = roles
+        self.hints = hints or Hints()
 
     # ---- inputs and dims
 
@@ -97,8 +108,9 @@ class BodyBuilder:
         if arguments is not None:
             self._open_arguments(arguments)
         else:
-            for value in body.inputs:
-                body.input_locals.append(self._local(value, self.region.scope.names.get(value, "")))
+            for i, value in enumerate(body.inputs):
+                names = self.hints.inputs[i] if self.hints.inputs else []
+                body.input_locals.append(self._local(value, *names))
         body.local_of = {v: self.ids[v] for v in body.inputs if v in self.ids}
         body.opened = len(body.lines)
         body.sizes.read(body.inputs)
@@ -137,13 +149,19 @@ class BodyBuilder:
 
     def _local(self, value: Value, *hints: str) -> int:
         if value not in self.ids:
-            own = value.hint if not isinstance(value, Param) else value.name.replace(".", "_")
+            own = self.hint(value)
             proved = self.roles.get(value, "") if value not in self.region.inputs else ""
             ahead = "" if own or value in self.region.inputs else self._hint_ahead(value)
             viewed = self._viewed(value)
             self.ids[value] = self._new_local(proved, *hints, own, ahead, *viewed, *role_of(value))
             self.body.locals[self.ids[value]].rank = value.tensor.rank
         return self.ids[value]
+
+    def hint(self, value: Value) -> str:
+        """The source's name for the value, "" where it has none."""
+        if isinstance(value, Param):
+            return value.name.replace(".", "_")
+        return self.hints.values.get(value, "")
 
     def _viewed(self, value: Value) -> list[str]:
         """The names of the local that the value is a view of."""
@@ -162,8 +180,8 @@ class BodyBuilder:
             if sum(not isinstance(v, Param) for v in user.values) != 1:
                 return ""
             value = user.out
-            if value.hint or value in self.roles:
-                return self.roles.get(value, value.hint)
+            if self.hint(value) or value in self.roles:
+                return self.roles.get(value, self.hint(value))
         return ""
 
     def dim(self, dim: Expr) -> Text:
@@ -231,13 +249,13 @@ class BodyBuilder:
             return False
         if value.node is None or value.node.scope is not self.region.scope:
             return True  # what a module returns
-        if not value.hint and value not in self.roles:
+        if not self.hint(value) and value not in self.roles:
             return True
         if value in self.roles:
             used = user.results if isinstance(user, Node) else ()
             return any(self.roles.get(v) == self.roles[value] for v in used)
         after = user.results if isinstance(user, Node) else user.outputs
-        return any(v.hint == value.hint for v in after) and len(after) == 1
+        return len(after) == 1 and self.hint(after[0]) == self.hint(value)
 
     # ---- steps
 
@@ -288,16 +306,13 @@ class BodyBuilder:
         for position, output in loop.carried.items():
             start = first.inputs[position]
             text = self.value(start)
+            outputs = [h for r in loop.regions if (h := self.hint(r.outputs[output]))]
             alone = self.counts[start] == 1 and TOKEN.fullmatch(text.code) and start in self.ids
             if alone:
                 local = self.ids[start]
-                self.body.locals[local].hints[:0] = [
-                    v.hint for r in loop.regions for v in [r.outputs[output]] if v.hint
-                ]
+                self.body.locals[local].hints[:0] = outputs
             else:
-                local = self._new_local(
-                    *[v.hint for r in loop.regions for v in [r.outputs[output]]], start.hint
-                )
+                local = self._new_local(*outputs, self.hint(start))
                 self.body.lines.append((0, f"{token('v', local)} = {text.code}"))
             self.body.locals[local].rank = start.tensor.rank
             carried[output] = local
@@ -308,7 +323,7 @@ class BodyBuilder:
         ]
         args += [self.dim(d).code for d in self.bodies[first].sizes.passed]
         for o in range(len(final.outputs)):
-            carried.setdefault(o, self._new_local(final.outputs[o].hint))
+            carried.setdefault(o, self._new_local(self.hint(final.outputs[o])))
             self.ids[final.outputs[o]] = carried[o]
         each = self._new_local(*singular(loop.container))
         targets = ", ".join(token("v", carried[o]) for o in range(len(final.outputs)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..ir import Graph, Value
 from ..ir import dims as d
 from ..ir.dims import Expr
-from .body import Body, Local
+from .body import Body
 from .names import local_names
 from .slots import TOKEN
 from .structure import Group
@@ -29,8 +29,7 @@ def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | No
     ]
     dim_names = _dim_names(body)
     reserved = {dim_names[i] for i in used_dims} | printer.reserved
-    merged = [_merged_hints(group, i) for i in range(len(body.locals))]
-    names = local_names(merged, spans, reserved)
+    names = local_names(body.locals, spans, reserved)
 
     def resolve(match: re.Match[str]) -> str:
         kind, index = match[1], int(match[2])
@@ -59,16 +58,6 @@ def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | No
     out += [f"        {line}" for line in opening]
     out += [""] if opening and len(body.lines) > 2 else []
     return out + code[body.opened :]
-
-
-def _merged_hints(group: Group, index: int) -> Any:
-    """Hints of all instances, the first instance's first."""
-    bodies = (
-        group.bodies[1:] + group.bodies[:1]
-        if index in group.bodies[0].input_locals
-        else group.bodies
-    )
-    return Local(list(dict.fromkeys(h for b in bodies for h in b.locals[index].hints)))
 
 
 def _spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:

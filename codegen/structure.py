@@ -8,16 +8,17 @@ or stay literals.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Graph
-from .body import Body, BodyBuilder
+from ..ir import Graph, Param, Value
+from .body import Body, BodyBuilder, Hints
 from .fields import parameter_name
 from .init import Init, build_init, counts, template_key
 from .modules import Modules
 from .names import attention_names
-from .regions import Plan, build_regions, dissolve, relink
+from .regions import Plan, Region, build_regions, dissolve, relink
 from .slots import TOKEN, Slot
 from .widths import Widths, find_widths
 
@@ -90,8 +91,46 @@ def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
                     return structure, region
             bodies.update(zip(modules.classes[path], own, strict=True))
             built.append((path, init, own[0]))
-        _group(built, structure)
+        for group in _group(built, structure):
+            region = group.bodies[0].region
+            hints = _hints([b.region for b in group.bodies])
+            named = _body(region, graph, widths, modules, bodies, roles, hints)
+            group.bodies[0] = named
     return structure, None
+
+
+def _hints(regions: list[Region]) -> Hints:
+    """The names that the calls of one class have for corresponding values: the most frequent one.
+
+    The first call's arguments are often special (embeddings, where the others get hidden states):
+    its names for them come last.
+    """
+    columns = zip(*map(_made, regions), strict=True)
+    values = {column[0]: _frequent([v.hint for v in column]) for column in columns}
+    order = [*regions[1:], regions[0]]
+    inputs = [
+        [r.scope.names.get(r.inputs[i], "") for r in order] for i in range(len(regions[0].inputs))
+    ]
+    for i, names in enumerate(inputs):
+        names += [r.inputs[i].hint for r in order if not isinstance(r.inputs[i], Param)]
+    return Hints(values, inputs)
+
+
+def _made(region: Region) -> list[Value]:
+    """The values that the items of a region make, in order."""
+    made: list[Value] = []
+    for item in region.items:
+        if isinstance(item, Region) and item.layer is not None:
+            made += [v for node in item.nodes() for v in node.results]
+        else:
+            made += item.outputs if isinstance(item, Region) else item.results
+    return made
+
+
+def _frequent(names: list[str]) -> str:
+    """The most frequent of the names, the first of several; "" only if there is no other."""
+    counted = Counter(n for n in names if n)
+    return max(counted, key=counted.__getitem__) if counted else ""
 
 
 def _body(
@@ -101,9 +140,10 @@ def _body(
     modules: Modules,
     bodies: dict[Any, Body],
     roles: dict[Any, str],
+    hints: Hints | None = None,
 ) -> Body:
     root = region.parent is None
-    builder = BodyBuilder(region, widths, modules, bodies, roles)
+    builder = BodyBuilder(region, widths, modules, bodies, roles, hints)
     return builder.build(graph.arguments if root else None, graph.result)
 
 
@@ -122,47 +162,37 @@ def _by_height(modules: Modules) -> list[list[str]]:
     return [levels[h] for h in sorted(levels)]
 
 
-def _group(built: list[tuple[str, Init, Body]], structure: Structure) -> None:
+def _group(built: list[tuple[str, Init, Body]], structure: Structure) -> list[Group]:
     """Put like instances together; say why instances of one source class did not merge."""
-    groups: dict[Any, list[tuple[str, Init, Body]]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[str, Init, Body]]] = {}
     for path, init, body in built:
-        cls = body.region.scope.cls
         attributes = tuple((k, template_key(v)) for k, v in init.attributes.items())
-        groups.setdefault((cls, repr(attributes), body.text()), []).append((path, init, body))
-    for (cls, attributes, text), members in groups.items():
-        paths = [p for p, _, _ in members]
-        group = Group(
-            len(structure.groups),
-            cls,
-            paths,
-            [i for _, i, _ in members],
-            [b for _, _, b in members],
-        )
+        key = (body.region.scope.cls, repr(attributes), body.text())
+        groups.setdefault(key, []).append((path, init, body))
+    made = []
+    for key, members in groups.items():
+        paths, inits, bodies = map(list, zip(*members, strict=True))
+        group = Group(len(structure.groups), key[0], paths, inits, bodies)
         _resolve(group, structure)
         structure.groups.append(group)
-        for path in paths:
-            structure.modules.groups[path] = group
-        if len(paths) > 1:
-            structure.log.append(
-                f"{cls}: {len(paths)} instances are one class ({paths[0]} ... {paths[-1]})"
-            )
-        other = next(
-            (
-                (a, t, m)
-                for (c, a, t), m in groups.items()
-                if c == cls and (a, t) != (attributes, text)
-            ),
-            None,
-        )
-        if other and other[2][0][0] != paths[0]:
-            why = (
-                "their constructors differ"
-                if other[0] != attributes
-                else _difference(text, other[1])
-            )
-            structure.log.append(
-                f"{cls}: {paths[0]} and {other[2][0][0]} are different classes: {why}"
-            )
+        structure.modules.groups.update(dict.fromkeys(paths, group))
+        structure.log += _explain(key, {k: m[0][0] for k, m in groups.items()}, paths)
+        made.append(group)
+    return made
+
+
+def _explain(key: tuple[str, str, str], first: dict[Any, str], paths: list[str]) -> list[str]:
+    """What merged into the class of that key, and why another class of the same source did not."""
+    cls, attributes, text = key
+    lines = []
+    if len(paths) > 1:
+        lines.append(f"{cls}: {len(paths)} instances are one class ({paths[0]} ... {paths[-1]})")
+    other = next((k for k in first if k[0] == cls and k != key), None)
+    if other is not None:
+        constructors = other[1] != attributes
+        why = "their constructors differ" if constructors else _difference(text, other[2])
+        lines.append(f"{cls}: {paths[0]} and {first[other]} are different classes: {why}")
+    return lines
 
 
 def _difference(a: str, b: str) -> str:

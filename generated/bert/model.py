@@ -32,6 +32,7 @@ class ModelArgs:
     num_attention_heads: int
     head_dim: int
     intermediate_size: int
+    num_hidden_layers: int
     dense_output_dims: int
 
 
@@ -119,28 +120,6 @@ class BertIntermediate(nn.Module):
         return nn.gelu(self.dense(input))
 
 
-class FirstBertOutput(nn.Module):
-    def __init__(self, args: ModelArgs):
-        super().__init__()
-        self.dense = nn.Linear(args.intermediate_size, args.hidden_size)
-        self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
-
-    def __call__(self, h: mx.array, input: mx.array) -> mx.array:
-        return self.LayerNorm(self.dense(h) + input)
-
-
-class FirstBertLayer(nn.Module):
-    def __init__(self, args: ModelArgs):
-        super().__init__()
-        self.attention = BertAttention(args)
-        self.intermediate = BertIntermediate(args)
-        self.output = FirstBertOutput(args)
-
-    def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
-        normed = self.attention(input, attention_mask)
-        return self.output(self.intermediate(normed), normed)
-
-
 class BertOutput(nn.Module):
     def __init__(self, args: ModelArgs):
         super().__init__()
@@ -148,8 +127,7 @@ class BertOutput(nn.Module):
         self.LayerNorm = nn.LayerNorm(args.hidden_size, eps=args.layer_norm_eps)
 
     def __call__(self, h: mx.array, input: mx.array) -> mx.array:
-        h = self.dense(h) + input
-        return self.LayerNorm(h)
+        return self.LayerNorm(self.dense(h) + input)
 
 
 class BertLayer(nn.Module):
@@ -167,7 +145,7 @@ class BertLayer(nn.Module):
 class BertEncoder(nn.Module):
     def __init__(self, args: ModelArgs):
         super().__init__()
-        self.layer = [FirstBertLayer(args), BertLayer(args)]
+        self.layer = [BertLayer(args) for _ in range(args.num_hidden_layers)]
 
     def __call__(self, input: mx.array, attention_mask: mx.array) -> mx.array:
         for layer in self.layer:

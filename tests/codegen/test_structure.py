@@ -11,6 +11,12 @@ def test_like_blocks_are_one_class_in_a_loop():
     assert out.config["num_hidden_layers"] == 3
 
 
+def test_names_in_the_source_do_not_keep_layers_apart():
+    text = block("layers.0", "x", "h0") + block("layers.1", "h0", "h1").replace("h1_a", "act")
+    out = emitted(text + block("layers.2", "h1", "h2") + "return h2")
+    assert out.classes == ["Block", "Model"]
+
+
 def test_the_number_of_layers_is_only_in_the_config():
     two, six = emitted(stack(2)), emitted(stack(6))
     assert two.source == six.source
