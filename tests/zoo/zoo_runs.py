@@ -127,13 +127,14 @@ def build(zoo: ModuleType, name: str, route: str) -> Source:
 
 
 def vary_constants(module: nn.Module, seed: int = 0) -> None:
-    """Noise for parameters and running statistics that are the same number everywhere.
+    """Noise for parameters and stored statistics that are the same number everywhere.
 
     Freshly built models have scales of one and shifts of zero: whoever drops them, or swaps
     them, computes the same. Whole heads may be zero.
     """
     generator = torch.Generator().manual_seed(seed)
-    running = {n: b for n, b in module.named_buffers() if "running_" in n}
+    stored = module.state_dict()
+    running = {n: b for n, b in module.named_buffers() if n in stored and b.is_floating_point()}
     with torch.no_grad():
         for name, tensor in {**dict(module.named_parameters()), **running}.items():
             if tensor.numel() < 2 or not bool((tensor == tensor.view(-1)[0]).all()):
@@ -244,7 +245,7 @@ def cases(source: Source, row: Row, found: dict[str, Any]) -> Iterator[Case]:
             try:
                 with torch.no_grad():
                     result = source.module(**{k: v.clone() for k, v in inputs.items()})
-            except (RuntimeError, ValueError, AssertionError):
+            except (RuntimeError, ValueError, IndexError, AssertionError):
                 continue  # the source does not run at this size
             lengths += 1
             yield sizes, inputs, arrays(result)
