@@ -137,7 +137,7 @@ def vary_constants(module: nn.Module, seed: int = 0) -> None:
     running = {n: b for n, b in module.named_buffers() if n in stored and b.is_floating_point()}
     with torch.no_grad():
         for name, tensor in {**dict(module.named_parameters()), **running}.items():
-            if tensor.numel() < 2 or not bool((tensor == tensor.view(-1)[0]).all()):
+            if tensor.numel() < 2 or not bool((tensor == tensor.reshape(-1)[0]).all()):
                 continue
             noise = torch.randn(tensor.shape, generator=generator)
             if name.endswith("running_var"):
