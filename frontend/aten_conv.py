@@ -162,6 +162,7 @@ def _col2im(
 ROWS: dict[str, Row] = {
     **{f"conv{n}d": _conv for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": _conv_transpose for n in (1, 2, 3)},
+    "_convolution_mode": _conv,
     "convolution": _convolution,
     "_convolution": _convolution,
     "convolution_overrideable": _convolution,

@@ -201,9 +201,10 @@ def _attention(
     if is_causal and causal == "none":
         attn_mask = _upper_left(b, length, keys)
     parts = [_rank4(b, x) for x in _same_batch(b, query, key, value)]
-    out = b.op(
-        "attention", *parts, _attention_mask(b, attn_mask, query), scale=float(scale), causal=causal
-    )
+    mask = _attention_mask(b, attn_mask, query)
+    boolean = mask is not None and mask.tensor.dtype is DType.bool
+    options = {"scale": float(scale), "causal": causal, "empty_rows": boolean}
+    out = b.op("attention", *parts, mask, **options)
     return _restore_rank(b, out, query)
 
 

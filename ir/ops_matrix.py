@@ -141,7 +141,14 @@ def _infer_float(x: Any, **attrs: Any) -> Tensor:
 
 
 def _infer_attention(
-    query: Any, key: Any, value: Any, mask: Any, *, scale: float, causal: str
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any,
+    *,
+    scale: float,
+    causal: str,
+    empty_rows: bool = False,
 ) -> Tensor:
     for x in (query, key, value):
         if tensor(x).rank != 4:
@@ -157,6 +164,8 @@ def _infer_attention(
 
 
 def _attention_tree(node: Any, query: Tree, key: Tree, value: Tree, mask: Tree) -> Tree:
+    if node["empty_rows"] and mask != Literal(None):
+        return call("runtime.masked_attention", query, key, value, mask, node["scale"])
     option = (
         {"mask": "causal"}
         if node["causal"] == "lower_right"
@@ -170,7 +179,7 @@ def _attention_tree(node: Any, query: Tree, key: Tree, value: Tree, mask: Tree) 
 
 
 def _attention(
-    query: Any, key: Any, value: Any, mask: Any, scale: float, causal: str
+    query: Any, key: Any, value: Any, mask: Any, scale: float, causal: str, empty_rows: bool
 ) -> np.ndarray:
     repeats = query.shape[1] // key.shape[1]
     key, value = np.repeat(key, repeats, 1), np.repeat(value, repeats, 1)
@@ -180,6 +189,10 @@ def _attention(
         scores = np.where(np.tri(rows, columns, columns - rows, dtype=bool), scores, -np.inf)
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    if empty_rows and mask is not None and mask.dtype == bool:
+        seen = mask.any(-1, keepdims=True)
+        out = _softmax(np.where(seen, scores, 0), -1) @ value
+        return np.where(seen, out, 0).astype(query.dtype)
     return (_softmax(scores, -1) @ value).astype(query.dtype)
 
 
@@ -275,10 +288,15 @@ ROWS = [
         _infer_attention,
         _attention_tree,
         _attention,
-        {"scale": Attr("float"), "causal": Attr("str", "none")},
+        {
+            "scale": Attr("float"),
+            "causal": Attr("str", "none"),
+            "empty_rows": Attr("bool", False),
+        },
         doc="softmax(query @ key.T * scale + mask) @ value over (batch, heads, length, size); "
         "fewer key heads are shared by groups of query heads. A boolean mask keeps where true. "
-        "`causal` is none or lower_right.",
+        "`causal` is none or lower_right. With `empty_rows` a boolean mask may leave a query no "
+        "key: its result is zero.",
     ),
     Op(
         "einsum",

@@ -15,6 +15,7 @@ from .fold_constants import fold_constants
 from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
 from .narrow_integers import narrow_integers
+from .prove_mask_rows import prove_mask_rows
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
 from .raise_gelu import raise_gelu
 from .raise_linear import raise_linear
@@ -62,6 +63,7 @@ PASSES = [
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
     Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
+    Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),

@@ -787,6 +787,8 @@ for n, x in ((1, R(5, 4, 7)), (2, R(2, 4, 9, 8)), (3, R(2, 4, 5, 6, 7))):
     case(f"conv{n}d", x, R(6, 4, *kernel), R(6), two, one)
     case(f"conv{n}d", x, R(6, 2, *kernel), None, one, none, one, 2)
     case(f"conv{n}d.padding", x, R(6, 4, *(2,) * n), None, [1], "same")
+    for padding in ("same", "valid"):
+        case("_convolution_mode", x, R(6, 4, *(2,) * n), R(6), [1] * n, padding, [1] * n, 1)
     case(
         f"conv_transpose{n}d" + (".input" if n > 1 else ""),
         x,

@@ -1,0 +1,48 @@
+"""The guard of attention against empty mask rows goes where the first key is always visible."""
+
+import pytest
+
+from mlx_transpile.ir.text import parse_graph, print_graph
+from mlx_transpile.ir.verify import verify
+from mlx_transpile.passes.prove_mask_rows import prove_mask_rows
+
+HEAD = """@graph('G')
+def forward(q: f32[B, 2, L, 4], pad: bool[B, L]):
+    p: i64[L] = arange(stop=L, dtype=i64)
+    rows: i64[L, 1] = expand_dims(p, axes=(1,))
+    data: bool[B, 1, 1, L] = expand_dims(pad, axes=(1, 2))
+    causal: bool[L, L] = less_equal(p, rows)
+    first: i64[L, 1] = subtract(rows, 3)
+    window: bool[L, L] = greater(p, first)
+"""
+TAIL = """    mask: bool[B, 1, L, L] = bitwise_and({0}, {1})
+    y: f32[B, 2, L, 4] = attention(q, q, q, mask, scale=0.5, empty_rows=True)
+    return y
+"""
+
+
+def run(body: str) -> tuple[bool, str]:
+    graph = parse_graph(HEAD + body)
+    verify(graph)
+    changed = prove_mask_rows(graph)
+    verify(graph)
+    return changed, print_graph(graph)
+
+
+def test_causal_and_padding_show_the_first_key():
+    changed, text = run(TAIL.format("causal", "data"))
+    assert changed and "empty_rows" not in text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TAIL.format("window", "data"),
+        "    both: bool[L, L] = bitwise_and(causal, window)\n" + TAIL.format("both", "data"),
+        "    up: bool[L, L] = greater_equal(p, rows)\n" + TAIL.format("up", "data"),
+        "    b: bool[L, L] = less(p, rows)\n" + TAIL.format("b", "data"),
+    ],
+)
+def test_rows_that_may_be_empty_keep_the_guard(body):
+    changed, text = run(body)
+    assert not changed and "empty_rows=True" in text
