@@ -19,7 +19,7 @@ from ..ir.types import DType
 from .local_dims import LocalDims
 from .loops import Loop, find_loops
 from .modules import Modules
-from .names import VIEWS, role_of
+from .names import ORDINALS, VIEWS, role_of
 from .regions import Region, under
 from .render import PRODUCT, SUM, Printer, Text, render_tree, scalar_text
 from .slots import (
@@ -128,19 +128,25 @@ class BodyBuilder:
                 continue
             whole = self._new_local(name)
             self.body.input_locals.append(whole)
-            opened += self._unpack(tree, token("v", whole))
+            opened += self._unpack(tree, token("v", whole), name)
         self.body.lines += [(0, line) for line in opened]
 
-    def _unpack(self, tree: Any, code: str) -> list[str]:
-        items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    def _unpack(self, tree: Any, code: str, name: str) -> list[str]:
+        """Lines that take a nested argument apart: `first_state, second_state = state`."""
+        if isinstance(tree, dict):
+            named = [(str(key), f"{code}[{key!a}]", item) for key, item in tree.items()]
+        else:
+            ordinals = [o.lower() for o in ORDINALS] + ["further"] * len(tree)
+            named = [(f"{ordinals[i]}_{name}", f"{code}[{i}]", part) for i, part in enumerate(tree)]
+            if all(isinstance(item, Value) for item in tree):
+                targets = [token("v", self._local(item, part)) for part, _, item in named]
+                return [f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {code}"]
         lines = []
-        for index, item in items:
-            place = f"{code}[{index!a}]"
+        for part, place, item in named:
             if isinstance(item, Value):
-                local = self._local(item, str(index) if isinstance(tree, dict) else "")
-                lines.append(f"{token('v', local)} = {place}")
+                lines.append(f"{token('v', self._local(item, part))} = {place}")
             elif item is not None:
-                lines += self._unpack(item, place)
+                lines += self._unpack(item, place, part)
         return lines
 
     def _new_local(self, *hints: str) -> int:

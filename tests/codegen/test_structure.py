@@ -149,3 +149,19 @@ def test_containers_that_are_never_called_are_dicts_and_lists():
     from mlx.utils import tree_flatten
 
     assert sorted(k for k, _ in tree_flatten(model.parameters())) == sorted(out.parameters)
+
+
+def test_nested_arguments_are_taken_apart():
+    arguments = ", ".join(f"(s{i} := f32[B, 4])" for i in range(12))
+    total = "".join(
+        f"t{i}: f32[B, 4] = add({'s0' if i == 1 else f't{i - 1}'}, s{i})\n" for i in range(1, 12)
+    )
+    out = emitted(total + "return t11", f"state: ({arguments})")
+    line = next(line for line in out.source.splitlines() if "first_state" in line)
+    assert "second_state" in out.source and "state" in line
+    namespace: dict = {}
+    exec(compile(out.source, "model.py", "exec"), namespace)
+    import mlx.core as mx
+
+    model = namespace["Model"](*([namespace["ModelArgs"](**out.config)] if out.config else []))
+    assert model(tuple(mx.full((2, 4), i) for i in range(12)))[0, 0].item() == sum(range(12))
