@@ -40,6 +40,8 @@ def _shows_first_key(mask: Value, inputs: set[Value], known: dict[Value, bool]) 
     if node.op in ("bitwise_and", "bitwise_or"):
         quantifier = all if node.op == "bitwise_and" else any
         return quantifier(_shows_first_key(v, inputs, known) for v in node.values)
+    if node.op == "full":
+        return bool(node["value"])
     return _compares_with_first_key(node)
 
 

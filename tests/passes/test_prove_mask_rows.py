@@ -34,6 +34,11 @@ def test_causal_and_padding_show_the_first_key():
     assert changed and "empty_rows" not in text
 
 
+def test_a_mask_of_ones_shows_the_first_key():
+    ones = "    ones: bool[L, L] = full(shape=(L, L), value=True, dtype=bool)\n"
+    assert run(ones + TAIL.format("ones", "data"))[0]
+
+
 @pytest.mark.parametrize(
     "body",
     [
