@@ -18,6 +18,7 @@ from .arrays import digest, to_numpy
 from .export_trace import Scopes, hints, root_class, source_of
 from .host import Scalar
 from .lowering import UNKNOWN, Lowering
+from .naming import ordinal_names
 from .schema import Schema, dtype_from_torch, from_torch
 
 # Higher-order ops that run a sub-graph as it is: where the sub-graph stands among their arguments.
@@ -77,12 +78,13 @@ class Walk:
         scope = self.scopes.same.get(scope, scope)
         if not _LIFTED.fullmatch(last):
             return name
-        wanted = f"{scope}{dot}{readable or 'constant'}"
-        for name in [wanted, *(f"{wanted}_{i}" for i in range(2, 10000))]:
-            held = self.graph.params.get(name)
-            if name not in self.tensors and (held is None or held.recipe == recipe):
-                return name
-        raise TranspileError(f"too many constants are called {wanted}")
+        names = (f"{scope}{dot}{each}" for each in ordinal_names(readable or "constant"))
+        return next(n for n in names if n not in self.tensors and self._holds(n, recipe))
+
+    def _holds(self, name: str, recipe: Constant) -> bool:
+        """Whether the name is free, or that constant's already."""
+        held = self.graph.params.get(name)
+        return held is None or held.recipe == recipe
 
     # ---- nodes
 

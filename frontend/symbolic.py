@@ -14,6 +14,7 @@ from .alias import Handle, owner
 from .arrays import digest, to_numpy
 from .host import Scalar, as_scalar
 from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering
+from .naming import ordinal_names
 from .schema import Schema, dtype_from_torch, flat, parse, torch_dtype
 
 _STACK = "aten::stack(Tensor[] tensors, int dim=0) -> Tensor"
@@ -107,12 +108,13 @@ class Symbolic:
         return self._parameter(path, tensor, recipe, buffer=True)
 
     def _free_name(self, path: str, name: str, recipe: Constant) -> str:
-        """`path.name`, with a number behind where another tensor is called so."""
-        base = f"{path}.{name}" if path else name
-        candidate, number = base, 2
-        while not self._is_free(candidate, recipe):
-            candidate, number = f"{base}_{number}", number + 1
-        return candidate
+        """`path.name`, or `path.second_name` and so on where another tensor is called so."""
+        prefix = f"{path}." if path else ""
+        return next(
+            candidate
+            for candidate in (f"{prefix}{each}" for each in ordinal_names(name))
+            if self._is_free(candidate, recipe)
+        )
 
     def _is_free(self, name: str, recipe: Constant) -> bool:
         taken = self.graph.params.get(name)
