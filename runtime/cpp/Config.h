@@ -1,0 +1,109 @@
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "Json.h"
+
+// The hyper-parameters of a model: a flat object of numbers, booleans, strings
+// and lists of numbers. `outer.inner` names a value of a nested object. A value
+// that is absent or of another kind throws std::runtime_error with its key.
+class Config {
+ public:
+  Config() = default;
+
+  explicit Config(const std::string& text) : values_(Json::parse(text)) {}
+
+  bool has(const std::string& key) const {
+    const Json* value = find(key);
+    return value != nullptr && value->kind != Json::Kind::null;
+  }
+
+  int integer(const std::string& key) const {
+    return to_integer(at(key), key);
+  }
+
+  float number(const std::string& key) const {
+    return to_number(at(key), key);
+  }
+
+  bool boolean(const std::string& key) const {
+    const Json& value = at(key);
+    return value.kind == Json::Kind::boolean ? value.integer != 0
+                                             : fail<bool>(key, "true or false");
+  }
+
+  std::string string(const std::string& key) const {
+    const Json& value = at(key);
+    return value.kind == Json::Kind::string
+        ? value.string
+        : fail<std::string>(key, "a string");
+  }
+
+  std::vector<int> integers(const std::string& key) const {
+    std::vector<int> result;
+    for (const Json& value : list(key)) {
+      result.push_back(to_integer(value, key));
+    }
+    return result;
+  }
+
+  std::vector<float> numbers(const std::string& key) const {
+    std::vector<float> result;
+    for (const Json& value : list(key)) {
+      result.push_back(to_number(value, key));
+    }
+    return result;
+  }
+
+ private:
+  template <typename T>
+  static T fail(const std::string& key, const std::string& expected) {
+    throw std::runtime_error("config '" + key + "' is not " + expected);
+  }
+
+  const Json* find(const std::string& key) const {
+    if (const Json* value = values_.find(key)) {
+      return value;
+    }
+    auto dot = key.find('.');
+    const Json* outer =
+        dot == key.npos ? nullptr : values_.find(key.substr(0, dot));
+    return outer == nullptr ? nullptr : outer->find(key.substr(dot + 1));
+  }
+
+  const Json& at(const std::string& key) const {
+    const Json* value = find(key);
+    if (value == nullptr) {
+      throw std::runtime_error("config has no '" + key + "'");
+    }
+    return *value;
+  }
+
+  const std::vector<Json>& list(const std::string& key) const {
+    const Json& value = at(key);
+    if (value.kind != Json::Kind::list) {
+      fail<int>(key, "a list");
+    }
+    return value.list;
+  }
+
+  static int to_integer(const Json& value, const std::string& key) {
+    if (value.kind != Json::Kind::integer ||
+        value.number < std::numeric_limits<int>::min() ||
+        value.number > std::numeric_limits<int>::max()) {
+      return fail<int>(key, "a 32-bit integer");
+    }
+    return static_cast<int>(value.integer);
+  }
+
+  static float to_number(const Json& value, const std::string& key) {
+    if (value.kind != Json::Kind::integer &&
+        value.kind != Json::Kind::number) {
+      return fail<float>(key, "a number");
+    }
+    return static_cast<float>(value.number);
+  }
+
+  Json values_;
+};
