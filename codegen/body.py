@@ -12,18 +12,29 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Node, Param, Value
+from ..ir import Node, Param, Tensor, Value
 from ..ir.dims import Expr
-from ..ir.graph import leaves
+from ..ir.graph import leaves, map_structure
+from ..ir.tree import Method
 from ..ir.types import DType
+from .bound import (
+    Apply,
+    Binder,
+    Bound,
+    Local,
+    Member,
+    SlotRef,
+    Typed,
+    bind,
+    plain_scalar,
+)
 from .local_dims import LocalDims
 from .loops import Loop, find_loops
 from .modules import Modules
 from .names import ORDINALS, VIEWS, role_of
 from .regions import Region, under
-from .render import PRODUCT, SUM, Printer, Text, render_tree, scalar_text
+from .render import render_tree
 from .slots import (
-    TOKEN,
     Mark,
     MarkedFloat,
     MarkedInt,
@@ -32,19 +43,19 @@ from .slots import (
     mark_node,
     marked,
     power_of,
-    token,
 )
+from .statements import Assign, For, Open, Return, Statement, Target, python_lines
 from .widths import Widths, key
 
 INLINE = 56  # a single-use expression longer than this gets a name
 
 
 @dataclass
-class Local:
-    """A variable of the body and what is known for naming it."""
+class Variable:
+    """A local variable of the body and what is known for naming it."""
 
     hints: list[str] = field(default_factory=list)
-    rank: int = 0
+    type: Tensor | None = None
 
 
 @dataclass
@@ -64,14 +75,19 @@ class Body:
 
     region: Region
     inputs: list[Value] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
     lines: list[tuple[int, str]] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
-    locals: list[Local] = field(default_factory=list)
+    locals: list[Variable] = field(default_factory=list)
     sizes: LocalDims = field(default_factory=LocalDims)
     input_locals: list[int] = field(default_factory=list)
     local_of: dict[Value, int] = field(default_factory=dict)  # of every input, nested ones too
     opened: int = 0  # how many of the first lines take nested arguments apart
     helpers: list[str] = field(default_factory=list)
+
+    def add(self, statement: Statement) -> None:
+        self.statements.append(statement)
+        self.lines += python_lines(statement)
 
     def text(self) -> str:
         return "\n".join(f"{'    ' * depth}{code}" for depth, code in self.lines)
@@ -93,7 +109,7 @@ class BodyBuilder:
         self.region, self.widths, self.modules, self.bodies = region, widths, modules, bodies
         self.body = Body(region)
         self.ids: dict[Value, int] = {}
-        self.pending: dict[Value, Text] = {}
+        self.pending: dict[Value, Bound] = {}
         self.root = region.parent is None
         self.roles = roles
         self.hints = hints or Hints()
@@ -121,36 +137,37 @@ class BodyBuilder:
 
     def _open_arguments(self, arguments: list[tuple[str, Any]]) -> None:
         """Locals for the arguments; nested ones are taken apart first."""
-        opened: list[str] = []
+        opened: list[Open] = []
         for name, tree in arguments:
             if isinstance(tree, Value):
                 self.body.input_locals.append(self._local(tree, name))
                 continue
             whole = self._new_local(name)
             self.body.input_locals.append(whole)
-            opened += self._unpack(tree, token("v", whole), name)
-        self.body.lines += [(0, line) for line in opened]
+            opened += self._unpack(tree, Local(whole), (), name)
+        for statement in opened:
+            self.body.add(statement)
 
-    def _unpack(self, tree: Any, code: str, name: str) -> list[str]:
-        """Lines that take a nested argument apart: `first_state, second_state = state`."""
+    def _unpack(self, tree: Any, whole: Local, path: tuple[Any, ...], name: str) -> list[Open]:
+        """Take a nested argument, or the part of it at the path, apart."""
         if isinstance(tree, dict):
-            named = [(str(key), f"{code}[{key!a}]", item) for key, item in tree.items()]
+            named = [(str(key), key, item) for key, item in tree.items()]
         else:
             ordinals = [o.lower() for o in ORDINALS] + ["further"] * len(tree)
-            named = [(f"{ordinals[i]}_{name}", f"{code}[{i}]", part) for i, part in enumerate(tree)]
+            named = [(f"{ordinals[i]}_{name}", i, part) for i, part in enumerate(tree)]
             if all(isinstance(item, Value) for item in tree):
-                targets = [token("v", self._local(item, part)) for part, _, item in named]
-                return [f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {code}"]
-        lines = []
-        for part, place, item in named:
+                targets = tuple(Local(self._local(item, part)) for part, _, item in named)
+                return [Open(targets, whole, path)]
+        opened = []
+        for part, step, item in named:
             if isinstance(item, Value):
-                lines.append(f"{token('v', self._local(item, part))} = {place}")
+                opened.append(Open(Local(self._local(item, part)), whole, (*path, step)))
             elif item is not None:
-                lines += self._unpack(item, place, part)
-        return lines
+                opened += self._unpack(item, whole, (*path, step), part)
+        return opened
 
     def _new_local(self, *hints: str) -> int:
-        self.body.locals.append(Local([h for h in hints if h]))
+        self.body.locals.append(Variable([h for h in hints if h]))
         return len(self.body.locals) - 1
 
     def _local(self, value: Value, *hints: str) -> int:
@@ -160,7 +177,7 @@ class BodyBuilder:
             ahead = "" if own or value in self.region.inputs else self._hint_ahead(value)
             viewed = self._viewed(value)
             self.ids[value] = self._new_local(proved, *hints, own, ahead, *viewed, *role_of(value))
-            self.body.locals[self.ids[value]].rank = value.tensor.rank
+            self.body.locals[self.ids[value]].type = value.tensor
         return self.ids[value]
 
     def hint(self, value: Value) -> str:
@@ -190,12 +207,8 @@ class BodyBuilder:
                 return self.roles.get(value, self.hint(value))
         return ""
 
-    def dim(self, dim: Expr) -> Text:
-        local = self.body.sizes.express(dim)
-        code = str(local)
-        if not isinstance(local, Expr) or TOKEN.fullmatch(code):
-            return Text(code)
-        return Text(code, PRODUCT if len(local.terms) == 1 else SUM)
+    def dim(self, dim: Expr) -> int | Expr:
+        return self.body.sizes.express(dim)
 
     # ---- values
 
@@ -213,41 +226,39 @@ class BodyBuilder:
             for value in item.values if isinstance(item, Node) else item.inputs:
                 self.user[value] = item
 
-    def value(self, value: Value) -> Text:
+    def value(self, value: Value) -> Bound:
         """The value where it is used: its variable, its weight, or the expression itself."""
         if value in self.pending:
             return self.pending.pop(value)
         if isinstance(value, Param) and under(self.region.path, value.name):
-            return Text(self.modules.access(self.region.path, value.name))
+            return Typed(self.modules.member(self.region.path, value.name), value.tensor)
         if value not in self.ids:
             raise KeyError(
                 f"{value!r} is used in {self.region.path or 'the root'} before it is defined"
             )
-        return Text(token("v", self.ids[value]))
+        return Local(self.ids[value])
 
-    def assign(self, values: list[Value], text: Text, nesting: tuple[Any, ...] = ()) -> None:
+    def assign(self, values: list[Value], tree: Bound, nesting: tuple[Any, ...] = ()) -> None:
         """Name the results of an item, or keep a single-use expression for its place of use.
 
         `nesting` tells how the call nests its results, where they are no flat tuple.
         """
-        if len(values) == 1 and self._inlines(values[0], text):
-            self.pending[values[0]] = text
+        if len(values) == 1 and self._inlines(values[0], tree):
+            self.pending[values[0]] = Typed(tree, values[0].tensor)
             return
-        names = [token("v", self._local(v)) if self.counts[v] else "_" for v in values]
-        targets = (
-            _nested(nesting, names).removeprefix("(").removesuffix(")")
-            if nesting
-            else ", ".join(names)
-        )
-        self.body.lines.append((0, f"{targets} = {text.code}"))
+        targets = [Local(self._local(v)) if self.counts[v] else None for v in values]
+        if nesting:
+            self.body.add(Assign(_nested(nesting, targets), tree))
+        else:
+            self.body.add(Assign(targets[0] if len(targets) == 1 else tuple(targets), tree))
 
-    def _inlines(self, value: Value, text: Text) -> bool:
+    def _inlines(self, value: Value, tree: Bound) -> bool:
         if self.counts[value] != 1:
             return False
         user = self.user.get(value)
         if user is None and not self.root and len(self.region.outputs) == 1:
             return True  # all that the method returns
-        if length(text.code) > INLINE:
+        if length(render_tree(tree).code) > INLINE:
             return False
         if user is None:
             return True
@@ -278,24 +289,22 @@ class BodyBuilder:
         elif isinstance(step, Loop):
             self._loop(step)
         else:
-            text = self._call(step, self.modules.access(self.region.path, step.path))
+            call = self._call(step, self.modules.member(self.region.path, step.path))
             if step.layer is not None:
-                self.assign(step.items[0].results, text, step.layer.results)
+                self.assign(step.items[0].results, call, step.layer.results)
             else:
-                self.assign(step.outputs, text)
+                self.assign(step.outputs, call)
 
-    def _call(self, region: Region, callee: str) -> Text:
+    def _call(self, region: Region, callee: Member) -> Apply:
         if region.layer is not None and region.layer.inputs is not None:
             node = region.items[0]
             assert isinstance(node, Node)
-            printer = self._printer(node)
-            return Text(
-                f"{callee}({', '.join(render_tree(t, printer).code for t in region.layer.inputs)})"
-            )
-        args = [self.value(v).code for v in self._call_inputs(region)]
+            binder = self._binder(node)
+            return Apply(callee, tuple(bind(t, binder) for t in region.layer.inputs))
+        args = [self.value(v) for v in self._call_inputs(region)]
         if region in self.bodies:
-            args += [self.dim(d).code for d in self.bodies[region].sizes.passed]
-        return Text(f"{callee}({', '.join(args)})")
+            args += [self.dim(d) for d in self.bodies[region].sizes.passed]
+        return Apply(callee, tuple(args))
 
     def _call_inputs(self, region: Region) -> list[Value]:
         if region.layer is None:
@@ -311,72 +320,56 @@ class BodyBuilder:
         carried: dict[int, int] = {}
         for position, output in loop.carried.items():
             start = first.inputs[position]
-            text = self.value(start)
+            tree = self.value(start)
             outputs = [h for r in loop.regions if (h := self.hint(r.outputs[output]))]
-            alone = self.counts[start] == 1 and TOKEN.fullmatch(text.code) and start in self.ids
-            if alone:
-                local = self.ids[start]
+            if self.counts[start] == 1 and isinstance(tree, Local):
+                local = tree.index
                 self.body.locals[local].hints[:0] = outputs
             else:
                 local = self._new_local(*outputs, self.hint(start))
-                self.body.lines.append((0, f"{token('v', local)} = {text.code}"))
-            self.body.locals[local].rank = start.tensor.rank
+                self.body.add(Assign(Local(local), tree))
+            self.body.locals[local].type = start.tensor
             carried[output] = local
         by_position = {p: carried[o] for p, o in loop.carried.items()}
         args = [
-            token("v", by_position[i]) if i in by_position else self.value(v).code
+            Local(by_position[i]) if i in by_position else self.value(v)
             for i, v in enumerate(first.inputs)
         ]
-        args += [self.dim(d).code for d in self.bodies[first].sizes.passed]
+        args += [self.dim(d) for d in self.bodies[first].sizes.passed]
         for o in range(len(final.outputs)):
             carried.setdefault(o, self._new_local(self.hint(final.outputs[o])))
             self.ids[final.outputs[o]] = carried[o]
-        each = self._new_local(*singular(loop.container))
-        targets = ", ".join(token("v", carried[o]) for o in range(len(final.outputs)))
-        self.body.lines.append(
-            (0, f"for {token('v', each)} in {loop.access(self.modules, self.region.path)}:")
-        )
-        self.body.lines.append((1, f"{targets} = {token('v', each)}({', '.join(args)})"))
+        each = Local(self._new_local(*singular(loop.container)))
+        targets = tuple(Local(carried[o]) for o in range(len(final.outputs)))
+        parts = loop.parts(self.modules, self.region.path)
+        self.body.add(For(each, parts, targets, Apply(each, tuple(args))))
 
     def _return(self, result: Any) -> None:
         if self.root:
-            self.body.lines.append((0, f"return {self._structure(result)}"))
-            return
-        self.body.lines.append(
-            (0, f"return {', '.join(self.value(v).code for v in self.region.outputs)}")
-        )
+            self.body.add(Return(map_structure(self._leaf, result)))
+        else:
+            self.body.add(Return(tuple(self.value(v) for v in self.region.outputs), bare=True))
 
-    def _structure(self, tree: Any) -> str:
-        if isinstance(tree, dict):
-            return "{" + ", ".join(f"{k!a}: {self._structure(v)}" for k, v in tree.items()) + "}"
-        if isinstance(tree, tuple | list):
-            inner = ", ".join(map(self._structure, tree))
-            return (
-                f"[{inner}]"
-                if isinstance(tree, list)
-                else f"({inner}{',' if len(tree) == 1 else ''})"
-            )
-        return self.value(tree).code if isinstance(tree, Value) else ascii(tree)
+    def _leaf(self, leaf: Any) -> Bound:
+        return self.value(leaf) if isinstance(leaf, Value) else plain_scalar(leaf, None)
 
     # ---- nodes
 
-    def _node(self, node: Node) -> Text:
+    def _node(self, node: Node) -> Bound:
         shadow = self._shadow(node)
         tied = self._tied_embedding(node)
-        if tied:
-            return tied
-        return render_tree(shadow.row.tree(shadow), self._printer(node))
+        return tied or bind(shadow.row.tree(shadow), self._binder(node))
 
-    def _printer(self, node: Node) -> Printer:
-        return Printer(
+    def _binder(self, node: Node) -> Binder:
+        return Binder(
             lambda i: self.value(node.operands[i]),  # type: ignore[arg-type]
             self.dim,
-            lambda operand, axis: self._width_text(node, operand, axis),
+            lambda operand, axis: self._width(node, operand, axis),
             self._scalar,
             self._helper,
         )
 
-    def _tied_embedding(self, node: Node) -> Text | None:
+    def _tied_embedding(self, node: Node) -> Bound:
         """A linear on an embedding's weight is the embedding's own `as_linear`."""
         if (
             node.op != "linear"
@@ -394,7 +387,7 @@ class BodyBuilder:
         ):
             return None
         x = self.value(node.operands[0])  # type: ignore[arg-type]
-        return Text(f"{self.modules.access(self.region.path, owner)}.as_linear({x.code})")
+        return Method(self.modules.member(self.region.path, owner), "as_linear", (x,))
 
     def _shadow(self, node: Node) -> Node:
         """The node with its sizes and scalars marked. A reshape infers its first constant size."""
@@ -445,38 +438,34 @@ class BodyBuilder:
                     return i, axis
         return None
 
-    def _scalar(self, value: Any, dtype: DType | None) -> Text:
+    def _scalar(self, value: Any, dtype: DType | None) -> Bound:
         if not isinstance(value, MarkedInt | MarkedFloat):
-            return scalar_text(value, dtype)
+            return plain_scalar(value, dtype)
         if value.mark.read_from:
-            return Text(self.body.sizes.axis(*value.mark.read_from))
-        return self._slot_text(value.mark.slot(value, self.region.path))
+            return self.body.sizes.axis(*value.mark.read_from)
+        return self._slot(value.mark.slot(value, self.region.path))
 
-    def _slot_text(self, slot: Slot) -> Text:
+    def _slot(self, slot: Slot) -> SlotRef:
         self.body.slots.append(slot)
-        return Text(token("s", len(self.body.slots) - 1))
+        return SlotRef(len(self.body.slots) - 1)
 
-    def _width_text(self, node: Node, operand: int, axis: int) -> Text:
+    def _width(self, node: Node, operand: int, axis: int) -> SlotRef:
         value = node.operands[operand]
         assert isinstance(value, Value)
         size = value.tensor.shape[axis]
         assert isinstance(size, int)
-        return self._slot_text(Slot(size, key(value, axis), f"{operand}.{axis}", self.region.path))
+        return self._slot(Slot(size, key(value, axis), f"{operand}.{axis}", self.region.path))
 
-    def _helper(self, name: str) -> str:
+    def _helper(self, name: str) -> None:
         if name not in self.body.helpers:
             self.body.helpers.append(name)
-        return name
 
 
-def _nested(nesting: Any, names: list[str]) -> str:
-    """Assignment targets in the nesting of a call's results; a part that nobody reads is one
-    `_`.
-    """
+def _nested(nesting: Any, targets: list[Local | None]) -> Target:
+    """Assignment targets in the nesting of a call's results."""
     if isinstance(nesting, int):
-        return names[nesting]
-    parts = [_nested(n, names) for n in nesting]
-    return "_" if all(p == "_" for p in parts) else f"({', '.join(parts)})"
+        return targets[nesting]
+    return tuple(_nested(n, targets) for n in nesting)
 
 
 def singular(container: str) -> tuple[str, ...]:

@@ -94,11 +94,11 @@ class ClassPrinter:
         return f"self.{name}"
 
     def template(self, template: Template) -> str:
-        if isinstance(template, str):
-            return TOKEN.sub(self._token, template)
         if isinstance(template, dict):
             return "{" + ", ".join(f"{k!r}: {self.template(v)}" for k, v in template.items()) + "}"
-        return self._repeat(template)
+        if isinstance(template, Repeat):
+            return self._repeat(template)
+        return TOKEN.sub(self._token, template.text)
 
     def _repeat(self, repeat: Repeat) -> str:
         codes = [self.template(t) for t in repeat.templates]

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..ir import Node, Value
 from ..ir.tree import Layer, Width
+from .bound import Binder, Bound, SlotRef, bind, plain_scalar
+from .makers import IDENTITY, MakeLayer, MakePart, Maker, MakeWeight
 from .modules import Modules
-from .render import Printer, Text, render_tree, scalar_text
 from .slots import TOKEN, MarkedFloat, MarkedInt, Slot, layer_number, mark_node, token
 from .widths import Widths, key
 
@@ -37,7 +38,7 @@ class Repeat:
 # Options of convolutions, left out of the constructor at these values. Instances may differ.
 OPTIONS = {"stride": 1, "padding": 0, "dilation": 1}
 
-Template = Any  # a str, a dict name -> Template, or a Repeat
+Template = Any  # a Maker, a dict name -> Template, or a Repeat
 
 
 @dataclass
@@ -80,95 +81,86 @@ def _template(
     return {places[k][1]: _template(v, (*at, k), init, modules, widths) for k, v in tree.items()}
 
 
-def _constructor(entry: Any, init: Init, modules: Modules) -> str:
+def _constructor(entry: Any, init: Init, modules: Modules) -> Maker:
     if entry.kind == "layer":
         return _layer(entry.what, init)
     if entry.kind == "class":
         return _instance(entry.what, init, modules)
     param = entry.what
-    shape = [_size(param, axis, size, init) for axis, size in enumerate(param.tensor.shape)]
-    dtype = "" if param.tensor.dtype.value == "f32" else f", dtype=mx.{param.tensor.dtype.mlx}"
-    return f"mx.zeros(({', '.join(shape)}{',' if len(shape) == 1 else ''}){dtype})"
+    sizes = (_size(param, axis, size, init) for axis, size in enumerate(param.tensor.shape))
+    return MakeWeight(param, tuple(sizes))
 
 
-def _size(param: Any, axis: int, size: int, init: Init) -> str:
+def _size(param: Any, axis: int, size: int, init: Init) -> Bound:
     if size == 1:
-        return "1"
+        return 1
     module, _, attr = param.name.rpartition(".")
     return _add(init, Slot(size, key(param, axis), f"param.{attr}.{axis}", module or attr))
 
 
-def _add(init: Init, slot: Slot) -> str:
+def _add(init: Init, slot: Slot, kind: str = "i") -> SlotRef:
     init.slots.append(slot)
-    return token("i", len(init.slots) - 1)
+    return SlotRef(len(init.slots) - 1, kind)
 
 
-def _layer(region: Any, init: Init) -> str:
-    """`nn.Linear(i0, i1, bias=False)`."""
+def _layer(region: Any, init: Init) -> MakeLayer:
     node: Node = region.items[0]
     layer = node.row.layer(mark_node(node, layer_number))  # type: ignore[misc]
     assert layer is not None
-    printer = _layer_printer(node, layer, init, region.path)
-    args = [render_tree(a, printer).code for a in layer.args]
-    options = _options(node, layer, init, region.path) if layer.cls.startswith("nn.Conv") else {}
-    given = [
-        (k, f"{k}={render_tree(v, printer).code}") for k, v in layer.kwargs if k not in options
-    ]
-    args += [code for k, code in given if k == "kernel_size"]
-    rest = [code for k, code in given if k != "kernel_size"]
-    cls = layer.cls.removeprefix("runtime.")
-    if cls != layer.cls:
-        printer.helper(cls)
-    code = "".join([", ".join(args), *options.values(), *(f", {r}" for r in rest)])
-    return f"{cls}({code.removeprefix(', ')})"
+    binder = _layer_binder(node, layer, init, region.path)
+    args = tuple(bind(a, binder) for a in layer.args)
+    options = _options(node, layer, init, region.path) if layer.cls.startswith("nn.Conv") else ()
+    left = dict(options)
+    kwargs = tuple((k, bind(v, binder)) for k, v in layer.kwargs if k not in left)
+    if layer.cls.startswith("runtime."):
+        binder.helper(layer.cls.removeprefix("runtime."))
+    return MakeLayer(layer.cls, args, options, kwargs, tuple(name for _, name in layer.params))
 
 
-def _layer_printer(node: Node, layer: Layer, init: Init, path: str) -> Printer:
+def _layer_binder(node: Node, layer: Layer, init: Init, path: str) -> Binder:
     """Sizes and numbers of a layer's constructor as slots of the class."""
 
-    def width(operand: int, axis: int) -> Text:
+    def width(operand: int, axis: int) -> Bound:
         value = node.operands[operand]
         assert isinstance(value, Value)
         size = value.tensor.shape[axis]
         assert isinstance(size, int)
         place = layer.args.index(Width(operand, axis)) if Width(operand, axis) in layer.args else ""
-        return Text(_add(init, Slot(size, key(value, axis), f"{layer.cls}.{place}", path)))
+        return _add(init, Slot(size, key(value, axis), f"{layer.cls}.{place}", path))
 
-    def scalar(value: Any, dtype: Any) -> Text:
+    def scalar(value: Any, dtype: Any) -> Bound:
         if isinstance(value, MarkedInt | MarkedFloat):
-            return Text(_add(init, value.mark.slot(value, path, f"{layer.cls}.")))
-        return scalar_text(value, dtype)
+            return _add(init, value.mark.slot(value, path, f"{layer.cls}."))
+        return plain_scalar(value, dtype)
 
-    def helper(name: str) -> str:
+    def helper(name: str) -> None:
         if name not in init.helpers:
             init.helpers.append(name)
-        return name
 
-    return Printer(lambda i: Text("None"), lambda e: Text(str(e)), width, scalar, helper)
+    return Binder(lambda i: None, lambda e: e, width, scalar, helper)
 
 
-def _options(node: Node, layer: Layer, init: Init, path: str) -> dict[str, str]:
-    """Options that are one number stand as tokens, so that instances may have them or not."""
+def _options(node: Node, layer: Layer, init: Init, path: str) -> tuple[tuple[str, SlotRef], ...]:
+    """Options that are one number stand as slots, so that instances may have them or not."""
     given = dict(layer.kwargs)
-    tokens = {}
+    slots = []
     for name, default in OPTIONS.items():
         value = given.get(name, default)
         number = getattr(value, "value", value)
         if isinstance(number, int):
             slot = Slot(int(number), (node, name, 0), f"{layer.cls}.{name}", path, literal=True)
-            tokens[name] = token("o", int(_add(init, slot)[2:-1]))
-    return tokens
+            slots.append((name, _add(init, slot, "o")))
+    return tuple(slots)
 
 
-def _instance(path: str, init: Init, modules: Modules) -> str:
-    """`Block(args, dims=i3)`: what differs between instances of the class is an argument."""
+def _instance(path: str, init: Init, modules: Modules) -> MakePart:
     group = modules.groups[path]
-    args = ["args"] if group.needs_args else []
+    parameters = []
     for parameter in group.parameters:
         value, element = parameter.of(path)
         slot = Slot(value, element, f"arg.{parameter.name}", path, parameter.literal)
-        args.append(f"{parameter.name}={_add(init, slot)}")
-    return f"{token('c', group.index)}({', '.join(args)})"
+        parameters.append((parameter.name, _add(init, slot)))
+    return MakePart(group.index, group.needs_args, tuple(parameters))
 
 
 def _list(
@@ -184,7 +176,7 @@ def _list(
         template = (
             _template(tree[str(i)], (*at, str(i)), init, modules, widths)
             if str(i) in tree
-            else "nn.Identity()"
+            else IDENTITY
         )
         shape = (_normal(template, start), [s.value for s in init.slots[start:]])
         kind = next((k for k, s in enumerate(shapes) if s == shape), None)
@@ -206,12 +198,12 @@ def _list(
 
 def _normal(template: Template, start: int) -> Any:
     """The template with its slots counted from 0."""
-    if isinstance(template, str):
-        return TOKEN.sub(
-            lambda m: token(m[1], int(m[2]) - start) if m[1] in "io" else m[0], template
-        )
     if isinstance(template, dict):
         return {k: _normal(v, start) for k, v in template.items()}
+    if not isinstance(template, Repeat):
+        return TOKEN.sub(
+            lambda m: token(m[1], int(m[2]) - start) if m[1] in "io" else m[0], template.text
+        )
     return (
         tuple(template.kinds),
         tuple(repr(_normal(t, start)) for t in template.templates),
@@ -234,7 +226,7 @@ def template_key(template: Template) -> Any:
     if isinstance(template, Repeat):
         kinds = (0,) if set(template.kinds) == {0} else tuple(template.kinds)
         return kinds, tuple(map(template_key, template.templates))
-    return template
+    return template.text
 
 
 def counts(template: Template) -> list[int]:

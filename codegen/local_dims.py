@@ -72,10 +72,9 @@ class LocalDims:
             local = dims.rebuild(dim, self._known.get)
         return local
 
-    def axis(self, argument: int, axis: int) -> str:
+    def axis(self, argument: int, axis: int) -> Expr:
         """The token for an axis of an argument whose size is a constant of the model."""
         for index, source in enumerate(self.sources):
             if (source.argument, source.axis) == (argument, axis):
-                return token("d", index)
-        self.sources.append(DimSource(argument, axis))
-        return token("d", len(self.sources) - 1)
+                return dims.symbol(token("d", index))
+        return self._new(DimSource(argument, axis))

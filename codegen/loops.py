@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..ir import Node
+from ..ir.tree import Index, Slice
+from .bound import Bound
 from .regions import Region, is_number, relative
 
 if TYPE_CHECKING:
@@ -25,13 +27,13 @@ class Loop:
     regions: list[Region]
     carried: dict[int, int]
 
-    def access(self, modules: Modules, path: str) -> str:
+    def parts(self, modules: Modules, path: str) -> Bound:
         """The list, or the part of it that is looped over."""
-        code = modules.access(path, self.container)
+        member = modules.member(path, self.container)
         stop = self.start + len(self.regions)
         if self.start == 0 and stop == self.size:
-            return code
-        return f"{code}[{self.start or ''}:{stop if stop < self.size else ''}]"
+            return member
+        return Index(member, (Slice(self.start or None, stop if stop < self.size else None),))
 
 
 def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> list[Any]:

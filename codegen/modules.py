@@ -10,6 +10,7 @@ from typing import Any
 
 from ..ir import Param
 from ..ir.text import identifier
+from .bound import Member
 from .regions import Plan, Region, is_number, relative, under
 
 # Attributes of mlx.nn.Module and of dict, which it is: a child of that name would not be reached.
@@ -187,12 +188,9 @@ class Modules:
         """The path of a module or weight in the emitted module tree."""
         return ".".join(step for _, step in self.steps(name)) if name else ""
 
-    def access(self, path: str, name: str) -> str:
-        """Code that reaches a module or weight from a method of the class at `path`."""
-        code = "self"
-        for kind, step in self.steps(name)[len(self.steps(path)) if path else 0 :]:
-            code += {"attr": f".{step}", "index": f"[{step}]", "item": f"[{step!r}]"}[kind]
-        return code
+    def member(self, path: str, name: str) -> Member:
+        """How a method of the class at `path` reaches a module or weight."""
+        return Member(tuple(self.steps(name)[len(self.steps(path)) if path else 0 :]))
 
     def list_size(self, container: str) -> int:
         """The number of elements of the list at that path."""

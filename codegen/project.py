@@ -121,6 +121,10 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, default=_plain) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _plain(value: Any) -> Any:
     """Numbers of NumPy as Python's; the rest by its text."""
     return value.item() if isinstance(value, np.generic) else str(value)

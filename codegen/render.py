@@ -8,7 +8,19 @@ from typing import Any
 
 from ..ir import tree as t
 from ..ir.dims import Expr
-from ..ir.types import DType
+from .bound import (
+    Apply,
+    Binder,
+    Bound,
+    Local,
+    Member,
+    SlotRef,
+    Typed,
+    Verbatim,
+    bind,
+    plain_scalar,
+)
+from .slots import TOKEN, token
 
 ATOM, POWER, UNARY, PRODUCT, SUM, SHIFT, AND, XOR, OR, COMPARE = (
     100,
@@ -56,18 +68,7 @@ class Text:
         return self.code if self.binds >= least else f"({self.code})"
 
 
-@dataclass(frozen=True)
-class Printer:
-    """What the renderer asks of its surroundings: names for operands, dims, sizes and scalars."""
-
-    operand: Callable[[int], Text]
-    dim: Callable[[Expr], Text]
-    width: Callable[[int, int], Text]
-    scalar: Callable[[Any, DType | None], Text]
-    helper: Callable[[str], str]
-
-
-def scalar_text(value: Any, dtype: DType | None = None) -> Text:
+def scalar_text(value: Any) -> Text:
     """A Python literal: floats in the shortest form, infinities as MLX names them."""
     if isinstance(value, float):
         if value != value:
@@ -82,47 +83,63 @@ def _tuple(items: list[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
-def render_tree(tree: Any, p: Printer) -> Text:
-    """The expression for a tree."""
+def render_tree(tree: Bound) -> Text:
+    """The expression for a bound tree; locals, slots and sizes are tokens (slots.py)."""
     match tree:
-        case t.Operand(index):
-            return p.operand(index)
-        case t.Literal(value, dtype):
-            return p.scalar(value, dtype)
+        case Local(index):
+            return Text(token("v", index))
+        case SlotRef(index, kind):
+            return Text(token(kind, index))
+        case Member():
+            return Text(access(tree))
+        case Typed(of):
+            return render_tree(of)
+        case Apply(callee, args):
+            return Text(f"{render_tree(callee).code}({_arguments(args, ())})")
+        case Verbatim(code, binds):
+            return Text(code, binds)
         case t.TypeRef(dtype):
             return Text(f"mx.{dtype.mlx}")
-        case t.Width(operand, axis):
-            return p.width(operand, axis)
         case Expr():
-            return p.dim(tree)
+            return _size(tree)
         case t.Sequence(items, array_list):
-            inner = [render_tree(i, p).code for i in items]
+            inner = [render_tree(i).code for i in items]
             return Text(f"[{', '.join(inner)}]" if array_list else _tuple(inner))
         case t.Call(function, args, kwargs):
-            name = (
-                p.helper(function.removeprefix("runtime."))
-                if function.startswith("runtime.")
-                else function
-            )
-            return Text(f"{name}({_arguments(args, kwargs, p)})")
+            return Text(f"{function.removeprefix('runtime.')}({_arguments(args, kwargs)})")
         case t.Name(function):
             return Text(function)
         case t.Method(of, "T"):
-            return Text(f"{render_tree(of, p).inside(ATOM)}.T")
+            return Text(f"{render_tree(of).inside(ATOM)}.T")
         case t.Method(of, name, args, kwargs):
-            return Text(f"{render_tree(of, p).inside(ATOM)}.{name}({_arguments(args, kwargs, p)})")
+            return Text(f"{render_tree(of).inside(ATOM)}.{name}({_arguments(args, kwargs)})")
         case t.Infix(operator, left, right):
-            return _infix(operator, render_tree(left, p), render_tree(right, p))
+            return _infix(operator, render_tree(left), render_tree(right))
         case t.Prefix(operator, of):
-            return Text(f"{operator}{render_tree(of, p).inside(UNARY)}", UNARY)
+            return Text(f"{operator}{render_tree(of).inside(UNARY)}", UNARY)
         case t.Index(of, items):
-            return Text(
-                f"{render_tree(of, p).inside(ATOM)}[{', '.join(_item(i, p) for i in items)}]"
-            )
+            return Text(f"{render_tree(of).inside(ATOM)}[{', '.join(map(_item, items))}]")
         case t.Element(of, index):
-            return Text(f"{render_tree(of, p).inside(ATOM)}[{index}]")
+            return Text(f"{render_tree(of).inside(ATOM)}[{index}]")
+        case t.Literal(value):
+            return scalar_text(value)
         case _:
-            return p.scalar(tree, None)
+            return scalar_text(tree)
+
+
+def access(member: Member) -> str:
+    """Code that reaches a part of the module: `self.layers[0]`."""
+    code = "self"
+    for kind, step in member.steps:
+        code += {"attr": f".{step}", "index": f"[{step}]", "item": f"[{step!r}]"}[kind]
+    return code
+
+
+def _size(dim: Expr) -> Text:
+    code = str(dim)
+    if TOKEN.fullmatch(code) or code.isidentifier():
+        return Text(code)
+    return Text(code, PRODUCT if len(dim.terms) == 1 else SUM)
 
 
 def _infix(operator: str, left: Text, right: Text) -> Text:
@@ -133,23 +150,21 @@ def _infix(operator: str, left: Text, right: Text) -> Text:
     return Text(f"{first} {operator} {second}", binds)
 
 
-def _arguments(args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...], p: Printer) -> str:
-    return ", ".join(
-        [render_tree(a, p).code for a in args]
-        + [f"{k}={render_tree(v, p).code}" for k, v in kwargs]
-    )
+def _arguments(args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]) -> str:
+    positional = [render_tree(a).code for a in args]
+    return ", ".join([*positional, *(f"{k}={render_tree(v).code}" for k, v in kwargs)])
 
 
-def _item(item: Any, p: Printer) -> str:
+def _item(item: Any) -> str:
     match item:
         case t.Slice(start, stop, step):
-            first = "" if start is None else render_tree(start, p).code
-            end = "" if stop is None else render_tree(stop, p).code
+            first = "" if start is None else render_tree(start).code
+            end = "" if stop is None else render_tree(stop).code
             return f"{first}:{end}" + (f":{step}" if step not in (None, 1) else "")
         case t.Literal("..."):
             return "..."
         case _:
-            return render_tree(item, p).code
+            return render_tree(item).code
 
 
 def render(
@@ -158,16 +173,11 @@ def render(
     width: Callable[[int, int], str] | None = None,
     dim: Callable[[Expr], str] = str,
 ) -> str:
-    """A tree over named operands, for tests; helpers keep their own names."""
-
-    def named_width(operand: int, axis: int) -> Text:
-        return Text(width(operand, axis) if width else f"{operands[operand]}.shape[{axis}]")
-
-    printer = Printer(
-        lambda i: Text(operands[i]),
-        lambda e: Text(dim(e), SUM),
-        named_width,
-        scalar_text,
-        lambda name: name,
+    """A tree over named operands, for tests."""
+    binder = Binder(
+        lambda i: Verbatim(operands[i]),
+        lambda e: Verbatim(dim(e), SUM),
+        lambda o, axis: Verbatim(width(o, axis) if width else f"{operands[o]}.shape[{axis}]"),
+        plain_scalar,
     )
-    return render_tree(tree, printer).code
+    return render_tree(bind(tree, binder)).code

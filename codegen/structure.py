@@ -15,7 +15,7 @@ from typing import Any
 from ..ir import Graph, Param, Value
 from .body import Body, BodyBuilder, Hints
 from .fields import parameter_name
-from .init import Init, build_init, counts, template_key
+from .init import Init, Repeat, build_init, counts, template_key
 from .modules import Modules
 from .names import attention_names
 from .regions import Plan, Region, build_regions, dissolve, relink
@@ -237,11 +237,11 @@ def _reads_fields(group: Group) -> bool:
 
 def repr_template(template: Any) -> str:
     """All text of a template, for searching."""
-    if isinstance(template, str):
-        return template
     if isinstance(template, dict):
         return "".join(map(repr_template, template.values()))
-    return "".join(map(repr_template, template.templates))
+    if isinstance(template, Repeat):
+        return "".join(map(repr_template, template.templates))
+    return str(template.text)
 
 
 def _resolve_slot(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -208,8 +210,12 @@ def write_weights(
     rules: Rules,
     dtype: DType | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write weights.safetensors from the source's tensors; `dtype` is for floats."""
+    """Write weights.safetensors from the source's tensors; `dtype` is for floats.
+
+    `config` is what config.json holds; it goes into the metadata.
+    """
     source = _Narrow(tensors)
 
     def entry(name: str, param: Param) -> tensorfile.Entry:
@@ -222,5 +228,10 @@ def write_weights(
             lambda: rcp.evaluate(param.recipe, source).astype(final.numpy, copy=False),
         )
 
-    mark = {"format": "mlx", "generator": "mlx-transpile", "rules": rules.digest}
+    mark = {
+        "format": "mlx",
+        "generator": "mlx-transpile",
+        "rules": rules.digest,
+        "config": json.dumps(config or {}, separators=(",", ":")),
+    }
     tensorfile.write_tensors(path, [entry(n, p) for n, p in parameters.items()], mark, progress)
