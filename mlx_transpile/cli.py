@@ -27,7 +27,10 @@ MODEL_HELP = (
     "example inputs"
 )
 WEIGHTS_HELP = "weights for package.module:factory: a state dict or .safetensors file"
-EMIT_HELP = "what to write: python (default), cpp, or both with a comma"
+EMIT_HELP = (
+    "python (default), cpp, or both with a comma; cpp adds OUT/cpp, which reads the same "
+    "weights: model.py, config.json and remap_weights.py are written with it all the same"
+)
 INPUT_HELP = (
     "an input that the file does not describe, as in ids=batch,seq:int64: sizes, or names of "
     "free sizes; once for each"

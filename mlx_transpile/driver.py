@@ -232,6 +232,7 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
         weights.write_weights(
             folder / "weights.safetensors", emitted.parameters, captured.tensors, rules, dtype,
             lambda done, total, name: work.progress("weights", done, total),
+            project.read_json(folder / "config.json"),
         )  # fmt: skip
     arguments = captured.program.forward.arguments
     project.write_reference(folder, arguments, _reference_cases(work), _tolerances(options))

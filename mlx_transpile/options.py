@@ -41,15 +41,11 @@ class Options:
 def check_options(options: Options, out: Any) -> None:
     for target in options.emit:
         if target not in TARGETS:
-            raise BadRequest(f"nothing emits {target!r}", where="--emit", hint="--emit python")
-        if target == "cpp":
             raise BadRequest(
-                "C++ comes with the C++ emitter, which is not in this version",
-                where="--emit",
-                hint="--emit python",
+                f"nothing emits {target!r}", where="--emit", hint="--emit python, cpp or python,cpp"
             )
-    if "python" not in options.emit:
-        raise BadRequest("nothing to emit", where="--emit", hint="--emit python")
+    if not options.emit:
+        raise BadRequest("nothing to emit", where="--emit", hint="--emit python, cpp or python,cpp")
     if options.dtype is not None and options.dtype not in DTYPES:
         raise BadRequest(
             f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}"

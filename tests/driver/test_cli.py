@@ -153,7 +153,7 @@ def test_bad_usage_is_status_2(main: Callable[..., int], args: tuple[str, ...]) 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("m.pt", "-o", "out", "--emit", "cpp"), "C++ emitter"),
+        (("m.pt", "-o", "out", "--emit", "rust"), "nothing emits 'rust'"),
         (("m.pt", "-o", "out", "--input", "x"), "does not describe an input"),
         (("m.pt", "-o", "out", "--disable-pass", "none"), "no pass is called 'none'"),
         (("m.pt", "-o", "taken"), "was not made by this tool"),

@@ -403,7 +403,6 @@ def test_a_pass_that_fails_is_named_and_its_ir_is_kept(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"emit": ["cpp"]}, "comes with the C++ emitter"),
         ({"emit": ["python", "rust"]}, "nothing emits 'rust'"),
         ({"emit": []}, "nothing to emit"),
         ({"dtype": "int8"}, "unknown dtype 'int8'"),

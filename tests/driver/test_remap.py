@@ -298,6 +298,33 @@ def test_converting_twice_changes_nothing(out: Path, tmp_path: Path) -> None:
     assert same(load_file(twice), load_file(once))
 
 
+def test_the_metadata_holds_the_config(out: Path, tmp_path: Path) -> None:
+    import mlx.core as mx
+
+    script(out).remap(checkpoint(tmp_path / "c.safetensors"), tmp_path / "own.safetensors")
+    for path in (out / "weights.safetensors", tmp_path / "own.safetensors"):
+        text = mx.load(str(path), return_metadata=True)[1]["config"]
+        assert json.loads(text) == json.loads((out / "config.json").read_text())
+        assert " " not in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.unlink(), "config.json is missing"),
+        (lambda path: path.write_text("{"), "config.json is no JSON"),
+    ],
+)
+def test_the_config_is_needed(
+    out: Path, tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    spoil(out / "config.json")
+    done = command(out, str(checkpoint(tmp_path / "c.safetensors")))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_weights_of_another_output_are_refused(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
