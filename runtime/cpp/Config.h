@@ -98,8 +98,7 @@ class Config {
   }
 
   static float to_number(const Json& value, const std::string& key) {
-    if (value.kind != Json::Kind::integer &&
-        value.kind != Json::Kind::number) {
+    if (value.kind != Json::Kind::integer && value.kind != Json::Kind::number) {
       return fail<float>(key, "a number");
     }
     return static_cast<float>(value.number);

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -67,12 +68,18 @@ class Weights {
     bool floats = is_float(dtype) && is_float(value.dtype());
     if (value.shape() != shape || (value.dtype() != dtype && !floats)) {
       throw std::runtime_error(
-          "tensor '" + name + "' is " +
-          describe(value.dtype(), value.shape()) + ", expected " +
-          describe(dtype, shape));
+          "tensor '" + name + "' is " + describe(value.dtype(), value.shape()) +
+          ", expected " + describe(dtype, shape));
     }
     it->second.used.store(true, std::memory_order_relaxed);
     return value;
+  }
+
+  // The tensor of that name if it is wanted; for parameters that options of a
+  // layer leave out.
+  std::optional<mx::array>
+  get_if(bool wanted, const std::string& name, const mx::Shape& shape) const {
+    return wanted ? std::optional(get(name, shape)) : std::nullopt;
   }
 
   // The names of the tensors that nobody asked for, sorted.

@@ -10,13 +10,24 @@
 // Bytes that a tensor takes by its entry in the header of a safetensors file.
 inline uint64_t safetensors_bytes(const Json& entry) {
   static constexpr std::pair<std::string_view, int> sizes[] = {
-      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"U16", 2},
-      {"I16", 2},  {"F16", 2}, {"BF16", 2}, {"U32", 4},    {"I32", 4},
-      {"F32", 4},  {"U64", 8}, {"I64", 8}, {"F64", 8},     {"C64", 8}};
+      {"BOOL", 1},
+      {"U8", 1},
+      {"I8", 1},
+      {"F8_E4M3", 1},
+      {"U16", 2},
+      {"I16", 2},
+      {"F16", 2},
+      {"BF16", 2},
+      {"U32", 4},
+      {"I32", 4},
+      {"F32", 4},
+      {"U64", 8},
+      {"I64", 8},
+      {"F64", 8},
+      {"C64", 8}};
   const Json* dtype = entry.find("dtype");
   const Json* shape = entry.find("shape");
-  if (dtype == nullptr || shape == nullptr ||
-      shape->kind != Json::Kind::list) {
+  if (dtype == nullptr || shape == nullptr || shape->kind != Json::Kind::list) {
     throw std::runtime_error("has no dtype or no shape");
   }
   uint64_t bytes = 0;

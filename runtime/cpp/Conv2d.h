@@ -1,0 +1,46 @@
+#include <optional>
+#include <string>
+
+#include "Size.h"
+#include "Weights.h"
+#include "conv2d.h"
+
+// torch.nn.Conv2d over x [N, H, W, C].
+class Conv2d {
+ public:
+  Conv2d(
+      const Weights& weights,
+      const std::string& name,
+      int in_channels,
+      int out_channels,
+      Size<2> kernel_size,
+      Size<2> stride = 1,
+      Size<2> padding = 0,
+      Size<2> dilation = 1,
+      int groups = 1,
+      bool bias = true)
+      : weight_(weights.get(
+            name + ".weight",
+            {out_channels,
+             kernel_size[0],
+             kernel_size[1],
+             in_channels / groups})),
+        bias_(weights.get_if(bias, name + ".bias", {out_channels})),
+        stride_(stride),
+        padding_(padding),
+        dilation_(dilation),
+        groups_(groups) {}
+
+  mx::array operator()(const mx::array& x) const {
+    auto y = nn::conv2d(x, weight_, stride_, padding_, dilation_, groups_);
+    return bias_ ? y + *bias_ : y;
+  }
+
+ private:
+  mx::array weight_;
+  std::optional<mx::array> bias_;
+  Size<2> stride_;
+  Size<2> padding_;
+  Size<2> dilation_;
+  int groups_;
+};

@@ -1,0 +1,44 @@
+#include <optional>
+#include <string>
+
+#include "Size.h"
+#include "Weights.h"
+#include "conv3d.h"
+
+// torch.nn.Conv3d over x [N, D, H, W, C].
+class Conv3d {
+ public:
+  Conv3d(
+      const Weights& weights,
+      const std::string& name,
+      int in_channels,
+      int out_channels,
+      Size<3> kernel_size,
+      Size<3> stride = 1,
+      Size<3> padding = 0,
+      Size<3> dilation = 1,
+      bool bias = true)
+      : weight_(weights.get(
+            name + ".weight",
+            {out_channels,
+             kernel_size[0],
+             kernel_size[1],
+             kernel_size[2],
+             in_channels})),
+        bias_(weights.get_if(bias, name + ".bias", {out_channels})),
+        stride_(stride),
+        padding_(padding),
+        dilation_(dilation) {}
+
+  mx::array operator()(const mx::array& x) const {
+    auto y = nn::conv3d(x, weight_, stride_, padding_, dilation_);
+    return bias_ ? y + *bias_ : y;
+  }
+
+ private:
+  mx::array weight_;
+  std::optional<mx::array> bias_;
+  Size<3> stride_;
+  Size<3> padding_;
+  Size<3> dilation_;
+};

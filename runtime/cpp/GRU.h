@@ -1,0 +1,50 @@
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "Recurrent.h"
+#include "Weights.h"
+#include "run_gru.h"
+
+// torch.nn.GRU over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
+// outputs and the last h. Without dropout.
+class GRU {
+ public:
+  GRU(const Weights& weights,
+      const std::string& name,
+      int input_size,
+      int hidden_size,
+      int num_layers = 1,
+      bool bias = true,
+      bool bidirectional = false,
+      bool batch_first = false)
+      : layers_(
+            weights,
+            name,
+            /* gates = */ 3,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            bidirectional,
+            batch_first,
+            /* proj_size = */ 0),
+        hidden_size_(hidden_size) {}
+
+  // Starts from zeros if there is no h.
+  std::tuple<mx::array, mx::array> operator()(
+      const mx::array& x,
+      const std::optional<mx::array>& h = std::nullopt) const {
+    auto y = layers_.time_first(x);
+    auto [out, last_h] = run_gru(
+        y,
+        h ? *h : layers_.initial_state(y, hidden_size_),
+        layers_.cells,
+        layers_.bidirectional);
+    return {layers_.time_first(out), last_h};
+  }
+
+ private:
+  Recurrent layers_;
+  int hidden_size_;
+};

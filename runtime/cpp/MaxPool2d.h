@@ -1,0 +1,29 @@
+#include <optional>
+#include <string>
+
+#include "Size.h"
+#include "Weights.h"
+#include "max_pool.h"
+
+// torch.nn.MaxPool2d over x [N, H, W, C].
+class MaxPool2d {
+ public:
+  MaxPool2d(
+      const Weights&,
+      const std::string&,
+      Size<2> kernel_size,
+      const std::optional<Size<2>>& stride = std::nullopt,
+      Size<2> padding = 0)
+      : kernel_size_(kernel_size),
+        stride_(stride.value_or(kernel_size)),
+        padding_(padding) {}
+
+  mx::array operator()(const mx::array& x) const {
+    return max_pool(x, kernel_size_, stride_, padding_);
+  }
+
+ private:
+  Size<2> kernel_size_;
+  Size<2> stride_;
+  Size<2> padding_;
+};

@@ -1,0 +1,12 @@
+// torch's conv_transpose1d over x [N, L, C] with weight [out, k, in].
+inline mx::array conv_transpose1d(
+    const mx::array& x,
+    const mx::array& weight,
+    int stride = 1,
+    int padding = 0,
+    int dilation = 1,
+    int output_padding = 0,
+    int groups = 1) {
+  return mx::conv_transpose1d(
+      x, weight, stride, padding, dilation, output_padding, groups);
+}

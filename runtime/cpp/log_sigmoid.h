@@ -1,0 +1,6 @@
+#include "softplus.h"
+
+// torch's logsigmoid.
+inline mx::array log_sigmoid(const mx::array& x) {
+  return -nn::softplus(-x);
+}

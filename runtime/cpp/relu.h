@@ -1,0 +1,6 @@
+#include "Scalar.h"
+
+// torch's relu.
+inline mx::array relu(const mx::array& x) {
+  return mx::maximum(x, Scalar(0).like(x));
+}

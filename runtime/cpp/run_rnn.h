@@ -1,0 +1,34 @@
+#include <tuple>
+#include <vector>
+
+#include "CellWeights.h"
+#include "affine.h"
+#include "scan_layers.h"
+#include "tanh.h"
+
+// torch.rnn_tanh, or torch.rnn_relu with nn::relu, over x [L, N, D], [L, D] or,
+// if batch_first, [N, L, D]: all outputs and the last h.
+inline std::tuple<mx::array, mx::array> run_rnn(
+    const mx::array& x,
+    const mx::array& h,
+    const std::vector<CellWeights>& weights,
+    bool bidirectional = false,
+    mx::array (*nonlinearity)(const mx::array&) = nn::tanh,
+    bool batch_first = false) {
+  auto scan = [nonlinearity](
+                  const mx::array& x,
+                  const std::vector<mx::array>& state,
+                  const CellWeights& weights) -> std::vector<mx::array> {
+    auto h = state[0];
+    std::vector<mx::array> outputs;
+    auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
+    for (const auto& x_t : mx::unstack(gates, 0)) {
+      h = nonlinearity(
+          x_t + affine(h, *weights.at(1), cell_weight(weights, 3)));
+      outputs.push_back(h);
+    }
+    return {mx::stack(outputs), h};
+  };
+  auto out = scan_layers(scan, x, {h}, weights, bidirectional, batch_first);
+  return {out[0], out[1]};
+}

@@ -1,0 +1,4 @@
+// torch's tanh.
+inline mx::array tanh(const mx::array& x) {
+  return mx::tanh(x);
+}
