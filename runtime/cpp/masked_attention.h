@@ -1,6 +1,6 @@
 #include "Scalar.h"
 
-// torch's attention with a boolean mask: a query that may see no key gives zero.
+// torch's attention with a boolean mask: zero for a query that may see no key.
 inline mx::array masked_attention(
     const mx::array& queries,
     const mx::array& keys,

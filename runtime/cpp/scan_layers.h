@@ -4,7 +4,7 @@
 
 // Stacks recurrent layers over time (x's first axis, or second if batch_first).
 // `scan(x, state, weights)` runs one of them and returns its outputs and last
-// state. `weights` and the first axis of each state go by layer, then direction.
+// state. The first axis of each state and `weights` go by layer and direction.
 template <typename Scan>
 std::vector<mx::array> scan_layers(
     const Scan& scan,

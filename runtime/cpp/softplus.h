@@ -1,6 +1,6 @@
 #include "Scalar.h"
 
-// torch's softplus: linear above the threshold. At beta 1 the threshold makes no
+// torch's softplus: linear above the threshold, which at beta 1 makes no
 // difference.
 inline mx::array softplus(const mx::array& x) {
   return mx::logaddexp(x, Scalar(0).like(x));

@@ -6,7 +6,7 @@
 
 #include "window_count.h"
 
-// For each place in a pooling window, what all windows along an axis have there.
+// For each place in a pooling window, what all windows along an axis hold.
 // The input is padded with the 0-d array `fill`.
 inline std::vector<mx::array> window_slices(
     const mx::array& x,
