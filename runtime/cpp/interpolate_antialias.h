@@ -1,31 +1,29 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "Scalar.h"
-#include "axis_scale.h"
+#include "Scales.h"
 #include "cubic_kernel.h"
 #include "triangle_kernel.h"
 #include "weighted_rows.h"
 
 // torch's interpolate, "bilinear" or "bicubic" with antialias, of [N, H, W, C].
-// scale: the scale_factor where torch was given one; it decides where x is
-// read.
+// scale: the scale_factor where torch was given one; it decides what is read.
 inline mx::array interpolate_antialias(
     const mx::array& x,
     const mx::Shape& size,
     const std::string& mode = "bilinear",
     bool align_corners = false,
-    const std::vector<std::optional<double>>& scale = {}) {
+    const Scales& scale = std::nullopt) {
   bool linear = mode == "bilinear";
   int reach = linear ? 1 : 2;
   auto out = mx::astype(x, mx::float32);
   int axis = -static_cast<int>(size.size()) - 1;
   for (int out_size : size) {
     int n = x.shape(axis);
-    auto factor = nn::axis_scale(scale, axis);
+    auto factor = scale.of(axis);
     double ratio = factor ? 1 / *factor : n / double(out_size);
     if (align_corners) {
       ratio = out_size > 1 ? (n - 1) / double(out_size - 1) : 0;

@@ -1,24 +1,22 @@
-#include <optional>
 #include <vector>
 
-#include "axis_scale.h"
+#include "Scales.h"
 #include "cubic_weights.h"
 #include "resize_positions.h"
 #include "weighted_rows.h"
 
 // torch's interpolate, "bicubic", of x [N, H, W, C] to a size.
-// scale: the scale_factor where torch was given one; it decides where x is
-// read.
+// scale: the scale_factor where torch was given one; it decides what is read.
 inline mx::array interpolate_cubic(
     const mx::array& x,
     const mx::Shape& size,
     bool align_corners = false,
-    const std::vector<std::optional<double>>& scale = {}) {
+    const Scales& scale = std::nullopt) {
   auto out = mx::astype(x, mx::float32);
   int axis = -static_cast<int>(size.size()) - 1;
   for (int out_size : size) {
     int n = x.shape(axis);
-    auto factor = nn::axis_scale(scale, axis);
+    auto factor = scale.of(axis);
     auto at = nn::resize_positions(n, out_size, align_corners, factor);
     auto low = mx::floor(at);
     auto first = mx::astype(low, mx::int32);

@@ -1,8 +1,6 @@
-#include <optional>
-#include <vector>
 
 #include "Scalar.h"
-#include "axis_scale.h"
+#include "Scales.h"
 #include "resize_positions.h"
 #include "weighted_rows.h"
 
@@ -13,13 +11,13 @@ inline mx::array interpolate_linear(
     const mx::array& x,
     const mx::Shape& size,
     bool align_corners = false,
-    const std::vector<std::optional<double>>& scale = {}) {
+    const Scales& scale = std::nullopt) {
   auto out = mx::astype(x, mx::float32);
   int axis = -static_cast<int>(size.size()) - 1;
   for (int out_size : size) {
     int n = x.shape(axis);
     if (n != out_size) {
-      auto factor = nn::axis_scale(scale, axis);
+      auto factor = scale.of(axis);
       auto at = mx::maximum(
           nn::resize_positions(n, out_size, align_corners, factor),
           mx::array(0.0f));

@@ -1,4 +1,3 @@
-#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -6,14 +5,13 @@
 
 // N equal parts of x along an axis.
 template <size_t N>
-std::array<mx::array, N> split(const mx::array& x, int axis) {
+Parts<N> split(const mx::array& x, int axis) {
   return nn::to_parts<N>(mx::split(x, static_cast<int>(N), axis));
 }
 
 // The N parts of x between N - 1 indices along an axis.
 template <size_t N>
-std::array<mx::array, N>
-split(const mx::array& x, const std::vector<int>& indices, int axis) {
+Parts<N> split(const mx::array& x, const std::vector<int>& indices, int axis) {
   mx::Shape ends(indices.begin(), indices.end());
   return nn::to_parts<N>(mx::split(x, ends, axis));
 }

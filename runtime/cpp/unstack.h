@@ -1,10 +1,9 @@
-#include <array>
 #include <cstddef>
 
 #include "to_parts.h"
 
 // The N elements of an axis of x, which goes away.
 template <size_t N>
-std::array<mx::array, N> unstack(const mx::array& x, int axis) {
+Parts<N> unstack(const mx::array& x, int axis) {
   return nn::to_parts<N>(mx::unstack(x, axis));
 }
