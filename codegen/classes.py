@@ -37,6 +37,7 @@ class ClassPrinter:
     def __init__(self, group: Group, structure: Structure, fields: Fields, used: dict[str, Any]):
         self.group, self.structure, self.fields, self.used = group, structure, fields, used
         self.attributes: dict[str, str] = {}  # self.<name> -> expression in __init__
+        self.kinds: dict[str, type] = {}  # self.<name> -> int or float
         self.taken = set(group.inits[0].attributes)
         self.reserved = set(helpers_of(structure))
 
@@ -55,29 +56,40 @@ class ClassPrinter:
         slot = self.group.init_slots[index]
         match slot[0]:
             case "literal":
-                return scalar_text(slot[1]).code
+                return self.literal(slot[1])
             case "param":
                 return str(slot[1])
             case _:
                 return self.field(slot[1])
+
+    # How the language writes numbers, powers and members; C++ has its own.
+
+    def literal(self, value: Any) -> str:
+        return scalar_text(value).code
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"({base})**{exponent}" if " " in base else f"{base}**{exponent}"
+
+    def own(self, name: str) -> str:
+        return f"self.{name}"
 
     def call_slot(self, index: int) -> str:
         """A number in a method: a literal, or an attribute set in the constructor."""
         resolved, slot = self.group.body_slots[index], self.group.bodies[0].slots[index]
         match resolved[0]:
             case "literal":
-                return scalar_text(resolved[1]).code
+                return self.literal(resolved[1])
             case "param":
-                return self._attribute(str(resolved[1]), str(resolved[1]))
+                return self._attribute(str(resolved[1]), str(resolved[1]), slot.value)
             case "derived":
-                power = "-0.5" if resolved[1] == "rsqrt" else "0.5"
-                base = self.field(resolved[2])
-                base = f"({base})" if " " in base else base
-                return self._attribute("scale", f"{base}**{power}")
+                exponent = "-0.5" if resolved[1] == "rsqrt" else "0.5"
+                code = self.power(self.field(resolved[2]), exponent)
+                return self._attribute("scale", code, slot.value)
             case _:
                 code = self.field(resolved[1])
                 name = _attribute_name(code, f"{slot.role}_size")
-                return self._attribute("eps" if name.endswith("norm_eps") else name, code)
+                name = "eps" if name.endswith("norm_eps") else name
+                return self._attribute(name, code, slot.value)
 
     def static(self, value: Value, axis: int) -> str:
         """A static size of an input: the field that is the same width, else the number."""
@@ -85,13 +97,14 @@ class ClassPrinter:
         if root not in self.fields.names and not self.fields.product(root):
             return str(value.tensor.shape[axis])
         code = self.field(root)
-        return self._attribute(_attribute_name(code, "input_size"), code)
+        return self._attribute(_attribute_name(code, "input_size"), code, 0)
 
-    def _attribute(self, name: str, code: str) -> str:
+    def _attribute(self, name: str, code: str, value: int | float) -> str:
         while self.attributes.get(name, code) != code or name in self.taken:
             name = f"{name}_"
         self.attributes[name] = code
-        return f"self.{name}"
+        self.kinds[name] = type(value)
+        return self.own(name)
 
     def template(self, template: Template) -> str:
         if isinstance(template, dict):

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ir import Param
+
+if TYPE_CHECKING:
+    from .fields import Fields
+    from .structure import Group, Structure
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What another language prints from: the classes in their order, and the names of fields."""
+
+    structure: Structure
+    fields: Fields
+    order: list[Group]
+    config: dict[str, Any]
 
 
 @dataclass
@@ -16,7 +30,8 @@ class Emitted:
     in the emitted module tree to its IR parameter (type and recipe). `modules` maps (source module
     path, call number) to the path of the emitted module that computes it, for the modules that
     exist in the output. `log` says which bodies were merged into which class, and why others were
-    not.
+    not. `layers` maps the path of each emitted layer to its class (`nn.Linear`),
+    and `recovered` is what the C++ is printed from.
     """
 
     source: str
@@ -25,3 +40,5 @@ class Emitted:
     modules: dict[tuple[str, int], str] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    layers: dict[str, str] = field(default_factory=dict)
+    recovered: Recovered | None = None

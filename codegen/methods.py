@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | None) -> list[str]:
     """The `__call__` method, indented as in its class."""
     lines = [code for _, code in body.lines]
-    spans = _spans(body, lines)
+    spans = live_spans(body, lines)
     used_dims = [
         i
         for i in range(len(body.sizes.sources))
         if any(f"\ue000d{i}\ue001" in line for line in lines)
         or (root is not None and body.sizes.sources[i].argument >= 0 and _checked(root))
     ]
-    dim_names = _dim_names(body)
+    dim_names = size_names(body)
     reserved = {dim_names[i] for i in used_dims} | printer.reserved
     names = local_names(body.locals, spans, reserved)
 
@@ -60,7 +60,7 @@ def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | No
     return out + code[body.opened :]
 
 
-def _spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
+def live_spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
     """First and last line of every local; arguments live from before the first."""
     spans: dict[int, tuple[int, int]] = {}
     for i in body.input_locals:
@@ -75,7 +75,7 @@ def _spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
     return spans
 
 
-def _dim_names(body: Body) -> list[str]:
+def size_names(body: Body) -> list[str]:
     """Names of local sizes: the graph's symbol, else by place."""
     names: list[str] = []
     for source in body.sizes.sources:

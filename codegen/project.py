@@ -15,8 +15,10 @@ import numpy as np
 
 from ..errors import BadRequest
 from ..ir import Value
+from ..options import Quantization
 from . import tensorfile
 from .emitted import Emitted
+from .quantize import Choice
 from .template import render
 from .weights import Rules, narrow, remap_script
 
@@ -130,11 +132,19 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
-def write_code(folder: Path, emitted: Emitted, rules: Rules, dtype: Any = None) -> None:
+def write_code(
+    folder: Path,
+    emitted: Emitted,
+    rules: Rules,
+    dtype: Any = None,
+    choice: Choice | None = None,
+    quantization: Quantization | None = None,
+) -> None:
     """model.py, config.json, remap_weights.py and test_model.py."""
     write_text(folder / "model.py", emitted.source)
-    write_json(folder / "config.json", emitted.config)
-    write_text(folder / "remap_weights.py", remap_script(rules, dtype))
+    quantized = {"quantization": choice.config} if choice else {}
+    write_json(folder / "config.json", {**emitted.config, **quantized})
+    write_text(folder / "remap_weights.py", remap_script(rules, dtype, quantization))
     write_text(folder / "test_model.py", render("test_model.py.j2"))
 
 

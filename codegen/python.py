@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir import Graph, Program
 from .classes import Printed, helpers_of, print_class
-from .emitted import Emitted
+from .emitted import Emitted, Recovered
 from .fields import Fields, inner_widths, width_roles
 from .init import counts
 from .names import class_names, safe
@@ -22,7 +22,8 @@ def emit(program: Program, name: str) -> Emitted:
     class_names(structure.groups, ("ModelArgs", "Path", *helpers_of(structure)))
     fields = _fields(graph, structure)
     used: dict[str, Any] = {}
-    printed = [print_class(g, structure, fields, used, graph) for g in _ordered(structure)]
+    order = _ordered(structure)
+    printed = [print_class(g, structure, fields, used, graph) for g in order]
     config = {k: used[k] for k in used}
     helpers = [h for p in printed for h in p.helpers]
     source = assemble(
@@ -37,6 +38,8 @@ def emit(program: Program, name: str) -> Emitted:
         {(r.path, r.scope.call): modules.emitted(r.path) for r in structure.plan.root.walk()},
         [p.name for p in printed],
         structure.log,
+        {modules.emitted(p): r.layer.cls for p, r in modules.layers.items() if r.layer},
+        Recovered(structure, fields, order, config),
     )
 
 

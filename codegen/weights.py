@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -14,8 +15,10 @@ import numpy as np
 from ..ir import recipe as rcp
 from ..ir.graph import Param
 from ..ir.types import DType, dtype_of
-from . import tensorfile
+from ..options import Quantization
+from . import quantize, tensorfile
 from .patterns import Row, generalise
+from .quantize import Choice
 from .template import formatted, render
 
 _NARROW = {DType.f64: DType.f32, DType.c128: DType.c64}
@@ -40,6 +43,7 @@ class Rules:
     facts: list[Row]
     unused: list[Row]
     prefix: str
+    layers: list[Row]
 
     @property
     def digest(self) -> str:
@@ -53,11 +57,13 @@ def make_rules(
     available: Collection[str],
     aliases: Mapping[str, str],
     facts: Mapping[str, int] | None = None,
+    layers: Mapping[str, str] | None = None,
 ) -> Rules:
     """The rules for all parameters.
 
     `available` are the source's tensors, `aliases` the second names of tied ones, `facts` the
-    values of integer tensors that became part of the code.
+    values of integer tensors that became part of the code, `layers` those that may be quantized
+    (see `quantize.layers`).
     """
     facts = facts or {}
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
@@ -75,6 +81,7 @@ def make_rules(
         facts=generalise([Row(name, (), repr(int(value))) for name, value in facts.items()]),
         unused=generalise([Row(name, ()) for name in available if name not in known]),
         prefix=prefix,
+        layers=generalise([Row(name, (), words) for name, words in (layers or {}).items()]),
     )
 
 
@@ -160,11 +167,19 @@ def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterato
 # ---- files
 
 
-def remap_script(rules: Rules, dtype: DType | None = None) -> str:
-    """The text of remap_weights.py."""
+def remap_script(
+    rules: Rules, dtype: DType | None = None, quantization: Quantization | None = None
+) -> str:
+    """The text of remap_weights.py; `dtype` and `quantization` are defaults of its options."""
     tables = formatted(render("remap_tables.py.j2", rules=rules))
+    wanted = quantization
     return render(
-        "remap_weights.py.j2", rules=rules, tables=tables, dtype=f'"{dtype.mlx}"' if dtype else None
+        "remap_weights.py.j2",
+        rules=rules,
+        tables=tables,
+        dtype=f'"{dtype.mlx}"' if dtype else None,
+        quantize=f'"{wanted.bits}:{wanted.group_size}"' if wanted else None,
+        keep_float=json.dumps(",".join(wanted.keep_float) if wanted else ""),
     )
 
 
@@ -211,27 +226,55 @@ def write_weights(
     dtype: DType | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
     config: Mapping[str, Any] | None = None,
+    choice: Choice | None = None,
 ) -> None:
     """Write weights.safetensors from the source's tensors; `dtype` is for floats.
 
-    `config` is what config.json holds; it goes into the metadata.
+    `config` is what config.json holds; it goes into the metadata. The layers of `choice` are
+    quantized.
     """
     source = _Narrow(tensors)
 
     def entry(name: str, param: Param) -> tensorfile.Entry:
         final = stored(param.tensor.dtype, dtype)
-        shape = tuple(int(str(d)) for d in param.tensor.shape)
         return tensorfile.Entry(
             name,
             final,
-            shape,
+            shape_of(param),
             lambda: rcp.evaluate(param.recipe, source).astype(final.numpy, copy=False),
         )
 
+    entries = {name: entry(name, param) for name, param in parameters.items()}
+    if choice:
+        for layer in choice.layers:
+            entries |= _quantized(layer, entries.pop(f"{layer}.weight"), choice)
     mark = {
         "format": "mlx",
         "generator": "mlx-transpile",
         "rules": rules.digest,
         "config": json.dumps(config or {}, separators=(",", ":")),
     }
-    tensorfile.write_tensors(path, [entry(n, p) for n, p in parameters.items()], mark, progress)
+    tensorfile.write_tensors(path, entries.values(), mark, progress)
+
+
+def shape_of(param: Param) -> tuple[int, ...]:
+    return tuple(int(str(d)) for d in param.tensor.shape)
+
+
+def _quantized(
+    layer: str, weight: tensorfile.Entry, choice: Choice
+) -> dict[str, tensorfile.Entry]:
+    """The entries in the place of the weight's; it is quantized when the first is written."""
+    ready: dict[str, np.ndarray] = {}
+
+    def data(part: str) -> np.ndarray:
+        if part not in ready:
+            ready.update(quantize.quantized(weight.data(), choice))
+        return ready.pop(part)
+
+    return {
+        f"{layer}.{part}": tensorfile.Entry(
+            f"{layer}.{part}", dtype, shape, functools.partial(data, part)
+        )
+        for part, (dtype, shape) in quantize.sizes(weight.shape, weight.dtype, choice).items()
+    }

@@ -1,5 +1,7 @@
 #include <array>
 #include <cstddef>
+#include <stdexcept>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -18,5 +20,10 @@ Parts<sizeof...(I)> to_parts(
 // N parts that can be taken apart: auto [a, b] = to_parts<2>(parts).
 template <size_t N>
 Parts<N> to_parts(const std::vector<mx::array>& parts) {
+  if (parts.size() != N) {
+    throw std::invalid_argument(
+        "expected " + std::to_string(N) + " parts, got " +
+        std::to_string(parts.size()));
+  }
   return nn::to_parts(parts, std::make_index_sequence<N>());
 }
