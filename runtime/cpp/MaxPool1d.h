@@ -12,11 +12,18 @@ class MaxPool1d {
       const Weights&,
       const std::string&,
       Size<1> kernel_size,
-      const std::optional<Size<1>>& stride = std::nullopt,
+      Size<1> stride,
       Size<1> padding = 0)
-      : kernel_size_(kernel_size),
-        stride_(stride.value_or(kernel_size)),
-        padding_(padding) {}
+      : kernel_size_(kernel_size), stride_(stride), padding_(padding) {}
+
+  // The stride is the kernel's size.
+  MaxPool1d(
+      const Weights& weights,
+      const std::string& name,
+      Size<1> kernel_size,
+      std::nullopt_t = std::nullopt,
+      Size<1> padding = 0)
+      : MaxPool1d(weights, name, kernel_size, kernel_size, padding) {}
 
   mx::array operator()(const mx::array& x) const {
     return max_pool(x, kernel_size_, stride_, padding_);

@@ -157,6 +157,14 @@ inline mx::array operator|(Scalar a, const mx::array& b) {
   return mx::bitwise_or(a.like(b), b);
 }
 
+inline mx::array operator^(const mx::array& a, Scalar b) {
+  return mx::bitwise_xor(a, b.like(a));
+}
+
+inline mx::array operator^(Scalar a, const mx::array& b) {
+  return mx::bitwise_xor(a.like(b), b);
+}
+
 inline mx::array operator<<(const mx::array& a, Scalar b) {
   return mx::left_shift(a, b.like(a));
 }

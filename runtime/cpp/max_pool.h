@@ -2,6 +2,7 @@
 #include <optional>
 #include <vector>
 
+#include "Dilation.h"
 #include "window_slices.h"
 
 // torch's max_pool1d/2d/3d over x [N, *spatial, C].
@@ -10,7 +11,7 @@ inline mx::array max_pool(
     const std::vector<int>& kernel,
     const std::vector<int>& stride,
     const std::vector<int>& padding,
-    const std::optional<std::vector<int>>& dilation = std::nullopt,
+    const Dilation& dilation = std::nullopt,
     bool ceil_mode = false) {
   int rank = kernel.size();
   auto lowest = mx::issubdtype(x.dtype(), mx::floating)
@@ -24,7 +25,7 @@ inline mx::array max_pool(
         kernel[i],
         stride[i],
         padding[i],
-        dilation ? (*dilation)[i] : 1,
+        dilation[i],
         ceil_mode,
         lowest);
     out = slices[0];

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "Dilation.h"
 #include "argmax_windows.h"
 #include "window_count.h"
 
@@ -43,7 +44,7 @@ inline std::tuple<mx::array, mx::array> max_pool_with_indices(
     const std::vector<int>& kernel,
     const std::vector<int>& stride,
     const std::vector<int>& padding,
-    const std::optional<std::vector<int>>& dilation = std::nullopt,
+    const Dilation& dilation = std::nullopt,
     bool ceil_mode = false) {
   int rank = kernel.size();
   std::vector<mx::array> windows;
@@ -53,7 +54,7 @@ inline std::tuple<mx::array, mx::array> max_pool_with_indices(
         kernel[i],
         stride[i],
         padding[i],
-        dilation ? (*dilation)[i] : 1,
+        dilation[i],
         ceil_mode));
   }
   return argmax_windows(x, windows);
