@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -17,14 +18,18 @@ inline mx::array index_put(
   const mx::array& mask = *indices[0];
   auto base = accumulate ? mx::zeros_like(x) : x;
   auto updates = mx::astype(values, x.dtype());
-  if (updates.size() == 1) { // one value for all places
+  size_t rest = x.ndim() - mask.ndim(); // axes that the mask does not have
+  auto out = base;
+  if (updates.ndim() <= rest || updates.size() == 1) { // the same everywhere
     mx::Shape shape = mask.shape();
     shape.resize(x.ndim(), 1);
-    auto out =
-        mx::where(mx::reshape(mask, shape), mx::reshape(updates, {}), base);
-    return accumulate ? x + out : out;
+    updates = updates.size() == 1 ? mx::reshape(updates, {}) : updates;
+    out = mx::where(mx::reshape(mask, shape), updates, base);
+  } else {
+    mx::Shape shape = updates.shape();
+    std::copy(x.shape().end() - rest, x.shape().end(), shape.end() - rest);
+    out = mx::masked_scatter(base, mask, mx::broadcast_to(updates, shape));
   }
-  auto out = mx::masked_scatter(base, mask, updates);
   return accumulate ? x + out : out;
 }
 

@@ -1,21 +1,18 @@
-#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fft_norm.h"
 
-// rfft over several axes, by default all or, with sizes s, the last ones.
+// rfft over several axes, by default all; sizes s need their axes.
 inline mx::array rfftn(
     const mx::array& a,
     const std::optional<mx::Shape>& s = std::nullopt,
     const std::optional<std::vector<int>>& axes = std::nullopt,
     const std::string& norm = "backward") {
   auto kind = nn::fft_norm(norm);
-  if (!s) {
-    return axes ? mx::fft::rfftn(a, *axes, kind) : mx::fft::rfftn(a, kind);
+  if (s) {
+    return mx::fft::rfftn(a, *s, axes.value(), kind);
   }
-  std::vector<int> last(s->size());
-  std::iota(last.begin(), last.end(), -static_cast<int>(s->size()));
-  return mx::fft::rfftn(a, *s, axes.value_or(last), kind);
+  return axes ? mx::fft::rfftn(a, *axes, kind) : mx::fft::rfftn(a, kind);
 }

@@ -8,7 +8,8 @@
 
 // A tuple of N arrays.
 template <size_t N>
-using Parts = decltype(std::tuple_cat(std::declval<std::array<mx::array, N>>()));
+using Parts =
+    decltype(std::tuple_cat(std::declval<std::array<mx::array, N>>()));
 
 template <size_t... I>
 Parts<sizeof...(I)> to_parts(
