@@ -261,9 +261,7 @@ def shape_of(param: Param) -> tuple[int, ...]:
     return tuple(int(str(d)) for d in param.tensor.shape)
 
 
-def _quantized(
-    layer: str, weight: tensorfile.Entry, choice: Choice
-) -> dict[str, tensorfile.Entry]:
+def _quantized(layer: str, weight: tensorfile.Entry, choice: Choice) -> dict[str, tensorfile.Entry]:
     """The entries in the place of the weight's; it is quantized when the first is written."""
     ready: dict[str, np.ndarray] = {}
 

@@ -35,6 +35,15 @@ INPUT_HELP = (
     "an input that the file does not describe, as in ids=batch,seq:int64: sizes, or names of "
     "free sizes; once for each"
 )
+QUANTIZE_HELP = (
+    "quantize the weights of linear and embedding layers as mlx-lm does: 4 or 8 bits (also 2, 3, "
+    "5, 6) in groups of 64 (default), 32 or 128. Layers whose width the group does not divide "
+    "stay float and are listed. remap_weights.py has the option, too"
+)
+KEEP_HELP = (
+    "layers that --quantize leaves float, with commas: embeddings, head (the linears that give "
+    "the results), or names in model.py, as in 'lm_head' or '*.down_proj'; default: none"
+)
 LEVEL_HELP = (
     "0: only what MLX needs to run; 1: idiomatic, the checkpoint's tensors stay (default); "
     "2: may merge and fold weights"
@@ -61,6 +70,8 @@ OPTIONS = [
     _row("--emit", metavar="LIST", default="python", help=EMIT_HELP),
     _row("--input", metavar="NAME=DIMS[:DTYPE]", action="append", dest="inputs", help=INPUT_HELP),
     _row("--dtype", choices=list(DTYPES), help="store floating-point weights in this type"),
+    _row("--quantize", metavar="BITS[:GROUP]", help=QUANTIZE_HELP),
+    _row("--keep-float", metavar="LAYERS", default="", help=KEEP_HELP),
     _row("-O", dest="level", type=int, choices=[0, 1, 2], default=1, help=LEVEL_HELP),
     _switch("--validate", "compare source and output on random inputs, into report.md and .json"),
     _row("--rtol", type=float, help="relative tolerance of --validate and of the output's test"),
@@ -141,6 +152,11 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
+def _items(text: str) -> list[str]:
+    """The parts of a list with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _list_passes() -> int:
     from .passes.pipeline import list_passes
 
@@ -157,8 +173,10 @@ def _run(options: argparse.Namespace) -> int:
             options.model,
             options.output,
             inputs=options.inputs,
-            emit=[e.strip() for e in options.emit.split(",") if e.strip()],
+            emit=_items(options.emit),
             dtype=options.dtype,
+            quantize=options.quantize,
+            keep_float=_items(options.keep_float),
             level=options.level,
             validate=options.validate,
             rtol=options.rtol,
@@ -177,6 +195,8 @@ def _run(options: argparse.Namespace) -> int:
         )
     if result.plan is not None:
         print(result.plan, end="")
+    for line in result.quantization.summary() if result.quantization else []:
+        print(_printable(line))
     return _finish(options, result)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from .options import DTYPES, Options, check_options
 if TYPE_CHECKING:
     from .cases import Case
     from .codegen.emitted import Emitted
+    from .codegen.quantize import Choice
     from .codegen.weights import Rules
     from .frontend.source import Captured
     from .ir import DType
@@ -40,6 +42,7 @@ class Result:
     config: dict[str, Any] = field(default_factory=dict)
     report: Report | None = None
     plan: str | None = None
+    quantization: Choice | None = None
 
     @property
     def ok(self) -> bool:
@@ -57,6 +60,7 @@ class _Work:
     dumps: list[tuple[int, str, str]]
     progress: Progress
     constants: dict[str, Any] = field(default_factory=dict)  # that the dumps name
+    choice: Choice | None = None  # what is quantized
 
 
 def transpile(
@@ -67,6 +71,8 @@ def transpile(
     inputs: Sequence[Any] | None = None,
     emit: Sequence[str] = ("python",),
     dtype: str | None = None,
+    quantize: str | None = None,
+    keep_float: Sequence[str] = (),
     level: int = 1,
     validate: bool = False,
     rtol: float | None = None,
@@ -87,13 +93,15 @@ def transpile(
 
     `source` is a path, `package.module:factory` (with `weights`), or a model in memory: an
     `nn.Module` with `example_inputs`, an `ExportedProgram`, a `GraphModule`. `inputs` describes
-    inputs as `--input` does (`"ids=batch,seq:int64"`). The folder takes its place only when it is
-    complete; a failed validation leaves a complete folder with its report, and a Result whose
-    `ok` is False. `progress(stage, done, total)` is told how far the run is. Raises TranspileError.
+    inputs as `--input` does (`"ids=batch,seq:int64"`), `quantize` and `keep_float` what is
+    quantized (`"4:64"`, `["head"]`). The folder takes its place only when it is complete; a failed
+    validation leaves a complete folder with its report, and a Result whose `ok` is False.
+    `progress(stage, done, total)` is told how far the run is. Raises TranspileError.
     """
     options = Options(
         tuple(emit), dtype, level, validate, rtol, atol, benchmark, no_weights, name, check,
         dump_ir, print_after, stop_after, tuple(disable_pass), verify_each,
+        quantize, tuple(keep_float),
     )  # fmt: skip
     check_options(options, out)
     specs = _input_specs(inputs)
@@ -196,14 +204,19 @@ def _after(dumps: list[tuple[int, str, str]], name: str, level: int) -> str:
 
 
 def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
-    from .codegen import emit, project
-    from .codegen.weights import make_rules
+    from .codegen import emit, project, quantize
+    from .codegen.weights import make_rules, shape_of
 
     options, captured = work.options, work.captured
     work.progress("emitting", 0, 0)
     emitted = emit(captured.program, options.name or captured.program.forward.name)
     aliases, facts = (captured.details.get(k, {}) for k in ("aliases", "baked_buffers"))
-    rules = make_rules(emitted.parameters, captured.tensors, aliases, facts)
+    layers = quantize.layers(captured.program.forward, emitted)
+    rules = make_rules(emitted.parameters, captured.tensors, aliases, facts, layers)
+    if options.quantization:
+        work.choice = quantize.choose(
+            options.quantization, layers, lambda n: shape_of(emitted.parameters[f"{n}.weight"])
+        )
     with project.staged(out) as folder:
         _write_model(work, folder, emitted, rules)
         report = _measure(work, folder, emitted)
@@ -212,7 +225,7 @@ def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
         _write_manifest(work, folder, emitted, rules, sources)
         files = project.files_of(folder)
         work.progress("done", 0, 0)
-    return Result(out, files, emitted.config, report)
+    return Result(out, files, emitted.config, report, quantization=work.choice)
 
 
 def _dtype(options: Options) -> DType | None:
@@ -226,13 +239,13 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
     from .codegen import project, weights
 
     options, captured, dtype = work.options, work.captured, _dtype(work.options)
-    project.write_code(folder, emitted, rules, dtype)
+    project.write_code(folder, emitted, rules, dtype, work.choice, options.quantization)
     project.write_constants(folder, weights.constants(emitted.parameters, captured.tensors, rules))
     if not options.no_weights or options.validate or options.benchmark:
         weights.write_weights(
             folder / "weights.safetensors", emitted.parameters, captured.tensors, rules, dtype,
             lambda done, total, name: work.progress("weights", done, total),
-            project.read_json(folder / "config.json"),
+            project.read_json(folder / "config.json"), work.choice,
         )  # fmt: skip
     arguments = captured.program.forward.arguments
     project.write_reference(folder, arguments, _reference_cases(work), _tolerances(options))
@@ -302,11 +315,25 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
 
         tolerance = report.tolerance
         report = validate(work.captured, emitted.modules, folder, tolerance, options.dtype, tell)
+    if work.choice:
+        size, plain = (folder / "weights.safetensors").stat().st_size, _float_bytes(work, emitted)
+        report.quantization = work.choice.report(size, plain)
     if options.benchmark:
         work.progress("measuring", 0, 0)
         report.benchmark = benchmark(work.captured, folder)
     write_report(folder, report)
     return report
+
+
+def _float_bytes(work: _Work, emitted: Emitted) -> int:
+    """The size of the weights as if nothing were quantized."""
+    from .codegen.weights import shape_of, stored
+
+    dtype = _dtype(work.options)
+    return sum(
+        stored(p.tensor.dtype, dtype).numpy.itemsize * math.prod(shape_of(p))
+        for p in emitted.parameters.values()
+    )
 
 
 def _write_manifest(
@@ -323,5 +350,6 @@ def _write_manifest(
         work.options.recorded(),
         sources,
         _dtype(work.options),
+        work.choice,
     )
     write_json(folder / "manifest.json", {**data, "files": files_of(folder)})

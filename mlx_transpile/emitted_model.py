@@ -36,6 +36,21 @@ class EmittedModel:
     def close(self) -> None:
         sys.modules.pop(self.name, None)
 
+    def quantized(self) -> list[tuple[str, Any]]:
+        """The layers that hold quantized weights, by path."""
+        from mlx import nn
+
+        kinds = (nn.QuantizedLinear, nn.QuantizedEmbedding)
+        return [(n, m) for n, m in self.model.named_modules() if isinstance(m, kinds)]
+
+    def dequantize(self) -> EmittedModel:
+        """Give its quantized layers the float weights that theirs stand for."""
+        from mlx.utils import tree_unflatten
+
+        layers = [(name, _float_layer(layer)) for name, layer in self.quantized()]
+        self.model.update_modules(tree_unflatten(layers))
+        return self
+
     def run(self, arguments: Sequence[Any]) -> Any:
         """The result on nested NumPy arguments, as NumPy arrays."""
         return map_structure(to_numpy, self.model(*(map_structure(to_mlx, a) for a in arguments)))
@@ -50,11 +65,30 @@ class EmittedModel:
     def run_recorded(
         self, arguments: Sequence[Any]
     ) -> tuple[Any, dict[str, list[list[np.ndarray]]]]:
-        """The result, and for each module path the flat arrays of each of its calls."""
+        """The result, and for each module path the flat arrays of each of its calls; modules
+        whose first call ends first come first.
+        """
         with _recorded(self.model) as calls:
             result = self.run(arguments)
-        paths = {path: id(module) for path, module in self.model.named_modules()}
-        return result, {path: calls[key] for path, key in paths.items() if key in calls}
+        paths: dict[int, list[str]] = {}
+        for path, module in self.model.named_modules():
+            paths.setdefault(id(module), []).append(path)
+        return result, {path: own for key, own in calls.items() for path in paths.get(key, ())}
+
+
+def _float_layer(layer: Any) -> Any:
+    """The quantized layer with a float weight."""
+    import mlx.core as mx
+    from mlx import nn
+
+    linear = isinstance(layer, nn.QuantizedLinear)
+    new = nn.Linear(1, 1, bias=False) if linear else nn.Embedding(1, 1)
+    new.weight = mx.dequantize(
+        layer.weight, layer.scales, layer.biases, layer.group_size, layer.bits, layer.mode
+    )
+    if "bias" in layer:
+        new.bias = layer.bias
+    return new
 
 
 def to_mlx(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .codegen.emitted import Emitted
 from .codegen.project import GENERATOR
+from .codegen.quantize import Choice
 from .codegen.weights import Rules, stored
 from .frontend.source import Captured
 from .ir import DType, Graph, Tensor, Value
@@ -36,9 +37,11 @@ def manifest(
     options: Mapping[str, Any],
     sources: Mapping[str, Path],
     dtype: DType | None,
+    choice: Choice | None = None,
 ) -> dict[str, Any]:
     """All of the manifest but `files`. Nothing depends on the machine's paths or on the time."""
     graph = captured.program.forward
+    quantized = {f"{layer}.weight" for layer in choice.layers} if choice else set()
     return {
         "generator": {"name": GENERATOR, "version": version()},
         "name": graph.name,
@@ -63,9 +66,11 @@ def manifest(
                 "shape": list(param.tensor.shape),
                 "recipe": str(param.recipe),
                 **({"buffer": True} if param.buffer else {}),
+                **({"quantized": True} if name in quantized else {}),
             }
             for name, param in emitted.parameters.items()
         },
+        "quantization": choice.report() if choice else None,
         "aliases": dict(captured.details.get("aliases", {})),
         "facts": {row.target: row.code for row in rules.facts},
         "unused": [row.target for row in rules.unused],

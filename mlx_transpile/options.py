@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,19 @@ from .errors import BadRequest
 
 DTYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
 TARGETS = ("python", "cpp")
+BITS = (8, 6, 5, 4, 3, 2)
+GROUP_SIZES = (64, 32, 128)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Bits and group size of quantized weights; the layers to keep float: "embeddings", "head",
+    or names in which * stands for any text.
+    """
+
+    bits: int
+    group_size: int = GROUP_SIZES[0]
+    keep_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,11 +45,35 @@ class Options:
     stop_after: str | None = None
     disable_pass: tuple[str, ...] = ()
     verify_each: bool = False
+    quantize: str | None = None
+    keep_float: tuple[str, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
         """The options that decide what is emitted, for the manifest."""
-        names = ("emit", "dtype", "level", "name", "stop_after", "disable_pass")
+        names = ("emit", "dtype", "quantize", "keep_float", "level", "name", "stop_after",
+                 "disable_pass")  # fmt: skip
         return {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in names}
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """`quantize` and `keep_float`; BadRequest where they say nothing that can be done."""
+        if self.quantize is None:
+            if self.keep_float:
+                raise BadRequest("all stays float", where="--keep-float", hint="--quantize BITS")
+            return None
+        found = re.fullmatch(r"([0-9]{1,4})(?::([0-9]{1,4}))?", self.quantize)
+        bits, group = (int(found[1]), int(found[2] or GROUP_SIZES[0])) if found else (0, 0)
+        if bits not in BITS or group not in GROUP_SIZES:
+            raise BadRequest(
+                f"{self.quantize!r} is no BITS or BITS:GROUP that MLX has",
+                where="--quantize",
+                hint=f"bits {_listed(BITS)}; groups of {_listed(GROUP_SIZES)}, as in 4:32",
+            )
+        return Quantization(bits, group, self.keep_float)
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return f"{', '.join(map(str, sorted(numbers)[:-1]))} or {max(numbers)}"
 
 
 def check_options(options: Options, out: Any) -> None:
@@ -50,6 +88,7 @@ def check_options(options: Options, out: Any) -> None:
         raise BadRequest(
             f"unknown dtype {options.dtype!r}", where="--dtype", hint=f"one of {', '.join(DTYPES)}"
         )
+    _ = options.quantization
     if options.level not in (0, 1, 2):
         raise BadRequest(
             f"there is no level {options.level}", where="-O", hint="-O 0, -O 1 or -O 2"

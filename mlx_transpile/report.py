@@ -30,6 +30,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "max_abs": _finite(report.max_abs),
         "sizes": {name: report.ran(name) for name in sorted(report.symbols)},
         "cases": [_case(case) for case in report.cases],
+        "quantization": report.quantization,
         "benchmark": report.benchmark,
     }
 
@@ -42,6 +43,11 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "error": case.error or None,
         "source_does_not_run": case.unrunnable or None,
         "outputs": [{"name": name, **_difference(d)} for name, d in case.outputs],
+        **(
+            {"against_source": [{"name": name, **_difference(d)} for name, d in against]}
+            if (against := case.against_source)
+            else {}
+        ),
         "first_divergence": _where(first) if first else None,
         "modules": [
             {
@@ -81,10 +87,13 @@ def as_markdown(report: Report) -> str:
     lines = ["# Report", ""]
     if report.cases:
         verdict = "agrees with" if report.ok else "DIFFERS from"
-        lines += [f"The emitted model {verdict} its source.", "", _rule(report), ""]
+        other = "itself on the dequantized weights" if report.quantization else "its source"
+        lines += [f"The emitted model {verdict} {other}.", "", _rule(report), ""]
         lines += _sizes(report)
         lines += _outputs(report.cases)
         lines += _modules(report.cases)
+    if report.quantization:
+        lines += _quantization(report.quantization, report.cases)
     if report.benchmark:
         lines += _benchmark(report.benchmark)
     return "\n".join(lines).rstrip() + "\n"
@@ -158,6 +167,30 @@ def _module_row(checks: list[ModuleCheck]) -> str:
     )
     skipped = f", skipped {len(checks) - len(found)} times" if len(found) < len(checks) else ""
     return f"| {cell(_where(checks[0]))} | {_numbers(worst)} | {_verdict(worst)}{skipped} |"
+
+
+def _quantization(found: dict[str, Any], cases: list[CaseReport]) -> list[str]:
+    """What is quantized, what it saves, and how far the outputs are from the source's."""
+    layers, kept = found["layers"], found["float_layers"]
+    size, plain = found["weights_bytes"], found["float_weights_bytes"]
+    lines = [
+        "## Quantization",
+        "",
+        f"{len(layers)} layers have {found['bits']} bits in groups of {found['group_size']}; "
+        f"{len(kept)} stay float. weights.safetensors has {size} bytes; {plain} with float "
+        "weights.",
+        "",
+        *(f"- float: {cell(name)} ({cell(reason)})" for name, reason in kept.items()),
+        "",
+        "How far the outputs are from the source's, which is float:",
+        "",
+        "| sizes | output | max abs | max rel | cosine |",
+        "|---|---|---|---|---|",
+    ]
+    for case in cases:
+        for name, d in case.against_source:
+            lines.append(f"| {sizes_text(case.sizes)} | {cell(name)} | {_numbers(d)} |")
+    return [*lines, ""]
 
 
 def _verdict(difference: Difference) -> str:

@@ -39,6 +39,7 @@ class CaseReport:
     modules: list[ModuleCheck] = field(default_factory=list)
     error: str = ""
     unrunnable: str = ""
+    against_source: list[tuple[str, Difference]] = field(default_factory=list)  # if quantized
 
     @property
     def ok(self) -> bool:
@@ -61,6 +62,7 @@ class Report:
     cases: list[CaseReport]
     benchmark: dict[str, Any] | None = None
     dtype: str | None = None
+    quantization: dict[str, Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -91,14 +93,16 @@ def validate(
     """Compare the model in `folder` with the source, at two sizes or more of every symbol.
 
     `modules` maps module calls of the source to modules of the emitted model. Sizes at which the
-    source itself does not run are noted and prove nothing.
+    source itself does not run are noted and prove nothing. A quantized model must agree with
+    itself on the dequantized weights; how far the source's outputs are is noted.
     """
     graph, known = captured.program.forward, captured_sizes(captured)
     model = EmittedModel(folder)
+    reference = EmittedModel(folder).dequantize() if model.quantized() else None
 
     def run(sets: Sequence[Mapping[str, int]]) -> list[CaseReport]:
         cases = run_cases(captured, sets, SEED, on_run)
-        return [_check(case, captured, modules, model, tolerance) for case in cases]
+        return [_check(case, captured, modules, model, tolerance, reference) for case in cases]
 
     try:
         report = Report(tolerance, run(size_sets(graph, known) or [{}]), dtype=dtype)
@@ -108,6 +112,8 @@ def validate(
                     report.cases += run([{**known, symbol.name: size}])
     finally:
         model.close()
+        if reference is not None:
+            reference.close()
     return report
 
 
@@ -117,17 +123,25 @@ def _check(
     modules: Calls,
     model: EmittedModel,
     tolerance: Tolerance,
+    reference: EmittedModel | None,
 ) -> CaseReport:
     report = CaseReport(case.sizes)
     if isinstance(case, Unrunnable):
         report.unrunnable = case.reason
         return report
+    arguments = fill_arguments(captured.program.forward.arguments, case.inputs)
     try:
-        got, calls = model.run_recorded(
-            fill_arguments(captured.program.forward.arguments, case.inputs)
-        )
+        got, calls = model.run_recorded(arguments)
     except Exception as error:
         report.error = f"{type(error).__name__}: {error}"
+        return report
+    if reference is not None:
+        report.against_source = compare_results(got, case.result, tolerance)
+        want, theirs = reference.run_recorded(arguments)
+        paths = {(path, i): path for path, own in theirs.items() for i in range(len(own))}
+        each = {(path, i): theirs[path][i] for path, i in paths}
+        report.outputs = compare_results(got, want, tolerance)
+        report.modules = _compare_modules(each, calls, paths, tolerance)
         return report
     report.outputs = compare_results(got, case.result, tolerance)
     report.modules = _compare_modules(

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import hand
 import numpy as np
@@ -379,12 +380,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_partial_one(
     before = sorted(os.listdir(tmp_path))
     own = script(out)
 
-    def fail(path: str, *args: object, **kwargs: object) -> None:
-        Path(path).write_bytes(b"half")
+    def fail(file: IO[bytes], *args: object) -> None:
+        file.write(b"half")
         raise OSError("no space left")
 
     source = checkpoint(tmp_path / "c.safetensors")
-    monkeypatch.setattr(own.mx, "save_safetensors", fail)
+    monkeypatch.setattr(own, "write_safetensors", fail)
     with pytest.raises(OSError, match="no space"):
         own.remap(source, target)
     assert target.read_bytes() == b"old"

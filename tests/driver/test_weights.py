@@ -182,7 +182,9 @@ def plain_skeleton() -> str:
 def skeleton(text: str) -> str:
     """The syntax tree without the tables."""
     tree = ast.parse(text)
-    tables = {"MARK", "COPIED", "CHANGED", "MADE", "ALIASES", "FACTS", "UNUSED", "CONSTANT"}
+    tables = {
+        "MARK", "COPIED", "CHANGED", "MADE", "ALIASES", "FACTS", "LAYERS", "UNUSED", "CONSTANT",
+    }  # fmt: skip
     kept = []
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
