@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 from torch_reference import runtime
@@ -18,7 +19,7 @@ COMPILER = next(
 
 PROGRAM = """
 {includes}
-#include <functional>
+#include <cstdio>
 #include <map>
 #include "mlx/mlx.h"
 
@@ -60,10 +61,27 @@ const std::map<std::string, Case> cases = {{
 
 using namespace test;
 
-// run INPUTS OUTPUTS: one run for each "case/variant" that the metadata lists.
-int main(int, char** argv) {{
-  auto [inputs, metadata] = mx::load_safetensors(argv[1]);
-  nn::Weights weights(inputs);
+// run WEIGHTS: loads the files, and prints what is wrong with each.
+int load(int count, char** paths) {{
+  for (int i = 0; i < count; ++i) {{
+    try {{
+      nn::Weights::load(paths[i]);
+      std::puts("");
+    }} catch (const std::exception& error) {{
+      std::puts(error.what());
+    }}
+  }}
+  return 0;
+}}
+
+// run - INPUTS OUTPUTS: one run for each "case/variant" that the metadata lists.
+int main(int argc, char** argv) {{
+  if (argv[1] != std::string("-")) {{
+    return load(argc - 1, argv + 1);
+  }}
+  auto [inputs, metadata] = mx::load_safetensors(argv[2]);
+  nn::Weights weights(inputs, metadata);
+  metadata.erase("config");
   std::unordered_map<std::string, mx::array> outputs;
   std::unordered_map<std::string, std::string> errors;
   for (const auto& [run, count] : metadata) {{
@@ -83,7 +101,7 @@ int main(int, char** argv) {{
     }}
   }}
   outputs.insert({{"no output", mx::array(0)}});
-  mx::save_safetensors(argv[2], outputs, errors);
+  mx::save_safetensors(argv[3], outputs, errors);
   return 0;
 }}
 """
@@ -114,19 +132,28 @@ def run(
     program: Path,
     inputs: dict[str, list[mx.array]],
     parameters: dict[str, mx.array] | None = None,
+    config: dict[str, Any] | None = None,
 ) -> dict[str, list[mx.array] | str]:
     """The results of each "case/variant" in `inputs`, or the message of what it threw.
 
-    `parameters`: the tensors of layers under "case/variant/name".
+    `parameters`: the tensors of layers under "case/variant/name"; `config`: what they read.
     """
     arrays = {f"{run}/{i}": a for run, args in inputs.items() for i, a in enumerate(args)}
     metadata = {run: str(len(args)) for run, args in inputs.items()}
+    metadata["config"] = json.dumps(config or {})
     files = [str(program.parent / name) for name in ("inputs.safetensors", "outputs.safetensors")]
     mx.save_safetensors(files[0], {**arrays, **(parameters or {}), "-": mx.array(0)}, metadata)
-    subprocess.run([program, *files], check=True)
+    subprocess.run([program, "-", *files], check=True)
+    outputs: Any
     outputs, errors = mx.load(files[1], return_metadata=True)
-    results: dict[str, list[mx.array] | str] = {run: errors[run] for run in inputs if run in errors}
+    results: dict[str, Any] = {run: errors[run] for run in inputs if run in errors}
     for run in inputs:
         count = sum(key.rpartition("/")[0] == run for key in outputs)
         results.setdefault(run, [outputs[f"{run}/{i}"] for i in range(count)])
     return results
+
+
+def load(program: Path, files: list[Path]) -> list[str]:
+    """What the program says about each file of weights; nothing where all is well."""
+    done = subprocess.run([program, *files], check=True, capture_output=True, text=True)
+    return done.stdout.split("\n")[:-1]

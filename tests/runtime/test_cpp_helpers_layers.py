@@ -15,7 +15,7 @@ from torch_reference import helper
 pytestmark = pytest.mark.skipif(cpp_program.COMPILER is None, reason="there is no C++ compiler")
 
 DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}  # of the largest magnitude
+TOLERANCE = {"float32": 1e-6, "bfloat16": 8e-3, "float16": 1e-3}  # of the largest magnitude
 RANDOM = np.random.default_rng(0)
 
 
@@ -326,11 +326,29 @@ def cast(array: mx.array, dtype: mx.Dtype) -> mx.array:
     return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array
 
 
+QUANTIZED = {
+    "Linear quantized": 'nn::Linear(weights, prefix + "layer", 64, 5)(x[0])',
+    "Linear quantized plain": 'nn::Linear(weights, prefix + "layer", 64, 5, false)(x[0])',
+    "Embedding quantized": 'nn::Embedding(weights, prefix + "layer", 10, 64)(x[0])',
+    "Embedding quantized head": 'nn::Embedding(weights, prefix + "layer", 10, 64).as_linear(x[0])',
+}
+BROKEN = {
+    "absent": 'nn::Linear(weights, "nothing", 8, 5)(x[0])',
+    "shape": 'nn::Linear(weights, prefix + "layer", 8, 6)(x[0])',
+    "dtype": 'nn::Linear(weights, prefix + "layer", 8, 5)(x[0])',
+    "bits": 'nn::Linear(weights, prefix + "layer", 64, 5)(x[0])',
+    "groups": "nn::GroupNorm(weights, prefix, 3, 8, 1e-5f, false)(x[0])",
+    "pool": "nn::max_pool(x[0], {9}, {1}, {0})",
+    "sizes": "nn::max_pool(x[0], nn::Size<2>(std::vector<int>{3}), {1}, {0})",
+}
+
+
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cpp_layers")
-    helpers = {name for case in CASES for name in re.findall(r"nn::(\w+)", case.cpp)}
-    return cpp_program.build(folder, {case.name: case.cpp for case in CASES}, sorted(helpers))
+    cases = {case.name: case.cpp for case in CASES} | QUANTIZED | BROKEN
+    helpers = {name for text in cases.values() for name in re.findall(r"nn::(\w+)", text)}
+    return cpp_program.build(folder, cases, sorted(helpers))
 
 
 @pytest.fixture(scope="session")
@@ -387,3 +405,88 @@ def test_same_as_python(outputs, name, variant):
 
 def test_no_warnings(program):
     assert program[1] == ""
+
+
+@pytest.mark.parametrize("variant", DTYPES)
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("group_size", [32, 64])
+def test_quantized(program, bits, group_size, variant):
+    dtype = DTYPES[variant]
+    linear, embedding = nn.Linear(64, 5), nn.Embedding(10, 64)
+    linear.bias = normal(5)
+    x, ids = normal(2, 3, 64).astype(dtype), mx.array([[1, 9, 0]])
+    modules = {"Linear": linear, "Embedding": embedding}
+    for module in modules.values():
+        module.set_dtype(dtype)
+    modules = {name: m.to_quantized(group_size, bits) for name, m in modules.items()}
+    plain = linear.to_quantized(group_size, bits)
+    plain.pop("bias")
+    expected = {
+        "Linear quantized": modules["Linear"](x),
+        "Linear quantized plain": plain(x),
+        "Embedding quantized": modules["Embedding"](ids),
+        "Embedding quantized head": modules["Embedding"].as_linear(x),
+    }
+    inputs = {f"{name}/q": [ids if name == "Embedding quantized" else x] for name in expected}
+    tensors = {
+        f"{name}/q/layer.{key}": value
+        for name in expected
+        for key, value in tree_flatten(modules[name.split()[0]].parameters())
+    }
+    config = {"quantization": {"bits": bits, "group_size": group_size}}
+    outputs = cpp_program.run(program[0], inputs, tensors, config)
+    for name, value in expected.items():
+        assert not isinstance(outputs[f"{name}/q"], str), outputs[f"{name}/q"]
+        (actual,) = outputs[f"{name}/q"]
+        assert (actual.dtype, actual.shape) == (value.dtype, value.shape)
+        assert difference(actual, value) <= TOLERANCE[variant]
+
+
+MESSAGES = {
+    "absent": "weights have no tensor 'nothing.weight', expected float32 (5, 8)",
+    "shape": "tensor 'shape/a/layer.weight' is float32 (5, 8), expected float32 (6, 8)",
+    "dtype": "tensor 'dtype/a/layer.weight' is int32 (5, 8), expected float32 (5, 8)",
+    "bits": "'bits/a/layer' cannot have 4 bits in groups of 48",
+    "groups": "'groups/a/': 8 channels do not make 3 groups",
+    "pool": "pooling window of 9 does not fit into axis 1 of size 4",
+    "sizes": "expected 2 sizes, got 1",
+}
+
+
+def test_errors_name_what_is_wrong(program):
+    tensors = {
+        "shape/a/layer.weight": mx.zeros((5, 8)),
+        "dtype/a/layer.weight": mx.zeros((5, 8), mx.int32),
+        "bits/a/layer.weight": mx.zeros((5, 8), mx.uint32),
+        "bits/a/layer.scales": mx.zeros((5, 1)),
+    }
+    inputs = {f"{name}/a": [normal(2, 4, 8)] for name in BROKEN}
+    config = {"quantization": {"bits": 4, "group_size": 48}}
+    outputs = cpp_program.run(program[0], inputs, tensors, config)
+    assert outputs == {f"{name}/a": message for name, message in MESSAGES.items()}
+
+
+def test_broken_files(program, tmp_path):
+    whole = tmp_path / "whole.safetensors"
+    mx.save_safetensors(str(whole), {"weight": mx.ones((2, 3))}, {"config": '{"a": [1, 2.5]}'})
+    data = whole.read_bytes()
+    broken = {
+        "is truncated": [b"", data[:6], data[:40], b"\xff" * 8 + data[8:]],
+        "'weight' lies beyond the end of the file": [data[:-1]],
+        "'weight' takes 24 bytes, its shape needs 36": [data.replace(b"[2,3]", b"[3,3]")],
+        "'weight' has the unknown dtype 'F99'": [data.replace(b'"F32"', b'"F99"')],
+        "'weight' has an impossible shape": [data.replace(b"[2,3]", b"[0.5]")],
+        "invalid JSON": [data.replace(b"{", b"<", 1), data.replace(b"[2,3]", b"[2,3}")],
+    }
+    messages = []
+    files = [whole]
+    for message, contents in broken.items():
+        for content in contents:
+            messages.append(message)
+            files.append(tmp_path / f"{len(files)}.safetensors")
+            files[-1].write_bytes(content)
+    found = cpp_program.load(program[0], [*files, tmp_path / "nothing"])
+    assert found[0] == ""
+    for message, text, file in zip(messages, found[1:-1], files[1:]):
+        assert str(file) in text and message in text
+    assert found[-1] == f"cannot open '{tmp_path / 'nothing'}'"
