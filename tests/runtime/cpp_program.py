@@ -1,6 +1,6 @@
 """Many calls of C++ helpers in one program, which reads its inputs from Python's arrays.
 
-A case is a C++ expression: an array, a tuple or a vector of arrays. It sees its inputs as
+A case is a C++ expression: an array, or a tuple, std::array or vector of them. It sees its inputs as
 `x[0]`, `x[1]` ..., and the tensors and the prefix of a layer as `weights` and `prefix`.
 """
 
@@ -41,8 +41,8 @@ inline Arrays list(const Arrays& results) {{
   return results;
 }}
 
-template <typename... T>
-Arrays list(const std::tuple<T...>& results) {{
+template <typename Tuple> // std::tuple or std::array
+Arrays list(const Tuple& results) {{
   return std::apply([](const auto&... a) {{ return Arrays{{a...}}; }}, results);
 }}
 
