@@ -13,10 +13,9 @@ from ..ir import Graph, Node, Value
 from ..ir.dims import Expr
 
 # Ops whose elements are elements of their first operand.
-_KEEPS = frozenset(
-    "reshape expand_dims squeeze transpose slice select broadcast_to cast flip tile roll repeat"
-    " split windows diagonal".split()
-)
+_VIEWS = """reshape expand_dims squeeze transpose slice select broadcast_to cast flip tile roll
+repeat split windows diagonal"""
+_KEEPS = frozenset(_VIEWS.split())
 # Ops that index: the position of the first index operand.
 _LOOKUPS = {
     "embedding": 1, "take": 1, "gather": 1, "scatter": 1, "scatter_reduce": 1, "index": 1,
@@ -75,11 +74,15 @@ def _origin(value: Value, inputs: set[Value]) -> tuple[Value, int] | None:
         node = value.node
         if node is None or not value.tensor.dtype.is_integer:
             return None
-        first, *rest = node.operands
-        if node.op in ("add", "subtract") and isinstance(first, Value) and isinstance(rest[0], int):
-            offset += -rest[0] if node.op == "add" else rest[0]
+        if node.op in ("add", "subtract"):
+            shift = node.operands[1]
+            if not isinstance(shift, int):
+                return None
+            offset += -shift if node.op == "add" else shift
         elif node.op not in _KEEPS:
             return None
-        assert isinstance(first, Value)
+        first = node.operands[0]
+        if not isinstance(first, Value):
+            return None
         value = first
     return (value, offset) if value.tensor.dtype.is_integer else None

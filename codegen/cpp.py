@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir import Graph
 from ..runtime import cpp_closure
-from .cpp_classes import CppClass, CppClassPrinter, print_cpp_class
+from .cpp_classes import CppClass, CppClassPrinter, print_cpp_class, print_method
 from .cpp_methods import input_names
 from .cpp_names import cpp_string, namespace_of, outputs_of, safe_cpp
 from .emitted import Recovered
@@ -35,16 +35,17 @@ STYLE = (
 def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> dict[str, str]:
     """model.h, model.cpp and nn.h, formatted. `name` is what the namespace is called after."""
     structure, fields = recovered.structure, recovered.fields
-    printed = []
+    printers: dict[int, CppClassPrinter] = {}
     for group in recovered.order:
-        printer = CppClassPrinter(group, structure, fields, dict(recovered.config))
-        printed.append(print_cpp_class(printer, graph))
+        config = dict(recovered.config)
+        printers[group.index] = CppClassPrinter(group, printers, structure, fields, config)
+    methods = {i: print_method(p, graph) for i, p in printers.items()}
+    printed = [print_cpp_class(p, methods[i], "" in p.group.paths) for i, p in printers.items()]
     space = namespace_of(name)
-    config = [_field(key, value) for key, value in recovered.config.items()]
     values = {
         "namespace": space,
         "title": name,
-        "fields": config,
+        "fields": [_field(key, value) for key, value in recovered.config.items()],
         "classes": printed,
         "run": _run(graph),
         "input_names": ", ".join(map(cpp_string, input_names(graph))),
@@ -93,7 +94,8 @@ def _field(key: str, value: Any) -> tuple[str, str, str]:
     reader = {(True, False): "integer", (False, False): "number", (True, True): "integers"}.get(
         (whole, several), "numbers"
     )
-    return (f"std::vector<{kind}>" if several else kind, safe_cpp(key), f"{reader}({cpp_string(key)})")
+    declared = f"std::vector<{kind}>" if several else kind
+    return declared, safe_cpp(key), f"{reader}({cpp_string(key)})"
 
 
 def _run(graph: Graph) -> list[str]:

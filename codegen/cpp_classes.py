@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..ir import Graph, Value
@@ -16,7 +16,7 @@ from .cpp_methods import Method, MethodPrinter
 from .cpp_names import KEYWORDS, cpp_string, safe_cpp
 from .cpp_render import Names, number, render_cpp
 from .init import OPTIONS, Repeat
-from .makers import Maker, MakeLayer, MakePart, MakeWeight
+from .makers import MakeLayer, MakePart, Maker, MakeWeight
 from .slots import TOKEN
 from .statements import For
 from .structure import Group
@@ -30,7 +30,6 @@ class CppClass:
     name: str
     declaration: str
     definition: str
-    members: list[str] = field(default_factory=list)
 
 
 class CppClassPrinter(ClassPrinter):
@@ -38,13 +37,54 @@ class CppClassPrinter(ClassPrinter):
 
     keywords = KEYWORDS
 
-    def __init__(self, group: Group, *rest: Any):
+    def __init__(self, group: Group, printers: dict[int, CppClassPrinter], *rest: Any):
+        """`printers` holds those of all classes by group, as far as they are made."""
         super().__init__(group, *rest)
+        self.printers = printers
+        self.opened: dict[str, str] = {}  # method -> the member that others reach through it
         loops = [s for s in group.bodies[0].statements if isinstance(s, For)]
-        self.looped = [_names(getattr(s.parts, "of", s.parts)) for s in loops]
-        self.members = members(group.inits[0].attributes, self.looped)
-        self.by_names = {m.names: m for m in self.members}
+        looped = [_names(getattr(s.parts, "of", s.parts)) for s in loops]
+        self.members = members(group.inits[0].attributes, looped)
         self.taken |= {m.name.removesuffix("_") for m in self.members}
+
+    def _member(self, steps: tuple[tuple[str, str], ...]) -> Member | None:
+        """The member that holds a part, or the list at these steps."""
+        for member in self.members:
+            fits = all(
+                p == name if p is not None else kind == "index"
+                for p, (kind, name) in zip(member.path, steps, strict=False)
+            )
+            list_of = member.path[len(steps) :] == (None,)
+            if fits and (len(member.path) == len(steps) or list_of):
+                return member
+        return None
+
+    def access(self, of: Access) -> str:
+        """`layers_[0]`, or `decoder_.embed_tokens()` for what a part holds."""
+        for count in range(len(of.steps), 0, -1):
+            member = self._member(of.steps[:count])
+            if member is not None:
+                code = member.name + "".join(
+                    f"[{name}]"
+                    for p, (_, name) in zip(member.path, of.steps[:count], strict=False)
+                    if p is None
+                )
+                rest = of.steps[count:]
+                return f"{code}.{self._of_part(member, rest)}" if rest else code
+        raise KeyError(of)
+
+    def _of_part(self, member: Member, steps: tuple[tuple[str, str], ...]) -> str:
+        """What a part gives access to: the part's class gets a method for it."""
+        maker = member.makers[0]
+        if isinstance(maker, MakeLayer):
+            return f"{steps[0][1]}()"
+        assert isinstance(maker, MakePart)
+        part = self.printers[maker.group]
+        inner = part.access(Access(steps))
+        name, _, rest = inner.partition(".")
+        own, bracket, index = name.partition("[")
+        part.opened.setdefault(own.removesuffix("_"), own)
+        return f"{own.removesuffix('_')}(){bracket}{index}" + (f".{rest}" if rest else "")
 
     # ---- how C++ writes it
 
@@ -68,7 +108,7 @@ class CppClassPrinter(ClassPrinter):
 
     def is_mixed(self, access: Access) -> bool:
         """Whether the list has elements of several types."""
-        member = self.by_names.get(_names(access))
+        member = self._member(access.steps)
         return member is not None and len({kind_of(m) for m in member.makers}) > 1
 
     # ---- types and constructions
@@ -136,19 +176,22 @@ def _names(access: Any) -> tuple[str, ...]:
 # ---- the class as text
 
 
-def print_cpp_class(printer: CppClassPrinter, graph: Graph) -> CppClass:
-    group = printer.group
-    root = "" in group.paths
-    method = MethodPrinter(group.bodies[0], printer, graph if root else None).print()
+def print_cpp_class(printer: CppClassPrinter, method: Method, root: bool) -> CppClass:
+    """The class; every method of the model has been printed, so that all accesses are known."""
     numbers = [
         (f"{_number_type(printer.kinds[name])} {printer.own(name)}", printer.own(name), code)
         for name, code in printer.attributes.items()
     ]
-    entries = [(f"{printer.type_of(m)} {m.name}", m) for m in printer.members]
+    entries = [f"{printer.type_of(m)} {m.name}" for m in printer.members]
     construction = _constructor(printer, numbers, root)
-    declaration = _declaration(printer, method, [d for d, *_ in [*numbers, *entries]], root)
-    definition = "\n\n".join([construction, _method(group.name, method)])
-    return CppClass(group.name, declaration, definition)
+    declaration = _declaration(printer, method, [*(d for d, *_ in numbers), *entries], root)
+    definition = "\n\n".join([construction, _method(printer.group.name, method)])
+    return CppClass(printer.group.name, declaration, definition)
+
+
+def print_method(printer: CppClassPrinter, graph: Graph) -> Method:
+    root = graph if "" in printer.group.paths else None
+    return MethodPrinter(printer.group.bodies[0], printer, root).print()
 
 
 def _number_type(kind: type) -> str:
@@ -237,12 +280,15 @@ def _fill(printer: CppClassPrinter, member: Member, root: bool, depth: int = 0) 
     return _loop(printer, repeat, counter, member.makers if last else (), element)
 
 
-def _loop(printer: CppClassPrinter, repeat: Repeat, counter: str, makers: Any, element: Any) -> list[str]:
+def _loop(
+    printer: CppClassPrinter, repeat: Repeat, counter: str, makers: Any, element: Any
+) -> list[str]:
     size = len(repeat.kinds)
     varies = printer.group.init_slots[repeat.count][0] == "param"
     one = len(repeat.templates) == 1
     if (one and (size > 1 or varies)) or repeat.condition:
-        head = f"for (int {counter} = 0; {counter} < {printer.init_slot(repeat.count)}; ++{counter}) {{"
+        count = printer.init_slot(repeat.count)
+        head = f"for (int {counter} = 0; {counter} < {count}; ++{counter}) {{"
         if one:
             inner = element(makers[0] if makers else None, counter)
         else:
@@ -267,6 +313,11 @@ def _declaration(printer: CppClassPrinter, method: Method, fields: list[str], ro
         fields = [*fields, "bool check_indices_"]
     head.append(f"  {name}({', '.join(parameters)});")
     head.append(f"  {method.result} operator()({', '.join(method.arguments)}) const;")
+    types = {m.name: printer.type_of(m) for m in printer.members}
+    head += [
+        f"  const {types[member]}& {name}() const {{\n    return {member};\n  }}"
+        for name, member in printer.opened.items()
+    ]
     private = ["", " private:", *(f"  {f};" for f in fields)] if fields else []
     return "\n".join([*head, *private, "};"])
 

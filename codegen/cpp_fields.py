@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .init import Repeat, Template
-from .makers import IDENTITY, Maker, MakeLayer, MakePart, MakeWeight
+from .makers import IDENTITY, MakeLayer, MakePart, Maker, MakeWeight
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class Member:
         return "_".join(self.names) + "_"
 
 
-def members(
-    attributes: dict[str, Template], looped: Sequence[tuple[str, ...]]
-) -> list[Member]:
+def members(attributes: dict[str, Template], looped: Sequence[tuple[str, ...]]) -> list[Member]:
     """All members in the order of the constructor. `looped` has the names of the lists that a
     method runs over.
     """

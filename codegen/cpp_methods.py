@@ -17,7 +17,7 @@ from .cpp_names import cpp_string, outputs_of, safe_cpp
 from .cpp_render import Names, render_cpp, size
 from .methods import live_spans, size_names
 from .names import local_names
-from .slots import TOKEN
+from .slots import TOKEN, token
 from .statements import Assign, For, Open, Return, Statement
 
 RESULT = "mx::array"
@@ -40,8 +40,9 @@ class MethodPrinter:
         self.sizes = size_names(body)
         lines = [code for _, code in body.lines]
         reserved = {*self.sizes, *printer.reserved, *printer.keywords}
-        self.names = [safe_cpp(n) for n in local_names(body.locals, live_spans(body, lines), reserved)]
-        self.known = Names(self._type, self._slot)
+        names = local_names(body.locals, live_spans(body, lines), reserved)
+        self.names = [safe_cpp(n) for n in names]
+        self.known = Names(self._type, self._slot, printer.access)
         self.declared: set[str] = set()
         self.assigned: set[str] = set()
         self.out: list[tuple[int, str]] = []
@@ -106,7 +107,7 @@ class MethodPrinter:
         """`int L = x.shape(1);` for the sizes that are used."""
         lines = []
         for i, source in enumerate(self.body.sizes.sources):
-            if source.argument >= 0 and f"\ue000d{i}\ue001" in text:
+            if source.argument >= 0 and token("d", i) in text:
                 lines.append(self._shape_line(i))
         return lines
 
@@ -128,8 +129,8 @@ class MethodPrinter:
                 self._for(statement)
             case Return(result):
                 trees = [result] if isinstance(result, _TREES) else _leaves(result)
-                codes = [self.code(t) for t in trees]
-                self.add(f"return {codes[0]};" if len(codes) == 1 else f"return {{{', '.join(codes)}}};")
+                codes = ", ".join(self.code(t) for t in trees)
+                self.add(f"return {codes};" if len(trees) == 1 else f"return {{{codes}}};")
 
     def _assign(self, targets: list[Local | None], value: Bound, depth: int = 0) -> None:
         code = self.code(value)
@@ -155,7 +156,8 @@ class MethodPrinter:
             auto = "" if name in self.declared else "auto "
             self.add(f"{auto}{name} = std::get<{place}>({code});", depth)
             return
-        whole = next(n for n in ("results", "parts", "all", "all_results") if n not in self.declared)
+        free = (n for n in ("results", "parts", "all", "all_results") if n not in self.declared)
+        whole = next(free)
         self.add(f"auto {whole} = {code};", depth)
         self.declared.add(whole)
         for place, name in read:
@@ -220,7 +222,7 @@ class MethodPrinter:
             ]
             dtype = f"mx::{value.tensor.dtype.mlx}"
             lines.append(f"nn::check_input({name}, {place}, {{{', '.join(shape)}}}, {dtype});")
-            for axis, i in fresh.items():
+            for i in fresh.values():
                 source = self.body.sizes.sources[i]
                 if source.name:
                     mapping[source.name] = d.symbol(self.sizes[i])
@@ -240,8 +242,8 @@ class MethodPrinter:
         for symbol in self.root.symbols():
             if symbol.name in mapping and (symbol.low > 1 or symbol.high is not None):
                 high = "std::nullopt" if symbol.high is None else symbol.high
-                name = mapping[symbol.name]
-                lines.append(f"nn::check_size({cpp_string(symbol.name)}, {name}, {symbol.low}, {high});")
+                ends = f"{mapping[symbol.name]}, {symbol.low}, {high}"
+                lines.append(f"nn::check_size({cpp_string(symbol.name)}, {ends});")
         checks = [self._index_check(r, mapping) for r in index_ranges(self.root)]
         if checks:
             lines += ["if (check_indices_) {", *checks, "}"]
@@ -269,8 +271,8 @@ class MethodPrinter:
             return False
         name = found[1]
         index = self.sizes.index(name)
-        others = used.replace(line, "")
-        return f"\ue000d{index}\ue001" not in text and not re.search(rf"\b{name}\b", _code_of(others))
+        others = _code_of(used.replace(line, ""))
+        return token("d", index) not in text and not re.search(rf"\b{name}\b", others)
 
 
 def _code_of(lines: str) -> str:

@@ -17,8 +17,8 @@ from ..ir import tree as t
 from ..ir.dims import Atom, Expr, bounds
 from ..ir.types import DType, Tensor
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed, Verbatim
-from .cpp_names import cpp_string
 from .cpp_functions import Function, Parameter, functions, helper_parameters
+from .cpp_names import cpp_string
 from .render import Text
 from .slots import token
 
@@ -60,10 +60,11 @@ class NotInCpp(Exception):
 
 @dataclass(frozen=True)
 class Names:
-    """What the class knows of a tree's leaves: types of locals, values of slots."""
+    """What the class knows of a tree's leaves: types of locals, values of slots, members."""
 
     local: Callable[[int], Tensor | None] = lambda index: None
     slot: Callable[[SlotRef], Any] = lambda slot: 0
+    member: Callable[[Member], str] = str
 
 
 # ---- numbers
@@ -152,7 +153,7 @@ def _call_dtype(function: str, args: Any, kwargs: Any, names: Names) -> DType | 
     if isinstance(dtype, t.TypeRef):
         return dtype.dtype
     name = function.rpartition(".")[2]
-    if name.startswith("is") or name.startswith("logical_") or name in ("all", "any"):
+    if name.startswith(("is", "logical_")) or name in ("all", "any"):
         return DType.bool
     if name == "arange":
         floats = any(isinstance(getattr(a, "value", a), float) for a in args)
@@ -189,7 +190,7 @@ def render_cpp(tree: Bound, names: Names) -> Text:
         case SlotRef(index, kind):
             return Text(token(kind, index))
         case Member():
-            return Text(member(tree))
+            return Text(names.member(tree))
         case Typed(of):
             return render_cpp(of, names)
         case Apply(callee, args):  # nested arguments, such as an LSTM's (h, c), come flat
@@ -224,12 +225,6 @@ def render_cpp(tree: Bound, names: Names) -> Text:
         case None | bool() | int() | float() | str():
             return Text(number(tree), UNARY if str(tree).startswith("-") else ATOM)
     raise NotInCpp(f"{tree!r} has no C++ form")
-
-
-def member(of: Member) -> str:
-    """`layers_[0]`: names of nested containers join into one member, indices stay."""
-    name = "_".join(step for kind, step in of.steps if kind != "index")
-    return f"{name}_" + "".join(f"[{step}]" for kind, step in of.steps if kind == "index")
 
 
 def _plain_name(function: str) -> str:

@@ -138,6 +138,7 @@ def assemble(
             fields=[(k, _kind(v)) for k, v in config.items()],
             classes=code,
             args=root_args,
+            quantizable="nn.Linear(" in code or "nn.Embedding(" in code,
         )
     )
     return black.format_str(text, mode=black.Mode(line_length=88))

@@ -46,7 +46,7 @@ def layers(graph: Graph, emitted: Emitted) -> dict[str, str]:
 
 def _heads(graph: Graph) -> set[Param]:
     """The weights of the linears that give the model's results, through ops of one tensor."""
-    found = set()
+    found: set[Param] = set()
     for value in graph.outputs:
         node: Node | None = value.node
         while node is not None:
