@@ -7,15 +7,20 @@ Reading it runs no code from it. Only TorchScript and state dict files need torc
 Every tensor is checked against model.py before anything is written; all that is missing, surprising or
 of a wrong shape is listed at once. A file that this script made is recognised and not converted twice.
 Floating-point tensors keep the checkpoint's dtype unless --dtype says otherwise (float64 becomes float32).
+--quantize packs the weights of linear and embedding layers into few bits; config.json then says so.
 """
 
 import argparse
 import importlib.util
+import inspect
 import json
 import os
 import re
+import struct
 import sys
 import zipfile
+from dataclasses import fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import mlx.core as mx
@@ -24,6 +29,8 @@ from mlx.utils import tree_flatten
 HERE = Path(__file__).resolve().parent
 MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "f2d36e7b536c558f"}
 DTYPE = None  # default of --dtype; None keeps the checkpoint's
+QUANTIZE = None  # default of --quantize; None quantizes nothing
+KEEP_FLOAT = ""  # default of --keep-float
 
 # A name with {} stands for one name a number; {0}, {1} are the target's numbers in another order.
 # Tensors that keep name and layout:
@@ -61,6 +68,20 @@ MADE = []
 ALIASES = []
 # Tensors whose value stands in model.py: not needed, and of that value where present.
 FACTS = []
+# Layers that --quantize quantizes, with what --keep-float calls them; where it is "read", model.py
+# reads the weight itself, which stays float.
+LAYERS = [
+    ("embeddings.word_embeddings", "embeddings"),
+    ("embeddings.token_type_embeddings", "embeddings"),
+    ("embeddings.position_embeddings", "embeddings"),
+    ("encoder.layer.{}.attention.self.query", ""),
+    ("encoder.layer.{}.attention.self.key", ""),
+    ("encoder.layer.{}.attention.self.value", ""),
+    ("encoder.layer.{}.attention.output.dense", ""),
+    ("encoder.layer.{}.intermediate.dense", ""),
+    ("encoder.layer.{}.output.dense", ""),
+    ("pooler.dense", "head"),
+]
 # Tensors of the source that the model does not use.
 UNUSED = []
 # Sources with this prefix stood in the source's code: constants.safetensors has them.
@@ -291,15 +312,27 @@ def read_constants():
 # ---- checking and converting
 
 
-def build_model():
+def read_config():
+    """config.json: what model.py is built with."""
+    try:
+        return json.loads((HERE / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refused(
+            f"config.json is missing beside this script: {HERE / 'config.json'}"
+        ) from None
+    except ValueError as error:
+        raise Refused(f"{HERE / 'config.json'} is no JSON: {error}") from None
+
+
+def build_model(config):
     """The model of model.py and config.json, with whatever weights its constructor gives it."""
     spec = importlib.util.spec_from_file_location("model", HERE / "model.py")
     module = sys.modules["model"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.Model.load_weights = (
-        lambda model, *args, **kwargs: model
-    )  # load() without reading weights
-    return module.load(HERE)
+    if "args" not in inspect.signature(module.Model).parameters:
+        return module.Model()
+    args = {f.name: config[f.name] for f in fields(module.ModelArgs)}
+    return module.Model(module.ModelArgs(**args))
 
 
 def expected(model, rules):
@@ -413,7 +446,7 @@ def convert(tensors, want, rules):
 
 
 def checked(tensors, want):
-    """The tensors of a file that is converted already."""
+    """The tensors of a file that is converted already; `want` gives what they must be."""
     problems = [f"missing: {name}" for name in sorted(want.keys() - tensors.keys())]
     problems += [
         f"surprising: {name} has no place in the model"
@@ -451,32 +484,217 @@ def progress(done, total, name=""):
         )
 
 
-def save(path, arrays):
-    """Write the file whole or not at all."""
+# ---- quantizing
+
+
+def parse_quantize(text):
+    """BITS or BITS:GROUP as the arguments of mx.quantize; nothing for "none"."""
+    if text in (None, "none"):
+        return {}
+    found = re.fullmatch("([0-9]{1,4})(?::([0-9]{1,4}))?", text)
+    bits, group = (int(found[1]), int(found[2] or 64)) if found else (0, 0)
+    if bits not in (2, 3, 4, 5, 6, 8) or group not in (32, 64, 128):
+        raise Refused(
+            f"--quantize {text}: give 2, 3, 4, 5, 6 or 8 bits, in groups of 32, 64 or 128, as in 4:32"
+        )
+    return {"group_size": group, "bits": bits, "mode": "affine"}
+
+
+def choose(want, quantization, keep_float):
+    """The layers to quantize; of the others that could be, why they stay float."""
+    layers = [(matcher(name), [], words) for name, words in LAYERS]
+    names = sorted(n.removesuffix(".weight") for n in want if n.endswith(".weight"))
+    known = {n: found[1] for n in names if (found := expand(layers, n))}
+    keep = [part.strip() for part in keep_float.split(",") if part.strip()]
+    for part in keep:
+        names = ["embeddings", "head", *known]
+        if not any(fnmatchcase(name, part) for name in names):
+            raise Refused(f"--keep-float: no layer is called {part}")
+    chosen, kept = [], {}
+    for name, words in known.items():
+        group, width = quantization["group_size"], want[f"{name}.weight"].shape[-1]
+        if words == "read":
+            kept[name] = "model.py reads its weight itself"
+        elif any(part in words.split() or fnmatchcase(name, part) for part in keep):
+            kept[name] = "--keep-float"
+        elif width % group:
+            kept[name] = f"{group} does not divide {width}"
+        else:
+            chosen.append(name)
+    if not chosen:
+        reasons = ", ".join(dict.fromkeys(kept.values()))
+        raise Refused(
+            f"no layer can be quantized: {reasons or 'the model has none'}; "
+            "try other groups, or --quantize none"
+        )
+    return chosen, kept
+
+
+def quantize(arrays, chosen, quantization):
+    """Put packed weights, scales and biases in the place of the layers' weights."""
+    for name in chosen:
+        # The CPU's kernel everywhere: the same file on every machine.
+        parts = mx.quantize(arrays[f"{name}.weight"], **quantization, stream=mx.cpu)
+        for part, array in zip(("weight", "scales", "biases"), parts):
+            arrays[f"{name}.{part}"] = array
+
+
+def tell(chosen, kept, quantization):
+    grouped = {}
+    for name, why in kept.items():
+        parts = ["{}" if part.isdigit() else part for part in name.split(".")]
+        grouped.setdefault((".".join(parts), why), []).append(name)
+    print(
+        f"{len(chosen)} layers have {quantization['bits']} bits in groups of "
+        f"{quantization['group_size']}, {len(kept)} stay float{':' if kept else ''}"
+    )
+    for (name, why), names in grouped.items():
+        print(f"  {name}{f' ({len(names)} layers)' if len(names) > 1 else ''}: {why}")
+
+
+def quantized_layers(tensors):
+    """The layers whose weights a file holds quantized."""
+    names = [k.removesuffix(".scales") for k in tensors if k.endswith(".scales")]
+    return [
+        name
+        for name in names
+        if f"{name}.qweight" in tensors
+        or f"{name}.weight" in tensors
+        and tensors[f"{name}.weight"]().dtype == mx.uint32
+    ]
+
+
+# ---- writing
+
+NAMES = {
+    mx.bool_: "BOOL",
+    mx.uint8: "U8",
+    mx.uint16: "U16",
+    mx.uint32: "U32",
+    mx.uint64: "U64",
+    mx.int8: "I8",
+    mx.int16: "I16",
+    mx.int32: "I32",
+    mx.int64: "I64",
+    mx.float16: "F16",
+    mx.bfloat16: "BF16",
+    mx.float32: "F32",
+    mx.complex64: "C64",
+}
+
+
+def save(path, arrays, config):
+    """Write the file whole or not at all. Its metadata holds config.json, for readers without one."""
+    metadata = {**MARK, "config": json.dumps(config, separators=(",", ":"))}
     partial = path.with_name(f".{path.name}.{os.getpid()}.safetensors")
     try:
-        mx.save_safetensors(str(partial), arrays, metadata=MARK)
+        with partial.open("wb") as file:
+            write_safetensors(file, arrays, metadata)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def remap(checkpoint, output, dtype=DTYPE):
-    """Convert the checkpoint, or pass one through that is converted already; returns the number of tensors."""
+def write_safetensors(file, arrays, metadata):
+    """One array after the other, wide elements first; equal arrays give equal files."""
+    header, end = {"__metadata__": metadata}, 0
+    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    for name in order:
+        array, start, end = arrays[name], end, end + arrays[name].nbytes
+        header[name] = {
+            "dtype": NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(struct.pack("<Q", len(text)) + text)
+    for done, name in enumerate(order):
+        progress(done, len(order), name)
+        array = arrays.pop(name)
+        if array.size:
+            file.write(memoryview(mx.contiguous(array.reshape(-1)).view(mx.uint8)))
+
+
+def write_config(output, config):
+    """config.json beside weights.safetensors says how they are quantized."""
+    path = output.with_name("config.json")
+    here = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if output.name != "weights.safetensors" or here == config:
+        return
+    if not path.exists() and "quantization" not in config:
+        return
+    if path.exists() and {**here, "quantization": 0} != {**config, "quantization": 0}:
+        raise Refused(f"{path} is that of another model; give another --output")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        text = json.dumps(config, indent=2) + "\n"
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+# ---- all of it
+
+
+def remap(checkpoint, output, dtype=DTYPE, quantize_to=None, keep_float=None):
+    """Convert the checkpoint, or pass one through that is converted already; returns the number of tensors.
+
+    `quantize_to` and `keep_float` are those of the command; None is their default.
+    """
+    asked = quantize_to is not None or keep_float is not None
+    quantization = parse_quantize(QUANTIZE if quantize_to is None else quantize_to)
+    if keep_float and not quantization:
+        raise Refused("--keep-float: all stays float without --quantize")
+    keep_float = KEEP_FLOAT if keep_float is None else keep_float
+    config = read_config()
     tensors, metadata = read(checkpoint)
     rules = compiled_rules()
-    want = expected(build_model(), rules)
+    want = expected(build_model(config), rules)
+    packed = quantized_layers(tensors)
     if metadata.get("generator") != MARK["generator"]:
+        if packed:
+            raise Refused(
+                f"it is quantized already ({packed[0]} for one); give the float checkpoint"
+            )
         arrays = convert(tensors, want, rules)
-    elif metadata.get("rules") == MARK["rules"]:
-        arrays = checked(tensors, want)
-    else:
+    elif metadata.get("rules") != MARK["rules"]:
         raise Refused(
             "it was converted for another model.py; give the source checkpoint"
         )
-    save(output, {name: cast(array, dtype) for name, array in arrays.items()})
+    elif packed:
+        found = json.loads(metadata["config"])["quantization"]
+        chosen = choose(want, quantization, keep_float)[0] if quantization else []
+        if asked and (quantization != found or sorted(packed) != chosen):
+            raise Refused(
+                f"it is quantized already ({found['bits']} bits in groups of {found['group_size']}, "
+                f"{len(packed)} layers); give the source checkpoint to have it otherwise"
+            )
+        quantization = found
+        quantize(want, [name for name in packed if fits(name, want, found)], found)
+        arrays = checked(tensors, want)
+    else:
+        arrays = checked(tensors, want)
+    arrays = {name: cast(array, dtype) for name, array in arrays.items()}
+    if quantization and not packed:
+        chosen, kept = choose(want, quantization, keep_float)
+        quantize(arrays, chosen, quantization)
+        tell(chosen, kept, quantization)
+    config.pop("quantization", None)
+    config |= {"quantization": quantization} if quantization else {}
+    count = len(arrays)
+    if quantization:  # says nothing wrong of float weights, should writing end here
+        write_config(output, config)
+    save(output, arrays, config)
+    write_config(output, config)
     progress(0, 0)
-    return len(arrays)
+    return count
+
+
+def fits(name, want, quantization):
+    weight = want.get(f"{name}.weight")
+    return weight is not None and weight.shape[-1] % quantization["group_size"] == 0
 
 
 def main():
@@ -497,9 +715,28 @@ def main():
         default=DTYPE,
         help=f"of the floating-point tensors; default: {DTYPE or 'as they are'}",
     )
+    parser.add_argument(
+        "--quantize",
+        metavar="BITS[:GROUP]",
+        help="linear and embedding layers to 4 or 8 bits (also 2, 3, 5, 6) in groups of 64 (default), "
+        f"32 or 128, or none; default: {QUANTIZE or 'none'}",
+    )
+    parser.add_argument(
+        "--keep-float",
+        metavar="LAYERS",
+        help="layers that --quantize leaves float, with commas: embeddings, head (the linears that give "
+        "the results), or names in model.py, * for any text; "
+        f"default: {KEEP_FLOAT.replace('%', '%%') or 'none'}",
+    )
     options = parser.parse_args()
     try:
-        count = remap(options.checkpoint, options.output, options.dtype)
+        count = remap(
+            options.checkpoint,
+            options.output,
+            options.dtype,
+            options.quantize,
+            options.keep_float,
+        )
     except (Refused, OSError, RuntimeError, zipfile.BadZipFile) as error:
         progress(0, 0)
         sys.exit(f"{options.checkpoint}: {error}")

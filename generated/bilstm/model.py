@@ -190,5 +190,13 @@ def load(path: str | Path | None = None) -> Model:
     path = Path(path or Path(__file__).parent)
     config = json.loads((path / "config.json").read_text())
     model = Model(ModelArgs(**{f.name: config[f.name] for f in fields(ModelArgs)}))
-    model.load_weights(str(path / "weights.safetensors"))
+    weights = mx.load(str(path / "weights.safetensors"))
+    if "quantization" in config:
+        nn.quantize(
+            model,
+            **config["quantization"],
+            class_predicate=lambda name, module: hasattr(module, "to_quantized")
+            and f"{name}.scales" in weights,
+        )
+    model.load_weights(list(weights.items()))
     return model.eval()
