@@ -1,4 +1,3 @@
-
 #include "Scalar.h"
 #include "Scales.h"
 #include "resize_positions.h"

@@ -1,3 +1,4 @@
+#include <optional>
 #include <vector>
 
 #include "slice.h"

@@ -1,7 +1,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "Scalar.h"
 #include "axis_index.h"
 #include "prefix.h"
 #include "type_limits.h"

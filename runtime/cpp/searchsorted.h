@@ -1,7 +1,5 @@
 #include <bit>
 
-#include "Scalar.h"
-
 // torch.searchsorted of values [..., M] in sequences [..., N] beside them:
 // int64 places. In a single sequence, mx::searchsorted searches.
 inline mx::array searchsorted(

@@ -1,3 +1,4 @@
+#include <optional>
 #include <tuple>
 
 #include "slice.h"
