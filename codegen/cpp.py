@@ -33,7 +33,7 @@ STYLE = (
 
 
 def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> dict[str, str]:
-    """model.h, model.cpp and nn.h, formatted. `name` is what the namespace is called after."""
+    """The files of out/cpp by name. `name` is what the namespace is called after."""
     structure, fields = recovered.structure, recovered.fields
     printers: dict[int, CppClassPrinter] = {}
     for group in recovered.order:
@@ -53,11 +53,16 @@ def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> dict[str, str]:
     header = render("model.h.j2", folder="cpp", **values)
     source = render("model.cpp.j2", folder="cpp", **values)
     header, source = (_with_includes(text) for text in (header, source))
-    return {
-        "model.h": formatted(header),
-        "model.cpp": formatted(source),
-        "nn.h": formatted(nn_header(space, used_helpers(header + source))),
+    files = {
+        "model.h": header,
+        "model.cpp": source,
+        "nn.h": nn_header(space, used_helpers(header + source)),
     }
+    static = {f: render(f"{f}.j2", folder="cpp", namespace=space, title=name) for f in _STATIC}
+    return {**{f: formatted(text) for f, text in files.items()}, **static}
+
+
+_STATIC = ("CMakeLists.txt", "main.cpp", "README.md")
 
 
 def used_helpers(code: str) -> list[str]:

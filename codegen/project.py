@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadRequest
-from ..ir import Value
+from ..ir import Graph, Value
 from ..options import Quantization
 from . import tensorfile
 from .emitted import Emitted
@@ -146,6 +146,17 @@ def write_code(
     write_json(folder / "config.json", {**emitted.config, **quantized})
     write_text(folder / "remap_weights.py", remap_script(rules, dtype, quantization))
     write_text(folder / "test_model.py", render("test_model.py.j2"))
+
+
+def write_cpp(folder: Path, graph: Graph, emitted: Emitted, name: str) -> None:
+    """cpp/: the C++ project."""
+    from .cpp import emit_cpp
+
+    assert emitted.recovered is not None
+    target = folder / "cpp"
+    target.mkdir()
+    for file, text in emit_cpp(graph, emitted.recovered, name).items():
+        write_text(target / file, text)
 
 
 def write_constants(folder: Path, constants: Mapping[str, np.ndarray]) -> None:

@@ -247,7 +247,10 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
             lambda done, total, name: work.progress("weights", done, total),
             project.read_json(folder / "config.json"), work.choice,
         )  # fmt: skip
-    arguments = captured.program.forward.arguments
+    graph = captured.program.forward
+    if "cpp" in options.emit:
+        project.write_cpp(folder, graph, emitted, options.name or graph.name)
+    arguments = graph.arguments
     project.write_reference(folder, arguments, _reference_cases(work), _tolerances(options))
     if options.dump_ir:
         project.write_ir(folder, work.dumps, work.constants)
