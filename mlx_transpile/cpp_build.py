@@ -185,13 +185,15 @@ def run_program(
     repeat: int = 0,
     threads: int = 1,
     warmup: int = 1,
+    unchecked: bool = False,
     timeout: float | None = None,
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, Any]]:
     """The outputs for each of the inputs from one start of the program, and its measurements.
 
     Measurements are those that `run --json` prints: calls, median_ms, p90_ms, calls_per_second,
     peak_megabytes, and calls, median_ms and p90_ms for each of `requests`. They are empty where
-    `repeat` is 0. TranspileError with the program's message where it fails.
+    `repeat` is 0. `unchecked` turns the model's checks of indices off. TranspileError with the
+    program's message where it fails.
     """
     with tempfile.TemporaryDirectory(prefix="mlx-transpile-") as name:
         source, target = Path(name, "inputs.safetensors"), Path(name, "outputs.safetensors")
@@ -199,7 +201,7 @@ def run_program(
         command = [
             str(program), "--weights", str(weights), "--input", str(source), "--output",
             str(target), "--repeat", str(repeat), "--threads", str(threads), "--warmup",
-            str(warmup), "--json",
+            str(warmup), "--json", *(["--unchecked"] if unchecked else []),
         ]  # fmt: skip
         printed = _run_program(command, timeout)
         return _read_outputs(target, len(inputs)), json.loads(printed or "{}")

@@ -3,24 +3,24 @@
 The model is written by hand (cpp_fixture/), the rest is what `--emit cpp` writes.
 """
 
+import importlib.metadata
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import jinja2
 import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mlx_transpile import runtime, templates
+from mlx_transpile.codegen.cpp import nn_header
+from mlx_transpile.codegen.template import render
 from mlx_transpile.cpp_build import build, find_blas, find_compiler, find_mlx, run_program
 from mlx_transpile.errors import TranspileError
 
 FIXTURE = Path(__file__).parent / "cpp_fixture"
-HELPERS = Path(runtime.__file__).parent / "cpp"
 FUSE = np.array(10**9, np.int32)
 
 needs_compiler = pytest.mark.skipif(
@@ -33,44 +33,15 @@ needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cm
 # ---- the project
 
 
-def helper_code(names):
-    """The helpers and those that they include, each once, after what it needs; no includes."""
-    code: dict[str, str] = {}
-
-    def add(name):
-        text = (HELPERS / f"{name}.h").read_text()
-        for needed in re.findall(r'#include "(\w+)\.h"', text):
-            if needed not in code:
-                add(needed)
-        code[name] = text
-
-    for name in names:
-        add(name)
-    system = sorted(set(re.findall(r"#include <\S+>", "".join(code.values()))))
-    bodies = [re.sub(r"#include .*\n", "", text) for text in code.values()]
-    return "\n".join(system), "".join(bodies)
-
-
 def write_project(folder, namespace="tiny"):
     """The fixture's model with the files that surround every emitted one."""
     folder.mkdir(parents=True)
-    loader = jinja2.FileSystemLoader(Path(templates.__file__).parent / "cpp")
-    env = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-    )
     for name in ("CMakeLists.txt", "main.cpp", "README.md"):
-        text = env.get_template(f"{name}.j2").render(namespace=namespace)
-        (folder / name).write_text(text)
+        (folder / name).write_text(render(f"{name}.j2", folder="cpp", namespace=namespace))
     for name in ("model.h", "model.cpp"):
         text = (FIXTURE / name).read_text()
         (folder / name).write_text(text.replace("tiny", namespace))
-    system, bodies = helper_code(["Weights"])
-    (folder / "nn.h").write_text(
-        f'#pragma once\n{system}\n#include "mlx/mlx.h"\nnamespace {namespace}::nn {{\n'
-        "namespace mx = mlx::core;\n"
-        "using Tensors = std::unordered_map<std::string, mx::array>;\n"
-        f"{bodies}}}\n"
-    )
+    (folder / "nn.h").write_text(nn_header(namespace, ["Weights", "check_names"]))
     return folder
 
 
@@ -122,14 +93,24 @@ def test_a_second_build_has_nothing_to_do(project, built):
     assert build(project, build_type="Debug").seconds < built.seconds / 2
 
 
-@needs_compiler
-def test_a_compiler_alone_is_enough(project, weights, weight, tmp_path, monkeypatch):
+def hide_cmake(monkeypatch):
     find = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "cmake" else find(name))
-    program = build(project, tmp_path / "build", "Debug").program
-    request = request_of(2)
-    (outputs,), _ = run_program(program, weights, [request])
-    np.testing.assert_allclose(outputs["y"], request["x"].astype(np.float32) @ weight.T, rtol=1e-5)
+
+
+@needs_compiler
+def test_a_compiler_alone_is_enough(tmp_path, monkeypatch):
+    hide_cmake(monkeypatch)
+    (tmp_path / "model.cpp").write_text(
+        '#include "mlx/version.h"\nconst char* used() { return mlx::core::version(); }\n'
+    )
+    (tmp_path / "main.cpp").write_text(
+        "#include <cstdio>\nconst char* used();\nint main() { std::puts(used()); }\n"
+    )
+    built = build(tmp_path, tmp_path / "elsewhere", "Debug")
+    assert built.program == tmp_path / "elsewhere" / "run"
+    printed = subprocess.run([built.program], capture_output=True, text=True).stdout
+    assert printed.strip() == importlib.metadata.version("mlx")
 
 
 def test_without_a_compiler_the_result_says_so(tmp_path, monkeypatch):
@@ -151,9 +132,8 @@ def test_code_that_does_not_compile_is_an_error_with_the_compilers_words(
         "cmake_minimum_required(VERSION 3.21)\nproject(t LANGUAGES CXX)\n"
         "add_executable(run main.cpp model.cpp)\n"
     )
-    find = shutil.which
     if not cmake:
-        monkeypatch.setattr(shutil, "which", lambda name: None if name == "cmake" else find(name))
+        hide_cmake(monkeypatch)
     with pytest.raises(TranspileError, match="does not build") as caught:
         build(tmp_path)
     assert "unheard_of" in caught.value.what
@@ -272,7 +252,7 @@ def test_an_exception_in_a_thread_ends_the_program_in_words(program, weights):
 
 @needs_compiler
 def test_the_model_s_own_message_becomes_one_line(program, weights):
-    with pytest.raises(TranspileError, match="failed: input 'x':  it must be float32"):
+    with pytest.raises(TranspileError, match="failed: request 0: input 'x':  it must be float32"):
         run_program(program, weights, [{"x": np.zeros((2, 5)), "fuse": FUSE}])
 
 
@@ -281,6 +261,15 @@ def test_the_model_s_own_message_becomes_one_line(program, weights):
 def test_unknown_inputs_are_refused(name, program, weights):
     with pytest.raises(TranspileError, match=f"the model has no input '{name}'"):
         run_program(program, weights, [{**request_of(1), name: FUSE}])
+
+
+@needs_compiler
+def test_index_checks_are_the_models_and_can_be_turned_off(program, weights):
+    requests = [request_of(1000)]
+    with pytest.raises(TranspileError, match="there are too many rows"):
+        run_program(program, weights, requests)
+    (outputs,), _ = run_program(program, weights, requests, unchecked=True)
+    assert outputs["y"].shape == (1000, 3)
 
 
 @pytest.fixture
@@ -313,7 +302,7 @@ BROKEN = [
     ({"weights": "nowhere"}, 1, "nowhere"),
     ({"input": "nowhere.safetensors"}, 1, "nowhere.safetensors"),
     ({"input": "cut.safetensors"}, 1, "cut.safetensors"),
-    ({"input": "partly.safetensors"}, 1, "there is no input '2.fuse'"),
+    ({"input": "partly.safetensors"}, 1, "request 2: the input 'fuse' is missing"),
     ({"input": "mixed.safetensors"}, 1, "some inputs have the number of a request"),
     ({"output": "nowhere/o.safetensors"}, 1, "nowhere/o.safetensors"),
     ({"output": "o.npz"}, 2, "--output must end with .safetensors"),

@@ -14,15 +14,17 @@ namespace mx = mlx::core;
 
 class Model {
  public:
-  static Model load(const std::string& path);
-  explicit Model(const nn::Weights& weights);
+  static Model load(const std::string& path, bool check_indices = true);
+  Model(const nn::Weights& weights, bool check_indices);
 
-  // x: float32 (B, 4). The results: (B, 3), and its transpose with other
-  // strides. `fuse`, a number, is how many calls go well.
+  // x: float32 (B, 4). The results: (B, 3), its transpose with other strides,
+  // and it in half precision. `fuse` is how many calls go well. Where indices
+  // are checked, those of the rows must lie below 1000.
   nn::Tensors run(const nn::Tensors& inputs) const;
   static std::vector<std::string> input_names();
 
  private:
+  bool check_indices_;
   mx::array weight_;
   std::shared_ptr<std::atomic<int>> calls_;
 };
