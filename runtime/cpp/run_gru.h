@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "CellWeights.h"
+#include "HiddenGates.h"
 #include "affine.h"
 #include "gru_gates.h"
 #include "scan_layers.h"
@@ -12,11 +13,11 @@ inline std::vector<mx::array> scan_gru(
     const std::vector<mx::array>& state,
     const CellWeights& weights) {
   auto h = state[0];
+  HiddenGates h_gates(weights);
   std::vector<mx::array> outputs;
   auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
   for (const auto& x_gates : mx::unstack(gates, 0)) {
-    auto h_gates = affine(h, *weights.at(1), cell_weight(weights, 3));
-    h = gru_gates(x_gates, h_gates, h);
+    h = gru_gates(x_gates, h_gates(h), h);
     outputs.push_back(h);
   }
   return {mx::stack(outputs), h};

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "CellWeights.h"
+#include "HiddenGates.h"
 #include "affine.h"
 #include "lstm_gates.h"
 #include "scan_layers.h"
@@ -14,11 +15,11 @@ inline std::vector<mx::array> scan_lstm(
   auto h = state[0];
   auto c = state[1];
   auto w_hr = cell_weight(weights, 4);
+  HiddenGates h_gates(weights);
   std::vector<mx::array> outputs;
   auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
   for (const auto& x_gates : mx::unstack(gates, 0)) {
-    auto h_gates = affine(h, *weights.at(1), cell_weight(weights, 3));
-    std::tie(h, c) = lstm_gates(x_gates + h_gates, c);
+    std::tie(h, c) = lstm_gates(x_gates + h_gates(h), c);
     if (w_hr) {
       h = affine(h, *w_hr);
     }

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "CellWeights.h"
+#include "HiddenGates.h"
 #include "affine.h"
 #include "scan_layers.h"
 #include "tanh.h"
@@ -20,11 +21,11 @@ inline std::tuple<mx::array, mx::array> run_rnn(
                   const std::vector<mx::array>& state,
                   const CellWeights& weights) -> std::vector<mx::array> {
     auto h = state[0];
+    HiddenGates h_gates(weights);
     std::vector<mx::array> outputs;
     auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
     for (const auto& x_t : mx::unstack(gates, 0)) {
-      h = nonlinearity(
-          x_t + affine(h, *weights.at(1), cell_weight(weights, 3)));
+      h = nonlinearity(x_t + h_gates(h));
       outputs.push_back(h);
     }
     return {mx::stack(outputs), h};
