@@ -97,6 +97,14 @@ SCALARS = [
             Case(f"{name} int", f"nn::{name}(x[0], nn::Scalar(1.5))", lambda x, n=name: getattr(mx, n)(x, 1.5), [mx.abs(INTS[0])]),
         )
     ],
+*[
+        case
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
+        for case in (
+            Case(f"{name} right", f"nn::{name}(x[0], nn::Scalar(3))", lambda x, n=name: getattr(mx, n)(x, 3), INTS),
+            Case(f"{name} left", f"nn::{name}(nn::Scalar(3), x[0])", lambda x, n=name: getattr(mx, n)(3, x), [mx.array([1, 2], mx.uint8)]),
+        )
+    ],
     Case("where arrays", "nn::where(x[0] > nn::Scalar(0), x[0], x[1])", lambda x, y: mx.where(x > 0, x, y), PAIR),
     Case("where right", "nn::where(x[0] > nn::Scalar(0), x[0], nn::Scalar(0.5f))", lambda x: mx.where(x > 0, x, 0.5), X),
     Case("where left", "nn::where(x[0] > nn::Scalar(0), nn::Scalar(1), x[0])", lambda x: mx.where(x > 0, 1, x), X),
@@ -164,6 +172,7 @@ GROUPED = {
     "conv3d": ("2, 1", {"stride": 2, "padding": 1}),
     "conv_transpose3d": ("{2, 2, 2}, 1, 1, 1", {"stride": (2, 2, 2), "padding": 1, "output_padding": 1}),
 }  # fmt: skip
+CALL = "[](const mx::array& x, const mx::array& w) { return nn::%s(x, w, %s); }"
 CONVOLUTIONS = [
     *[convolution(r, "", transposed=t) for r in (1, 2, 3) for t in (False, True)],
     convolution(1, "stride=2, padding=1, dilation=2, groups=2", groups=2),
@@ -173,7 +182,7 @@ CONVOLUTIONS = [
     convolution(2, "stride=(2, 3), padding=1, dilation=1, output_padding=(1, 0), groups=2", groups=2, transposed=True),
     convolution(3, "stride=2, padding=0, dilation=1, output_padding=1", transposed=True),
     *[
-        Case(f"grouped_conv {name}", f"nn::grouped_conv(nn::{name}, x[0], x[1], 2, {cpp})", lambda x, w, n=name, o=options: helper("grouped_conv")(getattr(mx, n), x, w, 2, **o), [normal(2, 5, 6, 4, 4), normal(6, 3, 3, 3, 2)])
+        Case(f"grouped_conv {name}", f"nn::grouped_conv({CALL % (name, cpp)}, x[0], x[1], 2)", lambda x, w, n=name, o=options: helper("grouped_conv")(getattr(mx, n), x, w, 2, **o), [normal(2, 5, 6, 4, 4), normal(6, 3, 3, 3, 2)])
         for name, (cpp, options) in GROUPED.items()
     ],
 ]  # fmt: skip
