@@ -44,6 +44,9 @@ class Weights {
       values.push_back(value);
     }
     mx::eval(values);
+    for (mx::array& value : values) {
+      value.wait(); // otherwise the first threads to use it would each note that
+    }
     return Weights(tensors, metadata);
   }
 
