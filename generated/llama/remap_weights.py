@@ -652,7 +652,7 @@ def remap(checkpoint, output, dtype=DTYPE, quantize_to=None, keep_float=None):
             "it was converted for another model.py; give the source checkpoint"
         )
     elif packed:
-        found = json.loads(metadata["config"])["quantization"]
+        found = recorded(metadata)
         chosen = choose(want, quantization, keep_float)[0] if quantization else []
         if asked and (quantization != found or sorted(packed) != chosen):
             raise Refused(
@@ -678,6 +678,19 @@ def remap(checkpoint, output, dtype=DTYPE, quantize_to=None, keep_float=None):
     write_config(output, config)
     progress(0, 0)
     return count
+
+
+def recorded(metadata):
+    """How the weights of a converted file are quantized, as its metadata has it."""
+    try:
+        found = json.loads(metadata["config"])["quantization"]
+        if found == parse_quantize(f"{found['bits']}:{found['group_size']}"):
+            return found
+    except (KeyError, TypeError, ValueError, Refused):
+        pass
+    raise Refused(
+        "it is quantized, but its metadata does not say how; give the source checkpoint"
+    )
 
 
 def fits(name, want, quantization):

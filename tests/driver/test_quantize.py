@@ -354,6 +354,22 @@ def test_broken_quantized_weights(tied: Path, plain: Path, tmp_path: Path) -> No
         assert line in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"quantization": 4}', '{"quantization": {"bits": 7, "group_size": 64}}'],
+)
+def test_quantized_weights_that_do_not_say_how(
+    tied: Path, plain: Path, tmp_path: Path, text: str
+) -> None:
+    module = script(plain / "remap_weights.py")
+    path, broken = tmp_path / "own.safetensors", tmp_path / "broken.safetensors"
+    module.remap(tied, path, quantize_to="4")
+    arrays, metadata = mx.load(str(path), return_metadata=True)
+    mx.save_safetensors(str(broken), arrays, {**metadata, "config": text})
+    with pytest.raises(module.Refused, match="does not say how"):
+        module.remap(broken, tmp_path / "x.safetensors")
+
+
 def test_a_checkpoint_that_another_tool_quantized_is_refused(plain: Path, tmp_path: Path) -> None:
     module = script(plain / "remap_weights.py")
     model = script(plain / "model.py").load(plain)

@@ -162,7 +162,12 @@ def test_no_name_becomes_code(names: list[str]) -> None:
     found = params(
         *((n, Permute(Read(n), (0,)) if i % 2 else Read(n)) for i, n in enumerate(names))
     )
-    made = w.make_rules(found, [*names, "unused\n" + names[0]], {names[0] + "'": names[0]})
+    made = w.make_rules(
+        found,
+        [*names, "unused\n" + names[0]],
+        {names[0] + "'": names[0]},
+        layers=dict.fromkeys(names, "head"),
+    )
     text = w.remap_script(made)
     assert text.isascii()
     assert skeleton(text) == plain_skeleton()
