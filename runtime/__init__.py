@@ -71,14 +71,17 @@ _Source = TypeVar("_Source", HelperSource, CppSource)
 
 def cpp_helper_names() -> list[str]:
     """The names of all C++ helpers, sorted."""
-    return sorted(p.stem for p in _CPP_FOLDER.glob("*.h"))
+    return sorted(_cpp_files())
+
+
+def _cpp_files() -> dict[str, Path]:
+    # Layers lie apart, as file systems that fold case cannot hold Conv2d.h beside conv2d.h.
+    return {path.stem: path for path in _CPP_FOLDER.rglob("*.h")}
 
 
 def cpp_helper_source(name: str) -> CppSource:
     """Read the C++ helper `name`. Raises KeyError if there is none of that name."""
-    if name not in cpp_helper_names():
-        raise KeyError(name)
-    lines = (_CPP_FOLDER / f"{name}.h").read_text(encoding="utf-8").splitlines()
+    lines = _cpp_files()[name].read_text(encoding="utf-8").splitlines()
     includes = [line for line in lines if line.startswith("#include")]
     siblings = [re.fullmatch(r'#include "(\w+)\.h"', line) for line in includes]
     return CppSource(

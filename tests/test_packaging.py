@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 PARTS = ("mlx_transpile", "codegen", "frontend", "ir", "passes", "runtime", "templates")
-DATA = {"runtime": ("python/*.py", "cpp/*"), "templates": ("**/*.j2",)}
+DATA = {"runtime": ("python/*.py", "cpp/**/*.h"), "templates": ("**/*.j2",)}
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ class Weights {
     }
     mx::eval(values);
     for (mx::array& value : values) {
-      value.wait(); // otherwise the first threads to use it would each note that
+      value.wait(); // otherwise the first threads that use it each note that
     }
     return Weights(tensors, metadata);
   }
