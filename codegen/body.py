@@ -341,8 +341,10 @@ class BodyBuilder:
             self.ids[final.outputs[o]] = carried[o]
         each = Local(self._new_local(*singular(loop.container)))
         targets = tuple(Local(carried[o]) for o in range(len(final.outputs)))
-        parts = loop.parts(self.modules, self.region.path)
-        self.body.add(For(each, parts, targets, Apply(each, tuple(args))))
+        parts = self.modules.member(self.region.path, loop.container)
+        stop = loop.start + len(loop.regions)
+        call = Apply(each, tuple(args))
+        self.body.add(For(each, parts, loop.start, stop, loop.size, targets, call))
 
     def _return(self, result: Any) -> None:
         if self.root:

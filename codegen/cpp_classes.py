@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +44,15 @@ class CppClassPrinter(ClassPrinter):
         super().__init__(group, *rest)
         self.printers = printers
         self.opened: dict[str, str] = {}  # method -> the member that others reach through it
-        loops = [s for s in group.bodies[0].statements if isinstance(s, For)]
-        looped = [_names(getattr(s.parts, "of", s.parts)) for s in loops]
-        self.members = members(group.inits[0].attributes, looped)
+        self.members = members(group.inits[0].attributes, _looped(group))
         self.taken |= {m.name.removesuffix("_") for m in self.members}
 
     def _member(self, steps: tuple[tuple[str, str], ...]) -> Member | None:
         """The member that holds a part, or the list at these steps."""
         for member in self.members:
+            first, behind = member.range or (0, sys.maxsize)
             fits = all(
-                p == name if p is not None else kind == "index"
+                p == name if p is not None else kind == "index" and first <= int(name) < behind
                 for p, (kind, name) in zip(member.path, steps, strict=False)
             )
             list_of = member.path[len(steps) :] == (None,)
@@ -64,8 +65,9 @@ class CppClassPrinter(ClassPrinter):
         for count in range(len(of.steps), 0, -1):
             member = self._member(of.steps[:count])
             if member is not None:
+                first = member.range[0] if member.range else 0
                 code = member.name + "".join(
-                    f"[{name}]"
+                    f"[{int(name) - first}]"
                     for p, (_, name) in zip(member.path, of.steps[:count], strict=False)
                     if p is None
                 )
@@ -110,6 +112,11 @@ class CppClassPrinter(ClassPrinter):
         """Whether the list has elements of several types."""
         member = self._member(access.steps)
         return member is not None and len({kind_of(m) for m in member.makers}) > 1
+
+    def held(self, access: Access) -> tuple[int, int] | None:
+        """The elements of the list that its member holds, where not all."""
+        member = self._member(access.steps)
+        return member.range if member is not None else None
 
     # ---- types and constructions
 
@@ -159,9 +166,8 @@ class CppClassPrinter(ClassPrinter):
 
     def _argument(self, parameter: Parameter, given: dict[str, Bound]) -> str:
         code = self.value(given[parameter.name]) if parameter.name in given else parameter.default
-        if code in ("true", "false"):
-            return f"/* {parameter.name} = */ {code}"
-        return code
+        named = re.fullmatch(r"true|false|std::nullopt|[\d.e-]+f?|\{.*\}", code)
+        return f"/* {parameter.name} = */ {code}" if named else code
 
     def value(self, tree: Bound) -> str:
         """A number or list of them in a constructor."""
@@ -169,8 +175,15 @@ class CppClassPrinter(ClassPrinter):
         return TOKEN.sub(lambda m: self.init_slot(int(m[2])), code)
 
 
-def _names(access: Any) -> tuple[str, ...]:
-    return tuple(step for kind, step in access.steps if kind != "index")
+def _looped(group: Group) -> dict[tuple[str, ...], tuple[int, int]]:
+    """The lists that the method loops over, and from where to where."""
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    for statement in group.bodies[0].statements:
+        if isinstance(statement, For):
+            names = tuple(s for kind, s in statement.list.steps if kind != "index")
+            first, behind = found.get(names, (statement.start, statement.stop))
+            found[names] = min(first, statement.start), max(behind, statement.stop)
+    return found
 
 
 # ---- the class as text
@@ -277,16 +290,22 @@ def _fill(printer: CppClassPrinter, member: Member, root: bool, depth: int = 0) 
         value = f"{printer._type(maker)}({made})" if mixed else made
         return [f"{here}.emplace_back({value});"]
 
-    return _loop(printer, repeat, counter, member.makers if last else (), element)
+    return _loop(printer, repeat, counter, member, last, element)
 
 
 def _loop(
-    printer: CppClassPrinter, repeat: Repeat, counter: str, makers: Any, element: Any
+    printer: CppClassPrinter,
+    repeat: Repeat,
+    counter: str,
+    member: Member,
+    last: bool,
+    element: Callable[[Maker | None, str], list[str]],
 ) -> list[str]:
+    makers = member.makers if last else ()
     size = len(repeat.kinds)
     varies = printer.group.init_slots[repeat.count][0] == "param"
     one = len(repeat.templates) == 1
-    if (one and (size > 1 or varies)) or repeat.condition:
+    if ((one and (size > 1 or varies)) or repeat.condition) and not (member.range and last):
         count = printer.init_slot(repeat.count)
         head = f"for (int {counter} = 0; {counter} < {count}; ++{counter}) {{"
         if one:
@@ -298,8 +317,12 @@ def _loop(
                      *element(makers[other], counter), "}"]  # fmt: skip
         return [head, *inner, "}"]
     lines = []
+    if member.range and last:
+        for place, maker in enumerate(member.makers, member.range[0]):
+            lines += element(maker, str(place))
+        return lines
     for place, kind in enumerate(repeat.kinds):
-        lines += element(makers[kind] if makers else None, str(place))
+        lines += element(member.makers[kind] if last else None, str(place))
     return lines
 
 

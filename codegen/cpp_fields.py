@@ -7,12 +7,14 @@ type is one vector of variants where a loop runs over it, and one member for eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .init import Repeat, Template
 from .makers import IDENTITY, MakeLayer, MakePart, Maker, MakeWeight
+
+Looped = Mapping[tuple[str, ...], tuple[int, int]]  # list -> first and one behind the last
 
 
 @dataclass(frozen=True)
@@ -20,22 +22,24 @@ class Member:
     """A member: `lists` are the lists around its `leaves`, `path` its place in the weights.
 
     `path` has the names of attributes and keys, and None for each list. `leaves` are the makers
-    of the innermost list's elements, or the single maker.
+    of the innermost list's elements, or the single maker. `range` is for a list of which only a
+    part is looped over: the rest are members of their own.
     """
 
     names: tuple[str, ...]
     path: tuple[str | None, ...]
     lists: tuple[Repeat, ...]
     makers: tuple[Maker, ...]
+    range: tuple[int, int] | None = None  # the elements of the last list that it holds
 
     @property
     def name(self) -> str:
         return "_".join(self.names) + "_"
 
 
-def members(attributes: dict[str, Template], looped: Sequence[tuple[str, ...]]) -> list[Member]:
-    """All members in the order of the constructor. `looped` has the names of the lists that a
-    method runs over.
+def members(attributes: dict[str, Template], looped: Looped) -> list[Member]:
+    """All members in the order of the constructor. `looped` has the lists that a method runs over,
+    and over which part.
     """
     found: list[Member] = []
     for name, template in attributes.items():
@@ -43,7 +47,7 @@ def members(attributes: dict[str, Template], looped: Sequence[tuple[str, ...]]) 
     return found
 
 
-def _members(template: Template, at: Member, looped: Sequence[tuple[str, ...]]) -> Iterator[Member]:
+def _members(template: Template, at: Member, looped: Looped) -> Iterator[Member]:
     if isinstance(template, dict):
         for key, item in template.items():
             inner = replace(at, names=(*at.names, key), path=(*at.path, key))
@@ -54,20 +58,37 @@ def _members(template: Template, at: Member, looped: Sequence[tuple[str, ...]]) 
         yield replace(at, makers=(template,))
 
 
-def _list(repeat: Repeat, at: Member, looped: Sequence[tuple[str, ...]]) -> Iterator[Member]:
+def _list(repeat: Repeat, at: Member, looped: Looped) -> Iterator[Member]:
     inner = replace(at, path=(*at.path, None), lists=(*at.lists, repeat))
-    leaves = [t for t in repeat.templates if not isinstance(t, dict | Repeat)]
-    if len(leaves) == len(repeat.templates):
-        alike = len({kind_of(t) for t in leaves}) == 1
-        if (alike and IDENTITY not in leaves) or at.names in looped:
-            yield replace(inner, makers=tuple(leaves))
-            return
-    elif len(repeat.templates) == 1:
+    if len(repeat.templates) == 1 and not _is_leaf(repeat.templates[0]):
         yield from _members(repeat.templates[0], inner, looped)
         return
-    for place, kind in enumerate(repeat.kinds):
-        names, path = (*at.names, str(place)), (*at.path, str(place))
-        yield from _members(repeat.templates[kind], replace(at, names=names, path=path), looped)
+    elements = [repeat.templates[k] for k in repeat.kinds]
+    start, stop = 0, len(elements)
+    if not (_alike(elements) and IDENTITY not in elements):
+        start, stop = looped.get(at.names, (0, 0))
+    for place in range(start):
+        yield from _single(elements[place], place, at, looped)
+    if stop > start:
+        whole = (start, stop) == (0, len(elements))
+        makers = tuple(repeat.templates) if whole else tuple(elements[start:stop])
+        yield replace(inner, makers=makers, range=None if whole else (start, stop))
+    for place in range(stop, len(elements)):
+        yield from _single(elements[place], place, at, looped)
+
+
+def _single(template: Template, place: int, at: Member, looped: Looped) -> Iterator[Member]:
+    """An element of a list as a member of its own."""
+    inner = replace(at, names=(*at.names, str(place)), path=(*at.path, str(place)))
+    yield from _members(template, inner, looped)
+
+
+def _is_leaf(template: Template) -> bool:
+    return not isinstance(template, dict | Repeat)
+
+
+def _alike(elements: list[Template]) -> bool:
+    return all(map(_is_leaf, elements)) and len(set(map(kind_of, elements))) == 1
 
 
 def kind_of(maker: Maker) -> tuple[str, Any]:

@@ -222,6 +222,7 @@ _KINDS = {
     "mx.array | float": "arg",
     "float": "float",
     "mx.Dtype": "dtype",
+    "tuple[float | None, ...] | None": "doubles",
 }
 
 

@@ -171,12 +171,10 @@ class MethodPrinter:
             if name not in self.declared:
                 self.add(f"auto {name} = mx::array(0);")
                 self.declared.add(name)
-        parts = self._parts(loop.parts)
-        self.add(f"for (const auto& {each} : {parts}) {{")
+        self.add(f"for (const auto& {each} : {self._parts(loop)}) {{")
         inside, self.declared = self.declared, set(self.declared)
-        member = loop.parts if isinstance(loop.parts, Member) else loop.parts.of
         call: Bound = loop.call
-        if self.printer.is_mixed(member):
+        if self.printer.is_mixed(loop.list):
             call = self._visit(loop.call, each)
         if isinstance(call, str):
             self.add(f"{self._single(loop)} = {call};", 1)
@@ -195,13 +193,16 @@ class MethodPrinter:
         args = ", ".join(self.code(a) for a in call.args)
         return f"std::visit([&](const auto& part) {{ return part({args}); }}, {each})"
 
-    def _parts(self, parts: Bound) -> str:
-        if isinstance(parts, Member):
-            return self.code(parts)
-        piece, whole = parts.items[0], self.code(parts.of)
-        start, stop = piece.start or 0, piece.stop
-        count = f", {stop - start}" if stop is not None else ""
-        return f"std::span({whole}).subspan({start}{count})"
+    def _parts(self, loop: For) -> str:
+        """The list, or the part of it that is looped over."""
+        whole = self.code(loop.list)
+        first, behind = self.printer.held(loop.list) or (0, loop.size)
+        if (loop.start, loop.stop) == (first, behind):
+            return whole
+        start = loop.start - first
+        if loop.stop == behind:
+            return f"std::span({whole}).subspan({start})"
+        return f"std::span({whole}).subspan({start}, {loop.stop - loop.start})"
 
     # ---- the model's border
 

@@ -408,6 +408,8 @@ def argument(kind: str, tree: Bound, names: Names) -> str:
             return f"mx::Shape{_plain(tree, names)}"
         case "items":
             return _items(tree, names)
+        case "doubles" if isinstance(tree, t.Sequence):
+            return "{" + ", ".join(argument("double", i, names) for i in tree.items) + "}"
     return _plain(tree, names)
 
 
@@ -493,7 +495,9 @@ def _index(of: Bound, items: tuple[Any, ...], names: Names) -> Text:
             code = f"nn::slice({code}, {axis}, {_range(item, names)})"
     for axis, item in reversed(list(enumerate(old))):
         if not isinstance(item, t.Slice):
-            code = f"mx::take({code}, {_plain(item, names)}, {axis})"
+            value = _number_value(item, names)
+            below = isinstance(value, int) and value < 0
+            code = f"{'nn' if below else 'mx'}::take({code}, {_plain(item, names)}, {axis})"
     kept = [i for i in items if isinstance(i, t.Slice) or i == t.NEW_AXIS]
     new = [str(place) for place, item in enumerate(kept) if item == t.NEW_AXIS]
     if new:

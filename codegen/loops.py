@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..ir import Node
-from ..ir.tree import Index, Slice
-from .bound import Bound
 from .regions import Region, is_number, relative
 
 if TYPE_CHECKING:
@@ -26,14 +24,6 @@ class Loop:
     size: int
     regions: list[Region]
     carried: dict[int, int]
-
-    def parts(self, modules: Modules, path: str) -> Bound:
-        """The list, or the part of it that is looped over."""
-        member = modules.member(path, self.container)
-        stop = self.start + len(self.regions)
-        if self.start == 0 and stop == self.size:
-            return member
-        return Index(member, (Slice(self.start or None, stop if stop < self.size else None),))
 
 
 def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> list[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .bound import Apply, Bound, Local
-from .render import render_tree
+from .bound import Apply, Bound, Local, Member
+from .render import access, render_tree
 
 Target = Any  # a Local, None for a result that nobody reads, or a tuple of targets
 
@@ -33,10 +33,13 @@ class Assign:
 
 @dataclass(frozen=True)
 class For:
-    """`for layer in self.layers: h = layer(h, mask)`."""
+    """`for layer in self.layers: h = layer(h, mask)`, over the elements from start to stop."""
 
     each: Local
-    parts: Bound
+    list: Member
+    start: int
+    stop: int
+    size: int  # of the whole list
     targets: tuple[Local, ...]
     call: Apply
 
@@ -63,16 +66,24 @@ def python_lines(statement: Statement) -> list[tuple[int, str]]:
             return [(0, f"{_targets(targets)} = {code}")]
         case Assign(target, value):
             return [(0, f"{_targets(target)} = {render_tree(value).code}")]
-        case For(each, parts, targets, call):
+        case For(each=each, targets=targets, call=call):
             names = ", ".join(render_tree(t).code for t in targets)
             return [
-                (0, f"for {render_tree(each).code} in {render_tree(parts).code}:"),
+                (0, f"for {render_tree(each).code} in {_part(statement)}:"),
                 (1, f"{names} = {render_tree(call).code}"),
             ]
         case Return(result, True):
             return [(0, f"return {', '.join(render_tree(v).code for v in result)}")]
         case Return(result):
             return [(0, f"return {_structure(result)}")]
+
+
+def _part(loop: For) -> str:
+    """The list, or the part of it that is looped over."""
+    code = access(loop.list)
+    if (loop.start, loop.stop) == (0, loop.size):
+        return code
+    return f"{code}[{loop.start or ''}:{loop.stop if loop.stop < loop.size else ''}]"
 
 
 def _targets(target: Target) -> str:
