@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from mlx_transpile.codegen.cpp import nn_header
 from mlx_transpile.codegen.template import render
 from mlx_transpile.cpp_build import build, find_blas, find_compiler, find_mlx, run_program
+from mlx_transpile.emitted_model import EmittedModel
 from mlx_transpile.errors import TranspileError
 
 FIXTURE = Path(__file__).parent / "cpp_fixture"
@@ -345,3 +346,43 @@ def test_a_program_that_ends_badly_is_an_error(line, message, tmp_path):
     program.chmod(0o755)
     with pytest.raises(TranspileError, match=message):
         run_program(program, tmp_path, [], timeout=1)
+
+
+# ---- the example application
+
+
+@needs_compiler
+@needs_cmake
+def test_the_example_server_answers_as_the_python_model_does(root, tmp_path):
+    """Lines in, answers out in the same order; a bad request spoils no other."""
+    model = root / "generated" / "llama"
+    if not (model / "cpp" / "CMakeLists.txt").exists():
+        pytest.skip("generated/llama has no C++")
+    server = build_example(root / "examples" / "cpp_server", tmp_path)
+    prompts = [[1, 5, 7], [3], list(range(20)), [9, 9]] * 10
+    lines = [" ".join(map(str, ids)) for ids in prompts]
+    lines[1:1] = ["some words", "100000"]
+    done = subprocess.run(
+        [server, model, "4"], input="\n".join(lines), capture_output=True, text=True, timeout=60
+    )
+    answers = done.stdout.splitlines()
+    errors = [answers.pop(1), answers.pop(1)]
+    assert errors[0] == "error: a line must hold token ids"
+    assert errors[1].startswith("error: input_ids holds 100000")
+    python = EmittedModel(model)
+    logits = [python.run([np.array([ids])])[0, -1] for ids in prompts[:4]] * 10
+    python.close()
+    assert answers == [str(row.argmax()) for row in logits]
+
+
+def build_example(source, target):
+    done = configure(
+        source, target, f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Debug"
+    )
+    assert done.returncode == 0, done.stderr
+    made = subprocess.run(
+        ["cmake", "--build", target, "--parallel", "2"], capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "warning" not in made.stdout + made.stderr
+    return target / "server"
