@@ -14,19 +14,30 @@ import signal
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
-from mlx_transpile.codegen.bound import Apply, Binder, Bound, Typed, Verbatim, bind, plain_scalar
+from mlx_transpile.codegen.bound import (
+    Apply,
+    Binder,
+    Bound,
+    SlotRef,
+    Typed,
+    Verbatim,
+    bind,
+    plain_scalar,
+)
 from mlx_transpile.codegen.cpp import nn_header, used_helpers
 from mlx_transpile.codegen.cpp_functions import Parameter, helper_parameters, layers
-from mlx_transpile.codegen.cpp_render import Names, argument, render_cpp
+from mlx_transpile.codegen.cpp_render import Names, argument, number, render_cpp
+from mlx_transpile.codegen.slots import TOKEN, Mark, MarkedFloat, MarkedInt, mark_node, marked
 from mlx_transpile.cpp_build import find_compiler, find_mlx
 from mlx_transpile.ir import Node, Value
 from mlx_transpile.ir.tree import Layer
+from mlx_transpile.ir.types import DType
 
 COMPILER, MLX = find_compiler(), find_mlx()
 MISSING = (
@@ -65,6 +76,33 @@ def expression(node: Node) -> str:
     return render_cpp(bind(node.row.tree(node), binder(node)), Names()).code
 
 
+def slotted_expression(node: Node) -> tuple[str, list[int | float]]:
+    """The same where numbers are members of the class: `s0`, `s1` ... and their values."""
+    values: list[int | float] = []
+
+    def scalar(value: Any, dtype: DType | None) -> Bound:
+        if not isinstance(value, MarkedInt | MarkedFloat):
+            return plain_scalar(value, dtype)
+        values.append(float(value) if isinstance(value, float) else int(value))
+        return SlotRef(len(values) - 1)
+
+    shadow = mark_node(node, _marked, operands=True)
+    bound = bind(shadow.row.tree(shadow), replace(binder(node), scalar=scalar))
+    code = render_cpp(bound, Names(slot=lambda slot: values[slot.index])).code
+    return TOKEN.sub(lambda found: found[1] + found[2], code), values
+
+
+def _marked(node: Node, name: str, value: Any) -> Any:
+    """The numbers that a body marks: see BodyBuilder."""
+    mark = Mark((node, name), name)
+    kind = node.row.attrs[name].kind
+    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
+        return marked(float(value), mark)
+    if kind in ("dims", "ints") and isinstance(value, tuple):
+        return tuple(marked(v, mark) if isinstance(v, int) and v > 1 else v for v in value)
+    return value
+
+
 def construction(layer: Layer, node: Node, sizes: dict[str, int]) -> str:
     """The arguments that construct the layer, after the weights and its name."""
     bound = binder(node, sizes)
@@ -99,6 +137,16 @@ def call_of(layer: Layer, node: Node) -> str:
 def op_function(node: Node) -> str:
     """The body of the function that runs the node."""
     return _operands(node, set()) + _results(node, expression(node))
+
+
+def slotted_function(node: Node) -> str:
+    """The same with its numbers as members."""
+    code, values = slotted_expression(node)
+    members = "".join(
+        f"{'float' if isinstance(v, float) else 'int'} s{i} = {number(v)};\n"
+        for i, v in enumerate(values)
+    )
+    return _operands(node, set()) + members + _results(node, code)
 
 
 def layer_function(layer: Layer, node: Node, sizes: dict[str, int]) -> str:
@@ -387,5 +435,5 @@ def _declared(parameter: str) -> tuple[str, str]:
 
 __all__ = [
     "FAILED", "MISSING", "Run", "execute", "layer_function", "op_function", "results_in",
-    "signatures",
+    "signatures", "slotted_function",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import cpp_harness
 import mlx.core as mx
 import pytest
-from cpp_harness import Run, layer_function, op_function
+from cpp_harness import Run, layer_function, op_function, slotted_function
 from op_harness import close, to_mlx, to_numpy
 from op_inputs import LINES, REAL, SIZES, WITH_LAYER, array_of, node_of, reference
 
@@ -74,11 +74,14 @@ def parameters_of() -> dict[str, tuple[Parameter, ...]]:
     return dict(sorted(found.items()))
 
 
-@pytest.mark.parametrize("name", parameters_of())
+PARAMETERS = parameters_of()
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_helper_has_the_parameters_that_calls_are_printed_by(name: str) -> None:
     """In their order; beyond those that both have, each may have further optional ones."""
     assert name in cpp_helper_names(), f"runtime/cpp has no {name}.h"
-    wanted = [(p.name, p.default) for p in parameters_of()[name]]
+    wanted = [(p.name, p.default) for p in PARAMETERS[name]]
     skipped = 2 if name[0].isupper() else 0  # the weights and the name of a layer
     overloads = [o[skipped:] for o in cpp_harness.signatures(cpp_helper_source(name).source, name)]
     assert any(map(functools.partial(agree, wanted), overloads)), f"{wanted} beside {overloads}"
@@ -94,21 +97,28 @@ def agree(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> bool:
 
 
 def runs() -> dict[str, Run]:
-    """Every call that the tests below look at, by "kind line"."""
+    """Every call that the tests below look at, by "kind line".
+
+    Large ones have numbers as members of a class, small ones as literals.
+    """
     found = {}
     for line in LINES:
-        for kind, sizes in (("small", SMALL), ("large", LARGE)):
-            found[f"{kind} {line}"] = run_of(node_of(line), sizes)
+        node = node_of(line)
+        found[f"small {line}"] = run_of(op_function(node), node, SMALL)
+        found[f"large {line}"] = run_of(slotted_function(node), node, LARGE)
     for line in REAL:
-        found[f"half {line}"] = run_of(node_of(half(line)), SMALL)
+        node = node_of(half(line))
+        found[f"half {line}"] = run_of(op_function(node), node, SMALL)
     for line in LAYERS:
         found[f"layer {line}"] = layer_run(node_of(line))
-    return found
+    nothing = {"throws": 'throw std::runtime_error("on purpose");', "crashes": "std::abort();"}
+    nothing["is no C++"] = "return on_purpose;\n"
+    return found | {name: Run(text, [], SMALL) for name, text in nothing.items()}
 
 
-def run_of(node: Node, sizes: dict[str, int]) -> Run:
+def run_of(function: str, node: Node, sizes: dict[str, int]) -> Run:
     arrays = [a for a, o in zip(operands(node, sizes), node.operands) if isinstance(o, Value)]
-    return Run(op_function(node), [to_mlx(a) for a in arrays], sizes)
+    return Run(function, [to_mlx(a) for a in arrays], sizes)
 
 
 def layer_run(node: Node) -> Run:
@@ -139,6 +149,13 @@ def test_cpp_beside_the_reference(
     results: dict[str, Any], line: str, kind: str, sizes: dict[str, int]
 ) -> None:
     check(results, f"{kind} {line}", node_of(line), sizes)
+
+
+@compiled
+def test_failures_stay_alone(results: dict[str, Any]) -> None:
+    assert results["throws"] == "on purpose"
+    assert results["crashes"] == "the program is ended by SIGABRT"
+    assert re.search("does not compile(.|\\n)*error: .*on_purpose", results["is no C++"])
 
 
 @compiled
