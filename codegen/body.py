@@ -389,7 +389,8 @@ class BodyBuilder:
         ):
             return None
         x = self.value(node.operands[0])  # type: ignore[arg-type]
-        return Method(self.modules.member(self.region.path, owner), "as_linear", (x,))
+        table: Bound = self.modules.member(self.region.path, owner)
+        return Method(table, "as_linear", (x,))
 
     def _shadow(self, node: Node) -> Node:
         """The node with its sizes and scalars marked. A reshape infers its first constant size."""

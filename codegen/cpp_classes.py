@@ -12,7 +12,7 @@ from ..ir import Graph, Value
 from .bound import Bound, SlotRef
 from .bound import Member as Access
 from .classes import ClassPrinter
-from .cpp_fields import Member, kind_of, members
+from .cpp_fields import Member, kind_of, leads_to, members
 from .cpp_functions import Parameter, helper_parameters, layers
 from .cpp_methods import Method, MethodPrinter
 from .cpp_names import KEYWORDS, cpp_string, safe_cpp
@@ -44,21 +44,36 @@ class CppClassPrinter(ClassPrinter):
         super().__init__(group, *rest)
         self.printers = printers
         self.opened: dict[str, str] = {}  # method -> the member that others reach through it
-        self.members = members(group.inits[0].attributes, _looped(group))
+        loops = [s for s in group.bodies[0].statements if isinstance(s, For)]
+        self.members = members(group.inits[0].attributes, loops)
         self.taken |= {m.name.removesuffix("_") for m in self.members}
 
-    def _member(self, steps: tuple[tuple[str, str], ...]) -> Member | None:
-        """The member that holds a part, or the list at these steps."""
+    def _member(
+        self, steps: tuple[tuple[str, str], ...], part: tuple[int, int] | None = None
+    ) -> Member | None:
+        """The member that holds a module or weight, or that part of the list at these steps."""
         for member in self.members:
             first, behind = member.range or (0, sys.maxsize)
-            fits = all(
-                p == name if p is not None else kind == "index" and first <= int(name) < behind
-                for p, (kind, name) in zip(member.path, steps, strict=False)
+            fits = leads_to(steps, member.path) and all(
+                first <= int(name) < behind
+                for p, (_, name) in zip(member.path, steps, strict=False)
+                if p is None
             )
-            list_of = member.path[len(steps) :] == (None,)
-            if fits and (len(member.path) == len(steps) or list_of):
+            if part is None:
+                fits = fits and len(member.path) == len(steps)
+            else:
+                fits = fits and member.path[len(steps) :] == (None,)
+                fits = fits and first <= part[0] and part[1] <= behind
+            if fits:
                 return member
         return None
+
+    def list_of(self, loop: For) -> Member:
+        """The member that a loop runs over."""
+        member = self._member(loop.list.steps, (loop.start, loop.stop))
+        if member is None:
+            raise KeyError(loop.list)
+        return member
 
     def access(self, of: Access) -> str:
         """`layers_[0]`, or `decoder_.embed_tokens()` for what a part holds."""
@@ -73,7 +88,7 @@ class CppClassPrinter(ClassPrinter):
                 )
                 rest = of.steps[count:]
                 return f"{code}.{self._of_part(member, rest)}" if rest else code
-        raise KeyError(of)
+        raise KeyError(of.steps)
 
     def _of_part(self, member: Member, steps: tuple[tuple[str, str], ...]) -> str:
         """What a part gives access to: the part's class gets a method for it."""
@@ -107,16 +122,6 @@ class CppClassPrinter(ClassPrinter):
         if all(n.partition("[")[0] in self.used for n in names):
             return super().static(value, axis)
         return str(value.tensor.shape[axis])
-
-    def is_mixed(self, access: Access) -> bool:
-        """Whether the list has elements of several types."""
-        member = self._member(access.steps)
-        return member is not None and len({kind_of(m) for m in member.makers}) > 1
-
-    def held(self, access: Access) -> tuple[int, int] | None:
-        """The elements of the list that its member holds, where not all."""
-        member = self._member(access.steps)
-        return member.range if member is not None else None
 
     # ---- types and constructions
 
@@ -173,17 +178,6 @@ class CppClassPrinter(ClassPrinter):
         """A number or list of them in a constructor."""
         code = render_cpp(tree, Names()).code
         return TOKEN.sub(lambda m: self.init_slot(int(m[2])), code)
-
-
-def _looped(group: Group) -> dict[tuple[str, ...], tuple[int, int]]:
-    """The lists that the method loops over, and from where to where."""
-    found: dict[tuple[str, ...], tuple[int, int]] = {}
-    for statement in group.bodies[0].statements:
-        if isinstance(statement, For):
-            names = tuple(s for kind, s in statement.list.steps if kind != "index")
-            first, behind = found.get(names, (statement.start, statement.stop))
-            found[names] = min(first, statement.start), max(behind, statement.stop)
-    return found
 
 
 # ---- the class as text

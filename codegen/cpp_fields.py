@@ -7,14 +7,13 @@ type is one vector of variants where a loop runs over it, and one member for eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .init import Repeat, Template
 from .makers import IDENTITY, MakeLayer, MakePart, Maker, MakeWeight
-
-Looped = Mapping[tuple[str, ...], tuple[int, int]]  # list -> first and one behind the last
+from .statements import For
 
 
 @dataclass(frozen=True)
@@ -37,50 +36,72 @@ class Member:
         return "_".join(self.names) + "_"
 
 
-def members(attributes: dict[str, Template], looped: Looped) -> list[Member]:
-    """All members in the order of the constructor. `looped` has the lists that a method runs over,
-    and over which part.
-    """
+def members(attributes: dict[str, Template], loops: Sequence[For]) -> list[Member]:
+    """All members in the order of the constructor. `loops` are those of the class's method."""
     found: list[Member] = []
     for name, template in attributes.items():
-        found += _members(template, Member((name,), (name,), (), ()), looped)
+        found += _members(template, Member((name,), (name,), (), ()), loops)
     return found
 
 
-def _members(template: Template, at: Member, looped: Looped) -> Iterator[Member]:
+def _members(template: Template, at: Member, loops: Sequence[For]) -> Iterator[Member]:
     if isinstance(template, dict):
         for key, item in template.items():
             inner = replace(at, names=(*at.names, key), path=(*at.path, key))
-            yield from _members(item, inner, looped)
+            yield from _members(item, inner, loops)
     elif isinstance(template, Repeat):
-        yield from _list(template, at, looped)
+        yield from _list(template, at, loops)
     elif template is not IDENTITY:
         yield replace(at, makers=(template,))
 
 
-def _list(repeat: Repeat, at: Member, looped: Looped) -> Iterator[Member]:
+def _list(repeat: Repeat, at: Member, loops: Sequence[For]) -> Iterator[Member]:
     inner = replace(at, path=(*at.path, None), lists=(*at.lists, repeat))
     if len(repeat.templates) == 1 and not _is_leaf(repeat.templates[0]):
-        yield from _members(repeat.templates[0], inner, looped)
+        yield from _members(repeat.templates[0], inner, loops)
         return
     elements = [repeat.templates[k] for k in repeat.kinds]
-    start, stop = 0, len(elements)
-    if not (_alike(elements) and IDENTITY not in elements):
-        start, stop = looped.get(at.names, (0, 0))
-    for place in range(start):
-        yield from _single(elements[place], place, at, looped)
-    if stop > start:
-        whole = (start, stop) == (0, len(elements))
-        makers = tuple(repeat.templates) if whole else tuple(elements[start:stop])
-        yield replace(inner, makers=makers, range=None if whole else (start, stop))
-    for place in range(stop, len(elements)):
-        yield from _single(elements[place], place, at, looped)
+    if _alike(elements) and IDENTITY not in elements:
+        yield replace(inner, makers=tuple(repeat.templates))
+        return
+    parts = _parts(at.path, loops)
+    place = 0
+    while place < len(elements):
+        stop = parts.get(place, place)
+        if stop > place:
+            names = at.names if len(parts) == 1 else (*at.names, f"from_{place}")
+            makers = tuple(elements[place:stop])
+            yield replace(inner, names=names, makers=makers, range=(place, stop))
+        else:
+            yield from _single(elements[place], place, at, loops)
+        place = max(stop, place + 1)
 
 
-def _single(template: Template, place: int, at: Member, looped: Looped) -> Iterator[Member]:
+def _parts(path: tuple[str | None, ...], loops: Sequence[For]) -> dict[int, int]:
+    """Where the loops over the list begin and end; what overlaps is one part."""
+    found: dict[int, int] = {}
+    for loop in loops:
+        if len(loop.list.steps) == len(path) and leads_to(loop.list.steps, path):
+            start, stop = loop.start, loop.stop
+            for first, behind in list(found.items()):
+                if first < stop and start < behind:
+                    start, stop = min(start, first), max(stop, found.pop(first))
+            found[start] = stop
+    return found
+
+
+def leads_to(steps: Sequence[tuple[str, str]], path: Sequence[str | None]) -> bool:
+    """Whether the steps from `self` on follow the path as far as both go."""
+    return all(
+        p == name if p is not None else kind == "index"
+        for p, (kind, name) in zip(path, steps, strict=False)
+    )
+
+
+def _single(template: Template, place: int, at: Member, loops: Sequence[For]) -> Iterator[Member]:
     """An element of a list as a member of its own."""
     inner = replace(at, names=(*at.names, str(place)), path=(*at.path, str(place)))
-    yield from _members(template, inner, looped)
+    yield from _members(template, inner, loops)
 
 
 def _is_leaf(template: Template) -> bool:
@@ -102,4 +123,9 @@ def kind_of(maker: Maker) -> tuple[str, Any]:
             return "weight", ""
 
 
-__all__ = ["Member", "kind_of", "members"]
+def is_mixed(member: Member) -> bool:
+    """Whether a list has elements of several types."""
+    return len(set(map(kind_of, member.makers))) > 1
+
+
+__all__ = ["Member", "is_mixed", "kind_of", "leads_to", "members"]

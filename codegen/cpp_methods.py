@@ -13,6 +13,7 @@ from ..ir.types import Tensor
 from .body import Body
 from .border import IndexRange, index_ranges
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed
+from .cpp_fields import is_mixed
 from .cpp_names import cpp_string, outputs_of, safe_cpp
 from .cpp_render import Names, render_cpp, size
 from .methods import live_spans, size_names
@@ -174,7 +175,7 @@ class MethodPrinter:
         self.add(f"for (const auto& {each} : {self._parts(loop)}) {{")
         inside, self.declared = self.declared, set(self.declared)
         call: Bound = loop.call
-        if self.printer.is_mixed(loop.list):
+        if is_mixed(self.printer.list_of(loop)):
             call = self._visit(loop.call, each)
         if isinstance(call, str):
             self.add(f"{self._single(loop)} = {call};", 1)
@@ -195,8 +196,10 @@ class MethodPrinter:
 
     def _parts(self, loop: For) -> str:
         """The list, or the part of it that is looped over."""
-        whole = self.code(loop.list)
-        first, behind = self.printer.held(loop.list) or (0, loop.size)
+        member = self.printer.list_of(loop)
+        steps = zip(member.path, loop.list.steps, strict=False)
+        whole = member.name + "".join(f"[{name}]" for p, (_, name) in steps if p is None)
+        first, behind = member.range or (0, loop.size)
         if (loop.start, loop.stop) == (first, behind):
             return whole
         start = loop.start - first
@@ -209,7 +212,8 @@ class MethodPrinter:
     def _border(self, text: str) -> list[str]:
         """Rank, dtype, ties, static sizes and bounds of the inputs, as the manifest has them."""
         assert self.root is not None
-        lines, mapping = [], {}
+        lines: list[str] = []
+        mapping: dict[str, Any] = {}
         for number, value in enumerate(self.body.inputs):
             place = self.names[self.body.local_of[value]]
             name = cpp_string(input_names(self.root)[number])
@@ -253,6 +257,7 @@ class MethodPrinter:
         return kept
 
     def _index_check(self, found: IndexRange, mapping: dict[str, Any]) -> str:
+        assert self.root is not None
         name = cpp_string(input_names(self.root)[self.body.inputs.index(found.input)])
         place = self.names[self.body.local_of[found.input]]
         if isinstance(found.size, int):

@@ -78,6 +78,8 @@ def number(value: Any, kind: str = "") -> str:
         return str(bool(value)).lower()
     if isinstance(value, str):
         return cpp_string(value)
+    if isinstance(value, complex):
+        return f"mx::complex64_t({number(value.real)}, {number(value.imag)})"
     if isinstance(value, float) or kind in ("float", "double"):
         value = float(value)
         of = "double" if kind == "double" else "float"
@@ -133,14 +135,14 @@ def dtype_of(tree: Bound, names: Names) -> DType | None:
         case Typed(_, type):
             return type.dtype
         case Local(index):
-            type = names.local(index)
-            return type.dtype if type else None
+            found = names.local(index)
+            return found.dtype if found is not None else None
         case t.Infix(operator, left, right):
             if operator in _COMPARISONS:
                 return DType.bool
             return dtype_of(right if is_number(left) else left, names)
-        case t.Method(_, "astype", args):
-            return args[0].dtype
+        case t.Method(_, "astype", (t.TypeRef(dtype),)):
+            return dtype
         case t.Prefix(_, of) | t.Index(of) | t.Method(of) | t.Element(of):
             return dtype_of(of, names)
         case t.Call(function, args, kwargs):
@@ -254,6 +256,8 @@ def _infix(operator: str, left: Bound, right: Bound, names: Names) -> Text:
 def _operand(tree: Bound, operator: str, beside: DType | None, names: Names) -> Text:
     if not is_number(tree):
         return render_cpp(tree, names)
+    if isinstance(_number_value(tree, names), complex):
+        return Text(f"mx::array({_plain(tree, names)})")
     whole = isinstance(_number_value(tree, names), int | Expr) and not isinstance(
         _number_value(tree, names), bool
     )

@@ -18,7 +18,7 @@ class Open:
     `path` leads from the argument to the part: keys of dicts, places in tuples.
     """
 
-    targets: tuple[Local, ...]
+    targets: Local | tuple[Local, ...]
     argument: Local
     path: tuple[str | int, ...]
 
