@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 def generate(name: str, out: Path) -> None:
     """Transpile one reference model into `out`."""
-    transpile(HERE / "sources" / f"{name}.pt", out)
+    transpile(HERE / "sources" / f"{name}.pt", out, emit=("python", "cpp"))
 
 
 def differences(committed: Path, fresh: Path) -> list[str]:

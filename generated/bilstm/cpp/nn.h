@@ -1,0 +1,1028 @@
+// What MLX's C++ lacks of mlx.nn and of torch's operators, as far as the model
+// uses it. Functions and layers are named and called as in model.py.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "mlx/mlx.h"
+
+namespace bi_lstm_tagger {
+
+namespace mx = mlx::core;
+
+namespace nn {
+
+using Tensors = std::unordered_map<std::string, mx::array>;
+
+// A JSON value, for the header and the metadata of safetensors files.
+// Malformed text throws std::runtime_error.
+class Json {
+ public:
+  enum class Kind { null, boolean, integer, number, string, list, object };
+
+  static Json parse(std::string_view text) {
+    size_t at = 0;
+    Json value = parse_value(text, at, /* depth = */ 0);
+    if (skip_space(text, at) != text.size()) {
+      fail("text after the value", at);
+    }
+    return value;
+  }
+
+  Kind kind = Kind::null;
+  int64_t integer = 0; // also a boolean
+  double number = 0;   // also an integer
+  std::string string;
+  std::vector<Json> list; // also the values of an object
+  std::vector<std::string> keys;
+
+  // The value of an object's key, or null.
+  const Json* find(std::string_view key) const {
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (keys[i] == key) {
+        return &list[i];
+      }
+    }
+    return nullptr;
+  }
+
+ private:
+  [[noreturn]] static void fail(const std::string& what, size_t at) {
+    throw std::runtime_error(
+        "invalid JSON: " + what + " at byte " + std::to_string(at));
+  }
+
+  static size_t skip_space(std::string_view text, size_t& at) {
+    at = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
+    return at;
+  }
+
+  static bool take(std::string_view text, size_t& at, std::string_view word) {
+    skip_space(text, at);
+    if (text.substr(at, word.size()) != word) {
+      return false;
+    }
+    at += word.size();
+    return true;
+  }
+
+  static Json parse_value(std::string_view text, size_t& at, int depth) {
+    if (depth > 32) {
+      fail("nested too deeply", at);
+    }
+    Json value;
+    if (take(text, at, "{")) {
+      value.kind = Kind::object;
+      parse_items(text, at, "}", value, depth);
+    } else if (take(text, at, "[")) {
+      value.kind = Kind::list;
+      parse_items(text, at, "]", value, depth);
+    } else if (take(text, at, "\"")) {
+      value.kind = Kind::string;
+      value.string = parse_string(text, at);
+    } else if (take(text, at, "true")) {
+      value.kind = Kind::boolean;
+      value.integer = 1;
+    } else if (take(text, at, "false")) {
+      value.kind = Kind::boolean;
+    } else if (!take(text, at, "null")) {
+      parse_number(text, at, value);
+    }
+    return value;
+  }
+
+  static void parse_items(
+      std::string_view text,
+      size_t& at,
+      std::string_view end,
+      Json& value,
+      int depth) {
+    if (take(text, at, end)) {
+      return;
+    }
+    do {
+      if (value.kind == Kind::object) {
+        if (!take(text, at, "\"")) {
+          fail("a key was expected", at);
+        }
+        value.keys.push_back(parse_string(text, at));
+        if (!take(text, at, ":")) {
+          fail("':' was expected", at);
+        }
+      }
+      value.list.push_back(parse_value(text, at, depth + 1));
+    } while (take(text, at, ","));
+    if (!take(text, at, end)) {
+      fail("',' or '" + std::string(end) + "' was expected", at);
+    }
+  }
+
+  static std::string parse_string(std::string_view text, size_t& at) {
+    std::string result;
+    while (at < text.size() && text[at] != '"') {
+      if (text[at] == '\\') {
+        ++at;
+        append_escape(text, at, result);
+      } else {
+        result += text[at++];
+      }
+    }
+    if (at >= text.size()) {
+      fail("a string does not end", at);
+    }
+    ++at;
+    return result;
+  }
+
+  static void append_escape(
+      std::string_view text, size_t& at, std::string& out) {
+    static constexpr std::string_view names = "\"\\/bfnrt";
+    static constexpr std::string_view values = "\"\\/\b\f\n\r\t";
+    char c = at < text.size() ? text[at++] : '\0';
+    if (auto i = names.find(c); i != names.npos) {
+      out += values[i];
+    } else if (c == 'u') {
+      append_utf8(parse_code_point(text, at), out);
+    } else {
+      fail("unknown escape", at);
+    }
+  }
+
+  static unsigned parse_hex(std::string_view text, size_t& at) {
+    unsigned value = 0;
+    for (size_t end = at + 4; at < end; ++at) {
+      if (at >= text.size() || !std::isxdigit((unsigned char)text[at])) {
+        fail("four hex digits were expected", at);
+      }
+      value = value * 16 + std::stoi(std::string(1, text[at]), nullptr, 16);
+    }
+    return value;
+  }
+
+  static unsigned parse_code_point(std::string_view text, size_t& at) {
+    unsigned high = parse_hex(text, at);
+    if (high < 0xd800 || high > 0xdbff || text.substr(at, 2) != "\\u") {
+      return high;
+    }
+    at += 2;
+    return 0x10000 + ((high - 0xd800) << 10) + (parse_hex(text, at) & 0x3ff);
+  }
+
+  static void append_utf8(unsigned code, std::string& out) {
+    int extra = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static constexpr unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
+    out += static_cast<char>(first[extra] | (code >> (6 * extra)));
+    for (int i = extra - 1; i >= 0; --i) {
+      out += static_cast<char>(0x80 | ((code >> (6 * i)) & 0x3f));
+    }
+  }
+
+  static void parse_number(std::string_view text, size_t& at, Json& value) {
+    size_t end = std::min(
+        text.find_first_not_of("+-.0123456789eEINafinty", at), text.size());
+    std::string digits(text.substr(at, end - at));
+    char* stop = nullptr;
+    value.number = std::strtod(digits.c_str(), &stop);
+    if (digits.empty() || *stop != '\0') {
+      fail("a value was expected", at);
+    }
+    bool whole = digits.find_first_not_of("-0123456789") == digits.npos;
+    value.kind = whole ? Kind::integer : Kind::number;
+    value.integer = whole ? std::strtoll(digits.c_str(), nullptr, 10) : 0;
+    at = end;
+  }
+};
+
+// The hyper-parameters of a model: a flat object of numbers, booleans, strings
+// and lists of numbers. `outer.inner` names a value of a nested object. A value
+// that is absent or of another kind throws std::runtime_error with its key.
+class Config {
+ public:
+  Config() = default;
+
+  explicit Config(const std::string& text)
+      : values_(Json::parse(text)) {}
+
+  bool has(const std::string& key) const {
+    const Json* value = find(key);
+    return value != nullptr && value->kind != Json::Kind::null;
+  }
+
+  int integer(const std::string& key) const {
+    return to_integer(at(key), key);
+  }
+
+  float number(const std::string& key) const {
+    return to_number(at(key), key);
+  }
+
+  bool boolean(const std::string& key) const {
+    const Json& value = at(key);
+    return value.kind == Json::Kind::boolean ? value.integer != 0
+                                             : fail<bool>(key, "true or false");
+  }
+
+  std::string string(const std::string& key) const {
+    const Json& value = at(key);
+    return value.kind == Json::Kind::string
+        ? value.string
+        : fail<std::string>(key, "a string");
+  }
+
+  std::vector<int> integers(const std::string& key) const {
+    std::vector<int> result;
+    for (const Json& value : list(key)) {
+      result.push_back(to_integer(value, key));
+    }
+    return result;
+  }
+
+  std::vector<float> numbers(const std::string& key) const {
+    std::vector<float> result;
+    for (const Json& value : list(key)) {
+      result.push_back(to_number(value, key));
+    }
+    return result;
+  }
+
+ private:
+  template <typename T>
+  static T fail(const std::string& key, const std::string& expected) {
+    throw std::runtime_error("config '" + key + "' is not " + expected);
+  }
+
+  const Json* find(const std::string& key) const {
+    if (const Json* value = values_.find(key)) {
+      return value;
+    }
+    auto dot = key.find('.');
+    const Json* outer =
+        dot == key.npos ? nullptr : values_.find(key.substr(0, dot));
+    return outer == nullptr ? nullptr : outer->find(key.substr(dot + 1));
+  }
+
+  const Json& at(const std::string& key) const {
+    const Json* value = find(key);
+    if (value == nullptr) {
+      throw std::runtime_error("config has no '" + key + "'");
+    }
+    return *value;
+  }
+
+  const std::vector<Json>& list(const std::string& key) const {
+    const Json& value = at(key);
+    if (value.kind != Json::Kind::list) {
+      fail<int>(key, "a list");
+    }
+    return value.list;
+  }
+
+  static int to_integer(const Json& value, const std::string& key) {
+    if (value.kind != Json::Kind::integer ||
+        value.number < std::numeric_limits<int>::min() ||
+        value.number > std::numeric_limits<int>::max()) {
+      return fail<int>(key, "a 32-bit integer");
+    }
+    return static_cast<int>(value.integer);
+  }
+
+  static float to_number(const Json& value, const std::string& key) {
+    if (value.kind != Json::Kind::integer && value.kind != Json::Kind::number) {
+      return fail<float>(key, "a number");
+    }
+    return static_cast<float>(value.number);
+  }
+
+  Json values_;
+};
+
+// Bytes that a tensor takes by its entry in the header of a safetensors file.
+inline uint64_t safetensors_bytes(const Json& entry) {
+  static constexpr std::pair<std::string_view, int> sizes[] = {
+      {"BOOL", 1},
+      {"U8", 1},
+      {"I8", 1},
+      {"F8_E4M3", 1},
+      {"U16", 2},
+      {"I16", 2},
+      {"F16", 2},
+      {"BF16", 2},
+      {"U32", 4},
+      {"I32", 4},
+      {"F32", 4},
+      {"U64", 8},
+      {"I64", 8},
+      {"F64", 8},
+      {"C64", 8}};
+  const Json* dtype = entry.find("dtype");
+  const Json* shape = entry.find("shape");
+  if (dtype == nullptr || shape == nullptr || shape->kind != Json::Kind::list) {
+    throw std::runtime_error("has no dtype or no shape");
+  }
+  uint64_t bytes = 0;
+  for (auto [name, size] : sizes) {
+    bytes = name == dtype->string ? size : bytes;
+  }
+  if (bytes == 0) {
+    throw std::runtime_error("has the unknown dtype '" + dtype->string + "'");
+  }
+  for (const Json& dim : shape->list) {
+    if (dim.kind != Json::Kind::integer || dim.number < 0 ||
+        dim.number > INT32_MAX || bytes * dim.number > 1e18) {
+      throw std::runtime_error("has an impossible shape");
+    }
+    bytes *= dim.integer;
+  }
+  return bytes;
+}
+
+// Throws unless the entry's part of the data lies within `size` bytes and is as
+// long as its shape and dtype say: MLX reads what the header names unchecked.
+inline void check_safetensors_entry(const Json& entry, uint64_t size) {
+  const Json* offsets = entry.find("data_offsets");
+  uint64_t bytes = safetensors_bytes(entry);
+  if (offsets == nullptr || offsets->list.size() != 2 ||
+      offsets->list[0].kind != Json::Kind::integer ||
+      offsets->list[1].kind != Json::Kind::integer) {
+    throw std::runtime_error("has no data_offsets");
+  }
+  int64_t begin = offsets->list[0].integer;
+  int64_t end = offsets->list[1].integer;
+  if (begin < 0 || end < begin || static_cast<uint64_t>(end) > size) {
+    throw std::runtime_error("lies beyond the end of the file");
+  }
+  if (static_cast<uint64_t>(end - begin) != bytes) {
+    throw std::runtime_error(
+        "takes " + std::to_string(end - begin) + " bytes, its shape needs " +
+        std::to_string(bytes));
+  }
+}
+
+// Throws std::runtime_error with the path, and with the tensor's name where one
+// is concerned, unless the file is a whole and consistent safetensors file.
+inline void check_safetensors(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) {
+    throw std::runtime_error("cannot open '" + path + "'");
+  }
+  uint64_t size = file.tellg();
+  file.seekg(0);
+  unsigned char prefix[8] = {};
+  file.read(reinterpret_cast<char*>(prefix), sizeof(prefix));
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; --i) {
+    length = length << 8 | prefix[i];
+  }
+  if (size < 8 || length > size - 8) {
+    throw std::runtime_error("'" + path + "' is truncated: no whole header");
+  }
+  std::string text(length, '\0');
+  file.read(text.data(), length);
+  std::string name = "header";
+  try {
+    Json header = Json::parse(text);
+    if (header.kind != Json::Kind::object) {
+      throw std::runtime_error("is not a JSON object");
+    }
+    for (size_t i = 0; i < header.keys.size(); ++i) {
+      name = "'" + header.keys[i] + "'";
+      if (header.keys[i] != "__metadata__") {
+        check_safetensors_entry(header.list[i], size - 8 - length);
+      }
+    }
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error("'" + path + "': " + name + " " + error.what());
+  }
+}
+
+// The tensors of a model by name, and its hyper-parameters. Cheap to copy: all
+// copies share one set, which nothing changes once it is made.
+class Weights {
+ public:
+  using Tensors = std::unordered_map<std::string, mx::array>;
+
+  explicit Weights(
+      const Tensors& tensors,
+      const std::unordered_map<std::string, std::string>& metadata = {})
+      : shared_(std::make_shared<Shared>()) {
+    for (const auto& [name, value] : tensors) {
+      shared_->entries.try_emplace(name, value);
+    }
+    if (auto it = metadata.find("config"); it != metadata.end()) {
+      shared_->config = Config(it->second);
+    }
+  }
+
+  // Reads a safetensors file, or weights.safetensors in a folder. All tensors
+  // are evaluated here, so that threads can share them afterwards.
+  static Weights load(const std::string& path) {
+    std::filesystem::path file(path);
+    if (std::filesystem::is_directory(file)) {
+      file /= "weights.safetensors";
+    }
+    check_safetensors(file.string());
+    auto [tensors, metadata] = mx::load_safetensors(file.string());
+    std::vector<mx::array> values;
+    for (const auto& [name, value] : tensors) {
+      values.push_back(value);
+    }
+    mx::eval(values);
+    for (mx::array& value : values) {
+      value.wait(); // otherwise the first threads that use it each note that
+    }
+    return Weights(tensors, metadata);
+  }
+
+  bool has(const std::string& name) const {
+    return shared_->entries.count(name) != 0;
+  }
+
+  // The tensor of that name. Throws std::runtime_error with the name if it is
+  // absent or has another shape or dtype; where a float dtype is expected,
+  // float32, float16 and bfloat16 are all accepted.
+  mx::array get(
+      const std::string& name,
+      const mx::Shape& shape,
+      mx::Dtype dtype = mx::float32) const {
+    auto it = shared_->entries.find(name);
+    if (it == shared_->entries.end()) {
+      throw std::runtime_error(
+          "weights have no tensor '" + name + "', expected " +
+          describe(dtype, shape));
+    }
+    const mx::array& value = it->second.value;
+    bool floats = is_float(dtype) && is_float(value.dtype());
+    if (value.shape() != shape || (value.dtype() != dtype && !floats)) {
+      throw std::runtime_error(
+          "tensor '" + name + "' is " + describe(value.dtype(), value.shape()) +
+          ", expected " + describe(dtype, shape));
+    }
+    it->second.used.store(true, std::memory_order_relaxed);
+    return value;
+  }
+
+  // The tensor of that name if it is wanted; for parameters that options of a
+  // layer leave out.
+  std::optional<mx::array> get_if(
+      bool wanted, const std::string& name, const mx::Shape& shape) const {
+    return wanted ? std::optional(get(name, shape)) : std::nullopt;
+  }
+
+  // The names of the tensors that nobody asked for, sorted.
+  std::vector<std::string> unused() const {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : shared_->entries) {
+      if (!entry.used.load(std::memory_order_relaxed)) {
+        names.push_back(name);
+      }
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  // Hyper-parameters; see Config.
+  bool has_config(const std::string& key) const {
+    return shared_->config.has(key);
+  }
+
+  int integer(const std::string& key) const {
+    return shared_->config.integer(key);
+  }
+
+  float number(const std::string& key) const {
+    return shared_->config.number(key);
+  }
+
+  bool boolean(const std::string& key) const {
+    return shared_->config.boolean(key);
+  }
+
+  std::string string(const std::string& key) const {
+    return shared_->config.string(key);
+  }
+
+  std::vector<int> integers(const std::string& key) const {
+    return shared_->config.integers(key);
+  }
+
+  std::vector<float> numbers(const std::string& key) const {
+    return shared_->config.numbers(key);
+  }
+
+ private:
+  struct Entry {
+    explicit Entry(const mx::array& value)
+        : value(value) {}
+
+    mx::array value;
+    mutable std::atomic<bool> used{false};
+  };
+
+  struct Shared {
+    std::unordered_map<std::string, Entry> entries;
+    Config config;
+  };
+
+  static bool is_float(mx::Dtype dtype) {
+    return dtype == mx::float32 || dtype == mx::float16 ||
+        dtype == mx::bfloat16;
+  }
+
+  static std::string describe(mx::Dtype dtype, const mx::Shape& shape) {
+    std::ostringstream text;
+    text << dtype << " (";
+    for (size_t i = 0; i < shape.size(); ++i) {
+      text << (i == 0 ? "" : ", ") << shape[i];
+    }
+    text << ")";
+    return text.str();
+  }
+
+  std::shared_ptr<Shared> shared_;
+};
+
+// A matrix [rows, columns] in packed integers with a scale and a bias for each
+// group of columns: `weight`, `scales` and `biases` beside each other, bits and
+// group size from the hyper-parameters.
+class QuantizedWeight {
+ public:
+  QuantizedWeight(
+      const Weights& weights, const std::string& name, int rows, int columns)
+      : bits_(weights.integer("quantization.bits")),
+        group_size_(weights.integer("quantization.group_size")),
+        weight_(weights.get(
+            name + ".weight",
+            {rows, checked(columns, name) * bits_ / 32},
+            mx::uint32)),
+        scales_(weights.get(name + ".scales", {rows, columns / group_size_})),
+        biases_(weights.get(name + ".biases", {rows, columns / group_size_})) {}
+
+  // Whether the matrix of that module is stored in this form.
+  static bool found(const Weights& weights, const std::string& name) {
+    return weights.has(name + ".scales");
+  }
+
+  // x [..., columns] times the transposed matrix: [..., rows].
+  mx::array matmul(const mx::array& x) const {
+    return mx::quantized_matmul(
+        x,
+        weight_,
+        scales_,
+        biases_,
+        /* transpose = */ true,
+        group_size_,
+        bits_);
+  }
+
+  // The rows that `index` names, in full precision: [..., columns].
+  mx::array take(const mx::array& index) const {
+    return mx::dequantize(
+        mx::take(weight_, index, 0),
+        mx::take(scales_, index, 0),
+        mx::take(biases_, index, 0),
+        group_size_,
+        bits_);
+  }
+
+ private:
+  int checked(int columns, const std::string& name) const {
+    if (bits_ < 2 || bits_ > 8 || group_size_ < 1 ||
+        columns % group_size_ != 0) {
+      throw std::runtime_error(
+          "'" + name + "' cannot have " + std::to_string(bits_) +
+          " bits in groups of " + std::to_string(group_size_));
+    }
+    return columns;
+  }
+
+  int bits_;
+  int group_size_;
+  mx::array weight_;
+  mx::array scales_;
+  mx::array biases_;
+};
+
+// torch.nn.Embedding: indices [...] to rows [..., dims]. Runs quantized where
+// the weights are. Indices are not checked.
+class Embedding {
+ public:
+  Embedding(
+      const Weights& weights,
+      const std::string& name,
+      int num_embeddings,
+      int dims)
+      : weight_(read(weights, name, num_embeddings, dims)) {}
+
+  mx::array operator()(const mx::array& x) const {
+    if (auto weight = std::get_if<mx::array>(&weight_)) {
+      return mx::take(*weight, x, 0);
+    }
+    return std::get<QuantizedWeight>(weight_).take(x);
+  }
+
+  // x [..., dims] times the transposed table: the head of a model with tied
+  // embeddings.
+  mx::array as_linear(const mx::array& x) const {
+    if (auto weight = std::get_if<mx::array>(&weight_)) {
+      return mx::matmul(x, mx::transpose(*weight));
+    }
+    return std::get<QuantizedWeight>(weight_).matmul(x);
+  }
+
+ private:
+  using Weight = std::variant<mx::array, QuantizedWeight>;
+
+  static Weight read(
+      const Weights& weights, const std::string& name, int rows, int dims) {
+    if (QuantizedWeight::found(weights, name)) {
+      return QuantizedWeight(weights, name, rows, dims);
+    }
+    return weights.get(name + ".weight", {rows, dims});
+  }
+
+  Weight weight_;
+};
+
+// The parameters of one layer and direction of a recurrent network: w_ih, w_hh,
+// then b_ih, b_hh and, for an LSTM, w_hr, which may be absent.
+using CellWeights = std::vector<std::optional<mx::array>>;
+
+// The parameter at that place, or std::nullopt where the list is shorter.
+inline std::optional<mx::array> cell_weight(
+    const CellWeights& weights, size_t place) {
+  return place < weights.size() ? weights[place] : std::nullopt;
+}
+
+// The parameters and options that torch's recurrent layers have in common; the
+// parameters have torch's names (`weight_ih_l0`).
+class Recurrent {
+ public:
+  Recurrent(
+      const Weights& weights,
+      const std::string& name,
+      int gates,
+      int input_size,
+      int hidden_size,
+      int num_layers,
+      bool bias,
+      bool bidirectional,
+      bool batch_first,
+      int proj_size)
+      : bidirectional(bidirectional),
+        batch_first_(batch_first) {
+    int out_size = proj_size > 0 ? proj_size : hidden_size;
+    int directions = bidirectional ? 2 : 1;
+    int width = gates * hidden_size;
+    for (int k = 0; k < num_layers * directions; ++k) {
+      std::string end = "_l" + std::to_string(k / directions) +
+          (k % directions == 1 ? "_reverse" : "");
+      int in_size = k < directions ? input_size : out_size * directions;
+      auto get = [&](bool wanted, std::string part, const mx::Shape& shape) {
+        return weights.get_if(wanted, name + "." + part + end, shape);
+      };
+      cells.push_back(
+          {get(true, "weight_ih", {width, in_size}),
+           get(true, "weight_hh", {width, out_size}),
+           get(bias, "bias_ih", {width}),
+           get(bias, "bias_hh", {width}),
+           get(proj_size > 0, "weight_hr", {proj_size, hidden_size})});
+    }
+  }
+
+  // Zeros for each layer and direction; x is [L, N, D] or [L, D].
+  mx::array initial_state(const mx::array& x, int size) const {
+    mx::Shape shape = x.shape();
+    shape.front() = cells.size();
+    shape.back() = size;
+    return mx::zeros(shape, x.dtype());
+  }
+
+  // Swaps batch and time where batch comes first; its own inverse.
+  mx::array time_first(const mx::array& x) const {
+    return batch_first_ && x.ndim() == 3 ? mx::swapaxes(x, 0, 1) : x;
+  }
+
+  std::vector<CellWeights> cells;
+  bool bidirectional;
+
+ private:
+  bool batch_first_;
+};
+
+// What a recurrent layer adds to its pre-activations from h at each step. The
+// transposed matrix is one node of the graph for all steps.
+class HiddenGates {
+ public:
+  explicit HiddenGates(const CellWeights& weights)
+      : weight_(mx::transpose(*weights.at(1))),
+        bias_(cell_weight(weights, 3)) {}
+
+  mx::array operator()(const mx::array& h) const {
+    return bias_ ? mx::addmm(*bias_, h, weight_) : mx::matmul(h, weight_);
+  }
+
+ private:
+  mx::array weight_;
+  std::optional<mx::array> bias_;
+};
+
+// torch.nn.functional.linear: weight is [out, in], bias [out].
+inline mx::array affine(
+    const mx::array& x,
+    const mx::array& weight,
+    const std::optional<mx::array>& bias = std::nullopt) {
+  auto transposed = mx::transpose(weight);
+  return bias ? mx::addmm(*bias, x, transposed) : mx::matmul(x, transposed);
+}
+
+// One LSTM step from pre-activations [..., 4 * H] in torch's order i, f, g, o:
+// the next (h, c).
+inline std::tuple<mx::array, mx::array> lstm_gates(
+    const mx::array& gates, const mx::array& c) {
+  auto parts = mx::split(gates, 4, -1);
+  auto i = mx::sigmoid(parts[0]);
+  auto f = mx::sigmoid(parts[1]);
+  auto o = mx::sigmoid(parts[3]);
+  auto next = f * c + i * mx::tanh(parts[2]);
+  return {o * mx::tanh(next), next};
+}
+
+// Stacks recurrent layers over time (x's first axis, or second if batch_first).
+// `scan(x, state, weights)` runs one of them and returns its outputs and last
+// state. The first axis of each state and `weights` go by layer and direction.
+template <typename Scan>
+std::vector<mx::array> scan_layers(
+    const Scan& scan,
+    const mx::array& x,
+    const std::vector<mx::array>& state,
+    const std::vector<CellWeights>& weights,
+    bool bidirectional,
+    bool batch_first = false) {
+  size_t directions = bidirectional ? 2 : 1;
+  auto sequence = batch_first ? mx::swapaxes(x, 0, 1) : x;
+  std::vector<std::vector<mx::array>> last_states(state.size());
+  for (size_t first = 0; first < weights.size(); first += directions) {
+    std::vector<mx::array> outputs;
+    for (size_t k = first; k < first + directions; ++k) {
+      bool backward = k > first;
+      std::vector<mx::array> start;
+      for (const auto& s : state) {
+        start.push_back(mx::take(s, static_cast<int>(k), 0));
+      }
+      auto out = scan(
+          backward ? mx::flip(sequence, 0) : sequence, start, weights.at(k));
+      outputs.push_back(backward ? mx::flip(out[0], 0) : out[0]);
+      for (size_t s = 0; s < state.size(); ++s) {
+        last_states[s].push_back(out[s + 1]);
+      }
+    }
+    sequence = mx::concatenate(outputs, -1);
+  }
+  std::vector<mx::array> results = {
+      batch_first ? mx::swapaxes(sequence, 0, 1) : sequence};
+  for (const auto& states : last_states) {
+    results.push_back(mx::stack(states));
+  }
+  return results;
+}
+
+// One layer and direction of an LSTM over x [L, ..., D]: outputs, last h and c.
+inline std::vector<mx::array> scan_lstm(
+    const mx::array& x,
+    const std::vector<mx::array>& state,
+    const CellWeights& weights) {
+  auto h = state[0];
+  auto c = state[1];
+  auto w_hr = cell_weight(weights, 4);
+  HiddenGates h_gates(weights);
+  std::vector<mx::array> outputs;
+  auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
+  for (const auto& x_gates : mx::unstack(gates, 0)) {
+    std::tie(h, c) = lstm_gates(x_gates + h_gates(h), c);
+    if (w_hr) {
+      h = affine(h, *w_hr);
+    }
+    outputs.push_back(h);
+  }
+  return {mx::stack(outputs), h, c};
+}
+
+// torch.lstm over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
+// outputs, the last h and the last c.
+inline std::tuple<mx::array, mx::array, mx::array> run_lstm(
+    const mx::array& x,
+    const mx::array& h,
+    const mx::array& c,
+    const std::vector<CellWeights>& weights,
+    bool bidirectional = false,
+    bool batch_first = false) {
+  auto out =
+      scan_layers(scan_lstm, x, {h, c}, weights, bidirectional, batch_first);
+  return {out[0], out[1], out[2]};
+}
+
+// torch.nn.LSTM over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
+// outputs, the last h and the last c. Without dropout.
+class LSTM {
+ public:
+  LSTM(
+      const Weights& weights,
+      const std::string& name,
+      int input_size,
+      int hidden_size,
+      int num_layers = 1,
+      bool bias = true,
+      bool bidirectional = false,
+      bool batch_first = false,
+      int proj_size = 0)
+      : layers_(
+            weights,
+            name,
+            /* gates = */ 4,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            bidirectional,
+            batch_first,
+            proj_size),
+        h_size_(proj_size > 0 ? proj_size : hidden_size),
+        c_size_(hidden_size) {}
+
+  // Starts from zeros.
+  std::tuple<mx::array, mx::array, mx::array> operator()(
+      const mx::array& x) const {
+    auto y = layers_.time_first(x);
+    return (*this)(
+        x,
+        layers_.initial_state(y, h_size_),
+        layers_.initial_state(y, c_size_));
+  }
+
+  std::tuple<mx::array, mx::array, mx::array> operator()(
+      const mx::array& x, const mx::array& h, const mx::array& c) const {
+    auto [out, last_h, last_c] = run_lstm(
+        layers_.time_first(x), h, c, layers_.cells, layers_.bidirectional);
+    return {layers_.time_first(out), last_h, last_c};
+  }
+
+ private:
+  Recurrent layers_;
+  int h_size_;
+  int c_size_;
+};
+
+// torch.nn.Linear: x [..., input_dims] to [..., output_dims]. Runs quantized
+// where the weights are.
+class Linear {
+ public:
+  Linear(
+      const Weights& weights,
+      const std::string& name,
+      int input_dims,
+      int output_dims,
+      bool bias = true)
+      : weight_(read(weights, name, input_dims, output_dims)),
+        bias_(weights.get_if(bias, name + ".bias", {output_dims})) {}
+
+  mx::array operator()(const mx::array& x) const {
+    if (auto weight = std::get_if<mx::array>(&weight_)) {
+      return affine(x, *weight, bias_);
+    }
+    auto y = std::get<QuantizedWeight>(weight_).matmul(x);
+    return bias_ ? y + *bias_ : y;
+  }
+
+ private:
+  using Weight = std::variant<mx::array, QuantizedWeight>;
+
+  static Weight read(
+      const Weights& weights, const std::string& name, int in, int out) {
+    if (QuantizedWeight::found(weights, name)) {
+      return QuantizedWeight(weights, name, out, in);
+    }
+    return weights.get(name + ".weight", {out, in});
+  }
+
+  Weight weight_;
+  std::optional<mx::array> bias_;
+};
+
+// Throws std::runtime_error where the weights hold tensors that no part of the
+// model asked for: they belong to another model.
+inline void check_all_used(const Weights& weights) {
+  auto names = weights.unused();
+  if (names.empty()) {
+    return;
+  }
+  std::string message = "the weights hold tensors that this model has not:";
+  for (const auto& name : names) {
+    message += " '" + name + "'";
+  }
+  throw std::runtime_error(message);
+}
+
+// Throws std::invalid_argument unless x has this shape (-1: any size) and kind
+// of elements: where a float dtype is asked for, every float is accepted, and
+// every integer for an integer.
+inline void check_input(
+    const std::string& name,
+    const mx::array& x,
+    const std::vector<int>& shape,
+    mx::Dtype dtype) {
+  bool fits = x.ndim() == shape.size();
+  for (size_t i = 0; fits && i < shape.size(); ++i) {
+    fits = shape[i] < 0 || shape[i] == x.shape(static_cast<int>(i));
+  }
+  if (!fits) {
+    std::ostringstream message;
+    message << name << " has shape (";
+    for (size_t i = 0; i < x.ndim(); ++i) {
+      message << (i ? ", " : "") << x.shape(static_cast<int>(i));
+    }
+    message << "), expected (";
+    for (size_t i = 0; i < shape.size(); ++i) {
+      message << (i ? ", " : "");
+      shape[i] < 0 ? message << "any" : message << shape[i];
+    }
+    message << ")";
+    throw std::invalid_argument(message.str());
+  }
+  auto both = [&](const mx::Dtype::Category& kind) {
+    return mx::issubdtype(x.dtype(), kind) && mx::issubdtype(dtype, kind);
+  };
+  if (x.dtype() != dtype && !both(mx::floating) && !both(mx::integer)) {
+    std::ostringstream message;
+    message << name << " has dtype " << x.dtype() << ", expected " << dtype;
+    throw std::invalid_argument(message.str());
+  }
+}
+
+// Throws std::invalid_argument unless the inputs are exactly the named ones.
+inline void check_names(
+    const std::unordered_map<std::string, mx::array>& inputs,
+    const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    if (inputs.count(name) == 0) {
+      throw std::invalid_argument("the input '" + name + "' is missing");
+    }
+  }
+  for (const auto& [name, value] : inputs) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      throw std::invalid_argument("the model has no input '" + name + "'");
+    }
+  }
+}
+
+// Throws std::invalid_argument unless low <= x < high for all elements of an
+// array of integers. It evaluates x: for indices that come from outside, since
+// MLX reads and writes where an index points.
+inline void check_range(
+    const std::string& name, const mx::array& x, int64_t low, int64_t high) {
+  if (x.size() == 0) {
+    return;
+  }
+  auto smallest = mx::astype(mx::min(x), mx::int64);
+  auto largest = mx::astype(mx::max(x), mx::int64);
+  mx::eval(smallest, largest);
+  for (int64_t value : {smallest.item<int64_t>(), largest.item<int64_t>()}) {
+    if (value < low || value >= high) {
+      throw std::invalid_argument(
+          name + " holds " + std::to_string(value) + ", it must hold " +
+          std::to_string(low) + " to " + std::to_string(high - 1));
+    }
+  }
+}
+
+// The input of that name. Throws std::invalid_argument if it is missing.
+inline const mx::array& input(
+    const std::unordered_map<std::string, mx::array>& inputs,
+    const std::string& name) {
+  auto it = inputs.find(name);
+  if (it == inputs.end()) {
+    throw std::invalid_argument("the input '" + name + "' is missing");
+  }
+  return it->second;
+}
+
+} // namespace nn
+
+} // namespace bi_lstm_tagger
