@@ -187,13 +187,14 @@ def run_program(
     warmup: int = 1,
     unchecked: bool = False,
     timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, Any]]:
     """The outputs for each of the inputs from one start of the program, and its measurements.
 
     Measurements are those that `run --json` prints: calls, median_ms, p90_ms, calls_per_second,
     peak_megabytes, and calls, median_ms and p90_ms for each of `requests`. They are empty where
-    `repeat` is 0. `unchecked` turns the model's checks of indices off. TranspileError with the
-    program's message where it fails.
+    `repeat` is 0. `unchecked` turns the model's checks of indices off. `environment` takes the
+    place of this process's. TranspileError with the program's message where it fails.
     """
     with tempfile.TemporaryDirectory(prefix="mlx-transpile-") as name:
         source, target = Path(name, "inputs.safetensors"), Path(name, "outputs.safetensors")
@@ -203,15 +204,17 @@ def run_program(
             str(target), "--repeat", str(repeat), "--threads", str(threads), "--warmup",
             str(warmup), "--json", *(["--unchecked"] if unchecked else []),
         ]  # fmt: skip
-        printed = _run_program(command, timeout)
+        printed = _run_program(command, timeout, environment)
         return _read_outputs(target, len(inputs)), json.loads(printed or "{}")
 
 
-def _run_program(command: list[str], timeout: float | None) -> str:
+def _run_program(
+    command: list[str], timeout: float | None, environment: Mapping[str, str] | None
+) -> str:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=timeout,
-            check=False, stdin=subprocess.DEVNULL,
+            check=False, stdin=subprocess.DEVNULL, env=environment,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise TranspileError(f"the C++ program did not end within {timeout} s") from None

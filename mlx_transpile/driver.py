@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from .codegen.emitted import Emitted
     from .codegen.quantize import Choice
     from .codegen.weights import Rules
+    from .compare import Tolerance
     from .frontend.source import Captured
     from .ir import DType
     from .passes.pipeline import Run
     from .validate import Report
+    from .validate_cpp import CppBuild
 
 Progress = Callable[[str, int, int], None]
 REFERENCE_SEED = 10
@@ -269,14 +271,12 @@ def _tolerances(options: Options) -> dict[str, tuple[float, float]]:
     }
 
 
-def _tolerance(work: _Work) -> Any:
-    """For the narrowest floating-point type among the stored weights."""
-    from .compare import Tolerance
-
+def _narrowest(work: _Work) -> str:
+    """The narrowest floating-point type among the stored weights."""
     params = work.captured.program.forward.params.values()
     found = {p.tensor.dtype.value for p in params if p.tensor.dtype.is_float}
     narrowest = next((n for n in ("bfloat16", "float16") if DTYPES[n] in found), "float32")
-    return Tolerance(*_tolerances(work.options)[work.options.dtype or narrowest])
+    return work.options.dtype or narrowest
 
 
 def _reference_cases(work: _Work) -> list[Case]:
@@ -307,24 +307,55 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
     if not options.validate and not options.benchmark:
         return None
     from .benchmark import benchmark
-    from .report import sizes_text, write_report
-    from .validate import Report, validate
+    from .compare import Tolerance
+    from .report import write_report
+    from .validate import Report
 
-    report = Report(_tolerance(work), [], dtype=options.dtype)
-    if options.validate:
-
-        def tell(sizes: Mapping[str, int]) -> None:
-            work.progress(f"validating {sizes_text(sizes)}", 0, 0)
-
-        tolerance = report.tolerance
-        report = validate(work.captured, emitted.modules, folder, tolerance, options.dtype, tell)
-    if work.choice:
-        size, plain = (folder / "weights.safetensors").stat().st_size, _float_bytes(work, emitted)
-        report.quantization = work.choice.report(size, plain)
-    if options.benchmark:
-        work.progress("measuring", 0, 0)
-        report.benchmark = benchmark(work.captured, folder)
+    tolerance = Tolerance(*_tolerances(options)[_narrowest(work)])
+    report = Report(tolerance, [], dtype=options.dtype)
+    with tempfile.TemporaryDirectory(prefix="mlx-transpile-build-") as build_dir:
+        cpp = _build_cpp(work, folder, Path(build_dir))
+        if options.validate:
+            report = _validate(work, folder, emitted, tolerance, cpp)
+        if work.choice:
+            size = (folder / "weights.safetensors").stat().st_size
+            report.quantization = work.choice.report(size, _float_bytes(work, emitted))
+        if options.benchmark:
+            work.progress("measuring", 0, 0)
+            report.benchmark = benchmark(work.captured, folder, cpp)
     write_report(folder, report)
+    return report
+
+
+def _build_cpp(work: _Work, folder: Path, build_dir: Path) -> CppBuild | None:
+    if "cpp" not in work.options.emit:
+        return None
+    from .validate_cpp import build_cpp
+
+    work.progress("building the C++", 0, 0)
+    return build_cpp(folder / "cpp", build_dir)
+
+
+def _validate(
+    work: _Work, folder: Path, emitted: Emitted, tolerance: Tolerance, cpp: CppBuild | None
+) -> Report:
+    """The emitted Python against the source, and the C++ against both."""
+    from .report_parts import sizes_text
+    from .validate import validate
+    from .validate_cpp import validate_cpp
+
+    def tell(sizes: Mapping[str, int]) -> None:
+        work.progress(f"validating {sizes_text(sizes)}", 0, 0)
+
+    runs: list[Run] = []
+    keep = runs.append if cpp is not None else lambda run: None
+    dtype = work.options.dtype
+    report = validate(work.captured, emitted.modules, folder, tolerance, dtype, tell, keep)
+    if cpp is not None:
+        work.progress("validating the C++", 0, 0)
+        graph, weights = work.captured.program.forward, folder / "weights.safetensors"
+        quantized = work.choice is not None
+        report.cpp = validate_cpp(cpp, graph, weights, runs, tolerance, _narrowest(work), quantized)
     return report
 
 

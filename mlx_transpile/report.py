@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .codegen.project import write_json, write_text
 from .compare import RULE, Difference
+from .report_cpp import benchmark_markdown, cpp_json, cpp_markdown, cpp_verdict
+from .report_parts import cell, difference_json, finite, numbers, sizes_text, verdict
 from .validate import CaseReport, ModuleCheck, Report
 
 
@@ -27,10 +27,11 @@ def as_json(report: Report) -> dict[str, Any]:
         "passed": report.ok if report.cases else None,
         "dtype": report.dtype,
         "tolerance": {"atol": report.tolerance.atol, "rtol": report.tolerance.rtol, "rule": RULE},
-        "max_abs": _finite(report.max_abs),
+        "max_abs": finite(report.max_abs),
         "sizes": {name: report.ran(name) for name in sorted(report.symbols)},
         "cases": [_case(case) for case in report.cases],
         "quantization": report.quantization,
+        **({"cpp": cpp_json(report.cpp)} if report.cpp else {}),
         "benchmark": report.benchmark,
     }
 
@@ -42,9 +43,9 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "passed": case.ok if not case.unrunnable else None,
         "error": case.error or None,
         "source_does_not_run": case.unrunnable or None,
-        "outputs": [{"name": name, **_difference(d)} for name, d in case.outputs],
+        "outputs": [{"name": name, **difference_json(d)} for name, d in case.outputs],
         **(
-            {"against_source": [{"name": name, **_difference(d)} for name, d in against]}
+            {"against_source": [{"name": name, **difference_json(d)} for name, d in against]}
             if (against := case.against_source)
             else {}
         ),
@@ -53,25 +54,11 @@ def _case(case: CaseReport) -> dict[str, Any]:
             {
                 "path": m.path,
                 "call": m.call,
-                **(_difference(m.difference) if m.difference else {"skipped": m.skipped}),
+                **(difference_json(m.difference) if m.difference else {"skipped": m.skipped}),
             }
             for m in case.modules
         ],
     }
-
-
-def _difference(difference: Difference) -> dict[str, Any]:
-    return {
-        "ok": difference.ok,
-        "max_abs": _finite(difference.max_abs),
-        "max_rel": _finite(difference.max_rel),
-        "cosine": _finite(difference.cosine),
-        "note": difference.note,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _where(check: ModuleCheck) -> str:
@@ -86,16 +73,18 @@ def as_markdown(report: Report) -> str:
     """The report for people."""
     lines = ["# Report", ""]
     if report.cases:
-        verdict = "agrees with" if report.ok else "DIFFERS from"
+        agrees = "agrees with" if report.python_ok else "DIFFERS from"
         other = "itself on the dequantized weights" if report.quantization else "its source"
-        lines += [f"The emitted model {verdict} {other}.", "", _rule(report), ""]
+        lines += [f"The emitted model {agrees} {other}.", ""]
+        lines += [*cpp_verdict(report.cpp), _rule(report), ""]
         lines += _sizes(report)
         lines += _outputs(report.cases)
+        lines += cpp_markdown(report.cpp) if report.cpp else []
         lines += _modules(report.cases)
     if report.quantization:
         lines += _quantization(report.quantization, report.cases)
     if report.benchmark:
-        lines += _benchmark(report.benchmark)
+        lines += benchmark_markdown(report.benchmark)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -131,8 +120,8 @@ def _outputs(cases: list[CaseReport]) -> list[str]:
         elif case.error:
             lines.append(f"| {sizes} | - | | | | FAILED: {cell(case.error)} |")
         for name, d in case.outputs:
-            state = f"{_verdict(d)} {cell(d.note)}"
-            lines.append(f"| {sizes} | {cell(name)} | {_numbers(d)} | {state} |")
+            state = f"{verdict(d)} {cell(d.note)}"
+            lines.append(f"| {sizes} | {cell(name)} | {numbers(d)} | {state} |")
     return [*lines, ""]
 
 
@@ -158,7 +147,7 @@ def _modules(cases: list[CaseReport]) -> list[str]:
 def _module_row(checks: list[ModuleCheck]) -> str:
     found = [c.difference for c in checks if c.difference]
     if not found:
-        return f"| {cell(_where(checks[0]))} | {_numbers(None)} | skipped: {checks[0].skipped} |"
+        return f"| {cell(_where(checks[0]))} | {numbers(None)} | skipped: {checks[0].skipped} |"
     worst = Difference(
         max(d.max_abs for d in found),
         max(d.max_rel for d in found),
@@ -166,7 +155,7 @@ def _module_row(checks: list[ModuleCheck]) -> str:
         all(d.ok for d in found),
     )
     skipped = f", skipped {len(checks) - len(found)} times" if len(found) < len(checks) else ""
-    return f"| {cell(_where(checks[0]))} | {_numbers(worst)} | {_verdict(worst)}{skipped} |"
+    return f"| {cell(_where(checks[0]))} | {numbers(worst)} | {verdict(worst)}{skipped} |"
 
 
 def _quantization(found: dict[str, Any], cases: list[CaseReport]) -> list[str]:
@@ -189,40 +178,5 @@ def _quantization(found: dict[str, Any], cases: list[CaseReport]) -> list[str]:
     ]
     for case in cases:
         for name, d in case.against_source:
-            lines.append(f"| {sizes_text(case.sizes)} | {cell(name)} | {_numbers(d)} |")
+            lines.append(f"| {sizes_text(case.sizes)} | {cell(name)} | {numbers(d)} |")
     return [*lines, ""]
-
-
-def _verdict(difference: Difference) -> str:
-    return "ok" if difference.ok else "FAILED"
-
-
-def _benchmark(found: dict[str, Any]) -> list[str]:
-    lines = [
-        "## Time",
-        "",
-        f"Inputs: {found['inputs']}. Medians.",
-        "",
-        "| | ms | runs |",
-        "|---|---|---|",
-    ]
-    for name in ("source", "emitted"):
-        lines.append(
-            f"| {name} | {found[name]['median_seconds'] * 1000:.3f} | {found[name]['runs']} |"
-        )
-    return [*lines, ""]
-
-
-def _numbers(d: Difference | None) -> str:
-    return f"{d.max_abs:.2e} | {d.max_rel:.2e} | {d.cosine:.7f}" if d else " | | "
-
-
-def sizes_text(sizes: Mapping[str, int]) -> str:
-    """`B=1, L=3`."""
-    return ", ".join(f"{k}={v}" for k, v in sizes.items()) or "fixed sizes"
-
-
-def cell(text: str) -> str:
-    """Text from a model inside a table: on one line, without bars or markup."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return "".join(f"\\{c}" if c in "|\\`<*[" else c for c in printable)[:300]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .codegen.project import fill_arguments
 from .compare import Difference, Tolerance, compare
 from .emitted_model import EmittedModel
 from .frontend.source import Captured
+
+if TYPE_CHECKING:
+    from .validate_cpp import CppReport
 
 SEED = 20  # inputs differ from those of the reference file
 Calls = Mapping[tuple[str, int], str]
@@ -28,6 +31,18 @@ class ModuleCheck:
     call: int
     difference: Difference | None
     skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one set of sizes gave: flat inputs, and the nested results. `python` is None where the
+    emitted model did not run.
+    """
+
+    sizes: dict[str, int]
+    inputs: list[np.ndarray]
+    python: Any
+    source: Any
 
 
 @dataclass
@@ -63,9 +78,14 @@ class Report:
     benchmark: dict[str, Any] | None = None
     dtype: str | None = None
     quantization: dict[str, Any] | None = None
+    cpp: CppReport | None = None
 
     @property
     def ok(self) -> bool:
+        return self.python_ok and (self.cpp is None or self.cpp.ok)
+
+    @property
+    def python_ok(self) -> bool:
         return all(c.ok for c in self.cases) and any(not c.unrunnable for c in self.cases)
 
     @property
@@ -89,12 +109,14 @@ def validate(
     tolerance: Tolerance,
     dtype: str | None = None,
     on_run: Callable[[Mapping[str, int]], None] = lambda sizes: None,
+    keep: Callable[[Run], None] = lambda run: None,
 ) -> Report:
     """Compare the model in `folder` with the source, at two sizes or more of every symbol.
 
     `modules` maps module calls of the source to modules of the emitted model. Sizes at which the
     source itself does not run are noted and prove nothing. A quantized model must agree with
-    itself on the dequantized weights; how far the source's outputs are is noted.
+    itself on the dequantized weights; how far the source's outputs are is noted. `keep` is given
+    the inputs and results of every case that the source runs.
     """
     graph, known = captured.program.forward, captured_sizes(captured)
     model = EmittedModel(folder)
@@ -102,7 +124,14 @@ def validate(
 
     def run(sets: Sequence[Mapping[str, int]]) -> list[CaseReport]:
         cases = run_cases(captured, sets, SEED, on_run)
-        return [_check(case, captured, modules, model, tolerance, reference) for case in cases]
+        return [check(case) for case in cases]
+
+    def check(case: Case | Unrunnable) -> CaseReport:
+        if isinstance(case, Unrunnable):
+            return CaseReport(case.sizes, unrunnable=case.reason)
+        found, got = _check(case, captured, modules, model, tolerance, reference)
+        keep(Run(case.sizes, case.inputs, got, case.result))
+        return found
 
     try:
         report = Report(tolerance, run(size_sets(graph, known) or [{}]), dtype=dtype)
@@ -118,23 +147,21 @@ def validate(
 
 
 def _check(
-    case: Case | Unrunnable,
+    case: Case,
     captured: Captured,
     modules: Calls,
     model: EmittedModel,
     tolerance: Tolerance,
     reference: EmittedModel | None,
-) -> CaseReport:
+) -> tuple[CaseReport, Any]:
+    """The comparison, and what the emitted model gave: None where it did not run."""
     report = CaseReport(case.sizes)
-    if isinstance(case, Unrunnable):
-        report.unrunnable = case.reason
-        return report
     arguments = fill_arguments(captured.program.forward.arguments, case.inputs)
     try:
         got, calls = model.run_recorded(arguments)
     except Exception as error:
         report.error = f"{type(error).__name__}: {error}"
-        return report
+        return report, None
     if reference is not None:
         report.against_source = compare_results(got, case.result, tolerance)
         want, theirs = reference.run_recorded(arguments)
@@ -142,29 +169,30 @@ def _check(
         each = {(path, i): theirs[path][i] for path, i in paths}
         report.outputs = compare_results(got, want, tolerance)
         report.modules = _compare_modules(each, calls, paths, tolerance)
-        return report
+        return report, got
     report.outputs = compare_results(got, case.result, tolerance)
     report.modules = _compare_modules(
         captured.module_outputs(case.inputs), calls, modules, tolerance
     )
-    return report
+    return report, got
 
 
 def compare_results(got: Any, want: Any, tolerance: Tolerance) -> list[tuple[str, Difference]]:
     """Every output by its name: `logits`, `0`, `hidden_states.1`; `output` where there is one."""
-    ours, theirs = dict(_named(got)), dict(_named(want))
+    ours, theirs = dict(named(got)), dict(named(want))
     if ours.keys() != theirs.keys():
         note = f"the result holds {', '.join(ours)} instead of {', '.join(theirs)}"
         return [("result", Difference(np.inf, np.inf, 0.0, False, note))]
     return [(name, compare(ours[name], value, tolerance)) for name, value in theirs.items()]
 
 
-def _named(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+def named(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+    """The leaves of a nested result by path."""
     if isinstance(tree, tuple | list):
         tree = dict(enumerate(tree))
     if isinstance(tree, Mapping):
         dot = f"{path}." if path else ""
-        return [leaf for key, value in tree.items() for leaf in _named(value, f"{dot}{key}")]
+        return [leaf for key, value in tree.items() for leaf in named(value, f"{dot}{key}")]
     return [(path or "output", tree)]
 
 

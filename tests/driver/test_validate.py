@@ -11,7 +11,8 @@ from mlx_transpile.cases import Case, Unrunnable, run_cases, size_sets
 from mlx_transpile.compare import Tolerance, compare
 from mlx_transpile.frontend.source import DimEvidence
 from mlx_transpile.ir import Graph
-from mlx_transpile.report import as_json, as_markdown, cell
+from mlx_transpile.report import as_json, as_markdown
+from mlx_transpile.report_parts import cell
 from mlx_transpile.validate import Report, compare_results, validate
 
 TIGHT = Tolerance(1e-4, 1e-4)
