@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .op import Attr, InferError, Op, arithmetic, tensor
-from .ops_elementwise import weak
+from .ops_elementwise import bits_tree, weak
 from .ops_shape import last
-from .tree import Tree, call, infix
+from .tree import Tree, call
 from .types import Tensor
 
 
@@ -111,7 +111,7 @@ def _shift(name: str, operator: str, function: Callable[..., Any]) -> Op:
         name,
         "a b",
         arithmetic,
-        lambda n, a, b: infix(operator, a, b),
+        lambda n, a, b: bits_tree(name, operator, a, b),
         weak(function),
         elementwise=True,
         doc=f"`a {operator} b` on integers.",

@@ -8,7 +8,7 @@ import numpy as np
 
 from .dims import Expr, floordiv, maximum
 from .op import Attr, InferError, Op
-from .tree import Tree, arrays, call, lift
+from .tree import Tree, arrays, call, lift, method
 from .types import DType, Tensor
 
 
@@ -65,6 +65,8 @@ def _full_tree(node: Any, *_: Tree) -> Tree:
     kind = {} if dtype is DType.f32 and value in (0, 1) else {"dtype": dtype}
     if value in (0, 1) and not isinstance(value, Expr):
         return call("mx.ones" if value else "mx.zeros", shape, **kind)
+    if dtype.is_complex and shape != ():  # mx.full would make it float32
+        return method(call("mx.full", shape, value), "astype", dtype)
     return call("mx.array", value, **kind) if shape == () else call("mx.full", shape, value, **kind)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .op import Attr, InferError, Op, arithmetic, broadcast, predicate, same, tensor
-from .tree import Prefix, Tree, call, infix, method
+from .tree import Operand, Prefix, Tree, call, infix, method
 from .types import DType, Tensor
 
 
@@ -102,13 +102,18 @@ def _unary(name: str, function: Callable[..., Any], mlx: str | None = None, doc:
     )
 
 
+def bits_tree(name: str, operator: str, a: Tree, b: Tree) -> Tree:
+    """Arrays take numbers on the right of these operators only."""
+    return infix(operator, a, b) if isinstance(a, Operand) else call(f"mx.{name}", a, b)
+
+
 def _logical(name: str, operator: str, function: Callable[..., Any], bitwise: str) -> Op:
     """Logic on booleans and integers alike (`&`, `|`, `^`)."""
     return Op(
         name,
         "a b",
         arithmetic,
-        lambda n, a, b: infix(operator, a, b),
+        lambda n, a, b: bits_tree(name, operator, a, b),
         weak(function),
         commutative=True,
         elementwise=True,

@@ -144,10 +144,12 @@ case("max.other", R(5), R(5))
 case("min.other", R(5), R(5))
 for name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
     case(f"{name}.Scalar", I(5), 3)
+    case(f"{name}.Scalar_Tensor", 3, I(5))
 for name in ("__and__", "__or__", "__xor__"):
     case(f"{name}.Tensor", B(5, 7), B(7))
 for name in ("bitwise_left_shift", "bitwise_right_shift"):
     case(f"{name}.Tensor", I(5, low=0), I(5, low=0, high=3))
+    case(f"{name}.Scalar_Tensor", 6, I(5, low=0, high=3))
 for name in ("__lshift__", "__rshift__"):
     case(f"{name}.Scalar", I(5, low=0), 2)
 for name in ("logical_and", "logical_or", "logical_xor"):
@@ -508,6 +510,7 @@ case("empty_like", R(5, 7))
 case("full", [5, 7], 1.5)
 case("full", [5], 7)
 case("full", [], True)
+case("full", [5], 0.5, dtype=torch.complex64)
 case("full_like", R(5), 2)
 for name in ("new_zeros", "new_ones", "new_empty"):
     case(name, I(5), [3, 7])

@@ -12,3 +12,7 @@ inline mx::array floor_divide(const mx::array& a, const mx::array& b) {
 inline mx::array floor_divide(const mx::array& a, Scalar b) {
   return nn::floor_divide(a, b.like(a));
 }
+
+inline mx::array floor_divide(Scalar a, const mx::array& b) {
+  return nn::floor_divide(a.like(b), b);
+}

@@ -9,3 +9,7 @@ inline mx::array fmod(const mx::array& a, const mx::array& b) {
 inline mx::array fmod(const mx::array& a, Scalar b) {
   return nn::fmod(a, b.like(a));
 }
+
+inline mx::array fmod(Scalar a, const mx::array& b) {
+  return nn::fmod(a.like(b), b);
+}

@@ -3,7 +3,7 @@ import mlx.core as mx
 from .fmod import fmod
 
 
-def floor_divide(a: mx.array, b: mx.array | float) -> mx.array:
+def floor_divide(a: mx.array | float, b: mx.array | float) -> mx.array:
     """torch.floor_divide of floats, which is Python's: 1.0 // 0.1 is 9.
 
     mx.floor_divide rounds the quotient down after it was rounded to a float.

@@ -1,8 +1,7 @@
 import mlx.core as mx
 
 
-def fmod(a: mx.array, b: mx.array | float) -> mx.array:
+def fmod(a: mx.array | float, b: mx.array | float) -> mx.array:
     """torch.fmod: the remainder with the sign of the dividend, exact as in C."""
-    size = mx.abs(b) if isinstance(b, mx.array) else abs(b)
-    rest = mx.remainder(mx.abs(a), size)
+    rest = mx.remainder(abs(a), abs(b))
     return mx.where(a < 0, -rest, rest)
