@@ -277,9 +277,12 @@ def _scalar(tree: Bound, names: Names) -> str:
 
 
 def _operator_call(operator: str, left: Bound, right: Bound, mixed: bool, names: Names) -> str:
-    if operator == "//" and is_number(right):
-        other = _plain(left, names)
-        return f"mx::floor_divide({other}, {_scalar(right, names)}.like({other}))"
+    if operator == "//" and mixed:
+        other = _plain(right if is_number(left) else left, names)
+        both = (
+            f"{_scalar(x, names)}.like({other})" if is_number(x) else other for x in (left, right)
+        )
+        return f"mx::floor_divide({', '.join(both)})"
     name = {**_FUNCTION_OF, **_NAMED, "%": "remainder"}[operator]
     name = name if "::" in name else f"{'nn' if mixed else 'mx'}::{name}"
     args = (_scalar(x, names) if is_number(x) else _plain(x, names) for x in (left, right))
