@@ -12,7 +12,7 @@ class Config {
  public:
   Config() = default;
 
-  explicit Config(const std::string& text) : values_(Json::parse(text)) {}
+  explicit Config(const std::string& text) : values_(parse(text)) {}
 
   bool has(const std::string& key) const {
     const Json* value = find(key);
@@ -57,6 +57,14 @@ class Config {
   }
 
  private:
+  static Json parse(const std::string& text) {
+    try {
+      return Json::parse(text);
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(std::string("config is ") + error.what());
+    }
+  }
+
   template <typename T>
   static T fail(const std::string& key, const std::string& expected) {
     throw std::runtime_error("config '" + key + "' is not " + expected);

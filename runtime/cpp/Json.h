@@ -109,6 +109,13 @@ class Json {
     if (!take(text, at, end)) {
       fail("',' or '" + std::string(end) + "' was expected", at);
     }
+    // Another reader may take the other one of the two.
+    auto keys = value.keys;
+    std::sort(keys.begin(), keys.end());
+    auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end()) {
+      fail("'" + *twice + "' is there twice", at);
+    }
   }
 
   static std::string parse_string(std::string_view text, size_t& at) {
@@ -155,11 +162,15 @@ class Json {
 
   static unsigned parse_code_point(std::string_view text, size_t& at) {
     unsigned high = parse_hex(text, at);
-    if (high < 0xd800 || high > 0xdbff || text.substr(at, 2) != "\\u") {
+    if (high < 0xd800 || high > 0xdfff) {
       return high;
     }
-    at += 2;
-    return 0x10000 + ((high - 0xd800) << 10) + (parse_hex(text, at) & 0x3ff);
+    bool pair = high < 0xdc00 && take(text, at, "\\u");
+    unsigned low = pair ? parse_hex(text, at) : 0;
+    if (low < 0xdc00 || low > 0xdfff) {
+      fail("half of a surrogate pair", at);
+    }
+    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
   }
 
   static void append_utf8(unsigned code, std::string& out) {

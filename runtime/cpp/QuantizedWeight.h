@@ -17,7 +17,7 @@ class QuantizedWeight {
         group_size_(weights.integer("quantization.group_size")),
         weight_(weights.get(
             name + ".weight",
-            {rows, checked(columns, name) * bits_ / 32},
+            {rows, checked(columns, name) / 32 * bits_},
             mx::uint32)),
         scales_(weights.get(name + ".scales", {rows, columns / group_size_})),
         biases_(weights.get(name + ".biases", {rows, columns / group_size_})) {}
@@ -51,7 +51,8 @@ class QuantizedWeight {
 
  private:
   int checked(int columns, const std::string& name) const {
-    if (bits_ < 2 || bits_ > 8 || group_size_ < 1 ||
+    bool groups = group_size_ == 32 || group_size_ == 64 || group_size_ == 128;
+    if (bits_ < 2 || bits_ > 8 || bits_ == 7 || !groups ||
         columns % group_size_ != 0) {
       throw std::runtime_error(
           "'" + name + "' cannot have " + std::to_string(bits_) +

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "Config.h"
-#include "check_safetensors.h"
+#include "read_safetensors.h"
 
 // The tensors of a model by name, and its hyper-parameters. Cheap to copy: all
 // copies share one set, which nothing changes once it is made.
@@ -37,16 +37,7 @@ class Weights {
     if (std::filesystem::is_directory(file)) {
       file /= "weights.safetensors";
     }
-    check_safetensors(file.string());
-    auto [tensors, metadata] = mx::load_safetensors(file.string());
-    std::vector<mx::array> values;
-    for (const auto& [name, value] : tensors) {
-      values.push_back(value);
-    }
-    mx::eval(values);
-    for (mx::array& value : values) {
-      value.wait(); // otherwise the first threads that use it each note that
-    }
+    auto [tensors, metadata] = read_safetensors(file.string());
     return Weights(tensors, metadata);
   }
 

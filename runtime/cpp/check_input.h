@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-// Throws std::invalid_argument unless x has this shape (-1: any size) and kind
-// of elements: where a float dtype is asked for, every float is accepted, and
-// every integer for an integer.
+// Throws std::invalid_argument unless x has this shape (-1: any size from 1 on)
+// and kind of elements: where a float dtype is asked for, every float is
+// accepted, and every integer for an integer.
 inline void check_input(
     const std::string& name,
     const mx::array& x,
@@ -13,7 +13,8 @@ inline void check_input(
     mx::Dtype dtype) {
   bool fits = x.ndim() == shape.size();
   for (size_t i = 0; fits && i < shape.size(); ++i) {
-    fits = shape[i] < 0 || shape[i] == x.shape(static_cast<int>(i));
+    int size = x.shape(static_cast<int>(i));
+    fits = shape[i] < 0 ? size > 0 : size == shape[i];
   }
   if (!fits) {
     std::ostringstream message;
@@ -26,7 +27,7 @@ inline void check_input(
       message << (i ? ", " : "");
       shape[i] < 0 ? message << "any" : message << shape[i];
     }
-    message << ")";
+    message << (x.size() == 0 ? "), not empty" : ")");
     throw std::invalid_argument(message.str());
   }
   auto both = [&](const mx::Dtype::Category& kind) {

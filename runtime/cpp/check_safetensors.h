@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "Json.h"
 
@@ -23,7 +26,6 @@ inline uint64_t safetensors_bytes(const Json& entry) {
       {"F32", 4},
       {"U64", 8},
       {"I64", 8},
-      {"F64", 8},
       {"C64", 8}};
   const Json* dtype = entry.find("dtype");
   const Json* shape = entry.find("shape");
@@ -35,7 +37,8 @@ inline uint64_t safetensors_bytes(const Json& entry) {
     bytes = name == dtype->string ? size : bytes;
   }
   if (bytes == 0) {
-    throw std::runtime_error("has the unknown dtype '" + dtype->string + "'");
+    throw std::runtime_error(
+        "has the dtype '" + dtype->string + "', which MLX does not read");
   }
   for (const Json& dim : shape->list) {
     if (dim.kind != Json::Kind::integer || dim.number < 0 ||
@@ -47,9 +50,11 @@ inline uint64_t safetensors_bytes(const Json& entry) {
   return bytes;
 }
 
-// Throws unless the entry's part of the data lies within `size` bytes and is as
-// long as its shape and dtype say: MLX reads what the header names unchecked.
-inline void check_safetensors_entry(const Json& entry, uint64_t size) {
+// The bytes [begin, end) of the data that the entry of a tensor names. Throws
+// unless they lie within `size` bytes and are as many as its shape and dtype
+// say: MLX reads what the header names unchecked.
+inline std::pair<uint64_t, uint64_t> safetensors_place(
+    const Json& entry, uint64_t size) {
   const Json* offsets = entry.find("data_offsets");
   uint64_t bytes = safetensors_bytes(entry);
   if (offsets == nullptr || offsets->list.size() != 2 ||
@@ -66,6 +71,47 @@ inline void check_safetensors_entry(const Json& entry, uint64_t size) {
     throw std::runtime_error(
         "takes " + std::to_string(end - begin) + " bytes, its shape needs " +
         std::to_string(bytes));
+  }
+  return {begin, end};
+}
+
+// Throws unless the metadata are strings by name.
+inline void check_safetensors_metadata(const Json& metadata) {
+  bool fits = metadata.kind == Json::Kind::object ||
+      metadata.kind == Json::Kind::null; // what MLX writes for none
+  for (const Json& value : metadata.list) {
+    fits = fits && value.kind == Json::Kind::string;
+  }
+  if (!fits) {
+    throw std::runtime_error("has values that are not strings");
+  }
+}
+
+// Throws, with `name` as the tensor that is concerned, unless the header is one
+// of `size` bytes of data.
+inline void check_safetensors_header(
+    const Json& header, uint64_t size, std::string& name) {
+  if (header.kind != Json::Kind::object) {
+    throw std::runtime_error("is not a JSON object");
+  }
+  std::vector<std::tuple<uint64_t, uint64_t, std::string>> places;
+  for (size_t i = 0; i < header.keys.size(); ++i) {
+    name = "'" + header.keys[i] + "'";
+    if (header.keys[i] == "__metadata__") {
+      check_safetensors_metadata(header.list[i]);
+    } else {
+      auto [begin, end] = safetensors_place(header.list[i], size);
+      places.emplace_back(begin, end, name);
+    }
+  }
+  std::sort(places.begin(), places.end());
+  uint64_t last = 0;
+  for (const auto& [begin, end, of] : places) {
+    name = of;
+    if (begin < last) {
+      throw std::runtime_error("overlaps with the tensor before it");
+    }
+    last = end;
   }
 }
 
@@ -85,22 +131,14 @@ inline void check_safetensors(const std::string& path) {
     length = length << 8 | prefix[i];
   }
   if (size < 8 || length > size - 8) {
-    throw std::runtime_error("'" + path + "' is truncated: no whole header");
+    throw std::runtime_error(
+        "'" + path + "' is truncated or of another format: it has no header");
   }
   std::string text(length, '\0');
   file.read(text.data(), length);
   std::string name = "header";
   try {
-    Json header = Json::parse(text);
-    if (header.kind != Json::Kind::object) {
-      throw std::runtime_error("is not a JSON object");
-    }
-    for (size_t i = 0; i < header.keys.size(); ++i) {
-      name = "'" + header.keys[i] + "'";
-      if (header.keys[i] != "__metadata__") {
-        check_safetensors_entry(header.list[i], size - 8 - length);
-      }
-    }
+    check_safetensors_header(Json::parse(text), size - 8 - length, name);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("'" + path + "': " + name + " " + error.what());
   }

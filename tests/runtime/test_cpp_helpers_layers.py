@@ -483,7 +483,7 @@ def test_broken_files(program, tmp_path):
         "is truncated": [b"", data[:6], data[:40], b"\xff" * 8 + data[8:]],
         "'weight' lies beyond the end of the file": [data[:-1]],
         "'weight' takes 24 bytes, its shape needs 36": [data.replace(b"[2,3]", b"[3,3]")],
-        "'weight' has the unknown dtype 'F99'": [data.replace(b'"F32"', b'"F99"')],
+        "'weight' has the dtype 'F99', which MLX does not read": [data.replace(b'"F32"', b'"F99"')],
         "'weight' has an impossible shape": [data.replace(b"[2,3]", b"[0.5]")],
         "invalid JSON": [data.replace(b"{", b"<", 1), data.replace(b"[2,3]", b"[2,3}")],
     }
