@@ -14,6 +14,7 @@ from .body import Body
 from .border import IndexRange, index_ranges
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed
 from .cpp_fields import is_mixed
+from .cpp_fuse import fuse
 from .cpp_names import cpp_string, outputs_of, safe_cpp
 from .cpp_render import Names, render_cpp, size
 from .methods import live_spans, size_names
@@ -66,7 +67,7 @@ class MethodPrinter:
         return TOKEN.sub(resolve, text)
 
     def code(self, tree: Bound) -> str:
-        return render_cpp(tree, self.known).code
+        return render_cpp(fuse(tree, self._type), self.known).code
 
     def add(self, line: str, depth: int = 0) -> None:
         self.out.append((depth, line))

@@ -18,6 +18,7 @@ from ..ir.dims import Atom, Expr, bounds
 from ..ir.types import DType, Tensor
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed, Verbatim
 from .cpp_functions import Function, Parameter, functions, helper_parameters
+from .cpp_fuse import Chain
 from .cpp_names import cpp_string
 from .render import Text
 from .slots import token
@@ -200,6 +201,10 @@ def render_cpp(tree: Bound, names: Names) -> Text:
             return Text(f"{code(callee)}({', '.join(_plain(a, names) for a in flat)})")
         case Verbatim(text, binds):
             return Text(text, binds)
+        case Chain(own, body, args):
+            parameters = ", ".join(f"const auto& {n}" for n in own)
+            function = f"[]({parameters}) {{ return {code(body)}; }}"
+            return Text(f"nn::fuse({', '.join([function, *map(code, args)])})")
         case t.TypeRef(dtype):
             return Text(f"mx::{dtype.mlx}")
         case Expr():

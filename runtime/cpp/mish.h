@@ -1,6 +1,8 @@
+#include "fuse.h"
 #include "softplus.h"
 
 // torch's mish.
 inline mx::array mish(const mx::array& x) {
-  return x * mx::tanh(nn::softplus(x));
+  return nn::fuse(
+      [](const auto& x) { return x * mx::tanh(nn::softplus(x)); }, x);
 }

@@ -1,4 +1,6 @@
+#include "fuse.h"
+
 // torch's silu.
 inline mx::array silu(const mx::array& x) {
-  return x * mx::sigmoid(x);
+  return nn::fuse([](const auto& x) { return x * mx::sigmoid(x); }, x);
 }
