@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -17,6 +18,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -133,6 +136,13 @@ class Json {
     if (!take(text, at, end)) {
       fail("',' or '" + std::string(end) + "' was expected", at);
     }
+    // Another reader may take the other one of the two.
+    auto keys = value.keys;
+    std::sort(keys.begin(), keys.end());
+    auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end()) {
+      fail("'" + *twice + "' is there twice", at);
+    }
   }
 
   static std::string parse_string(std::string_view text, size_t& at) {
@@ -179,11 +189,15 @@ class Json {
 
   static unsigned parse_code_point(std::string_view text, size_t& at) {
     unsigned high = parse_hex(text, at);
-    if (high < 0xd800 || high > 0xdbff || text.substr(at, 2) != "\\u") {
+    if (high < 0xd800 || high > 0xdfff) {
       return high;
     }
-    at += 2;
-    return 0x10000 + ((high - 0xd800) << 10) + (parse_hex(text, at) & 0x3ff);
+    bool pair = high < 0xdc00 && take(text, at, "\\u");
+    unsigned low = pair ? parse_hex(text, at) : 0;
+    if (low < 0xdc00 || low > 0xdfff) {
+      fail("half of a surrogate pair", at);
+    }
+    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
   }
 
   static void append_utf8(unsigned code, std::string& out) {
@@ -219,7 +233,7 @@ class Config {
   Config() = default;
 
   explicit Config(const std::string& text)
-      : values_(Json::parse(text)) {}
+      : values_(parse(text)) {}
 
   bool has(const std::string& key) const {
     const Json* value = find(key);
@@ -264,6 +278,14 @@ class Config {
   }
 
  private:
+  static Json parse(const std::string& text) {
+    try {
+      return Json::parse(text);
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(std::string("config is ") + error.what());
+    }
+  }
+
   template <typename T>
   static T fail(const std::string& key, const std::string& expected) {
     throw std::runtime_error("config '" + key + "' is not " + expected);
@@ -330,7 +352,6 @@ inline uint64_t safetensors_bytes(const Json& entry) {
       {"F32", 4},
       {"U64", 8},
       {"I64", 8},
-      {"F64", 8},
       {"C64", 8}};
   const Json* dtype = entry.find("dtype");
   const Json* shape = entry.find("shape");
@@ -342,7 +363,8 @@ inline uint64_t safetensors_bytes(const Json& entry) {
     bytes = name == dtype->string ? size : bytes;
   }
   if (bytes == 0) {
-    throw std::runtime_error("has the unknown dtype '" + dtype->string + "'");
+    throw std::runtime_error(
+        "has the dtype '" + dtype->string + "', which MLX does not read");
   }
   for (const Json& dim : shape->list) {
     if (dim.kind != Json::Kind::integer || dim.number < 0 ||
@@ -354,9 +376,11 @@ inline uint64_t safetensors_bytes(const Json& entry) {
   return bytes;
 }
 
-// Throws unless the entry's part of the data lies within `size` bytes and is as
-// long as its shape and dtype say: MLX reads what the header names unchecked.
-inline void check_safetensors_entry(const Json& entry, uint64_t size) {
+// The bytes [begin, end) of the data that the entry of a tensor names. Throws
+// unless they lie within `size` bytes and are as many as its shape and dtype
+// say: MLX reads what the header names unchecked.
+inline std::pair<uint64_t, uint64_t> safetensors_place(
+    const Json& entry, uint64_t size) {
   const Json* offsets = entry.find("data_offsets");
   uint64_t bytes = safetensors_bytes(entry);
   if (offsets == nullptr || offsets->list.size() != 2 ||
@@ -373,6 +397,47 @@ inline void check_safetensors_entry(const Json& entry, uint64_t size) {
     throw std::runtime_error(
         "takes " + std::to_string(end - begin) + " bytes, its shape needs " +
         std::to_string(bytes));
+  }
+  return {begin, end};
+}
+
+// Throws unless the metadata are strings by name.
+inline void check_safetensors_metadata(const Json& metadata) {
+  bool fits = metadata.kind == Json::Kind::object ||
+      metadata.kind == Json::Kind::null; // what MLX writes for none
+  for (const Json& value : metadata.list) {
+    fits = fits && value.kind == Json::Kind::string;
+  }
+  if (!fits) {
+    throw std::runtime_error("has values that are not strings");
+  }
+}
+
+// Throws, with `name` as the tensor that is concerned, unless the header is one
+// of `size` bytes of data.
+inline void check_safetensors_header(
+    const Json& header, uint64_t size, std::string& name) {
+  if (header.kind != Json::Kind::object) {
+    throw std::runtime_error("is not a JSON object");
+  }
+  std::vector<std::tuple<uint64_t, uint64_t, std::string>> places;
+  for (size_t i = 0; i < header.keys.size(); ++i) {
+    name = "'" + header.keys[i] + "'";
+    if (header.keys[i] == "__metadata__") {
+      check_safetensors_metadata(header.list[i]);
+    } else {
+      auto [begin, end] = safetensors_place(header.list[i], size);
+      places.emplace_back(begin, end, name);
+    }
+  }
+  std::sort(places.begin(), places.end());
+  uint64_t last = 0;
+  for (const auto& [begin, end, of] : places) {
+    name = of;
+    if (begin < last) {
+      throw std::runtime_error("overlaps with the tensor before it");
+    }
+    last = end;
   }
 }
 
@@ -392,24 +457,37 @@ inline void check_safetensors(const std::string& path) {
     length = length << 8 | prefix[i];
   }
   if (size < 8 || length > size - 8) {
-    throw std::runtime_error("'" + path + "' is truncated: no whole header");
+    throw std::runtime_error(
+        "'" + path + "' is truncated or of another format: it has no header");
   }
   std::string text(length, '\0');
   file.read(text.data(), length);
   std::string name = "header";
   try {
-    Json header = Json::parse(text);
-    if (header.kind != Json::Kind::object) {
-      throw std::runtime_error("is not a JSON object");
-    }
-    for (size_t i = 0; i < header.keys.size(); ++i) {
-      name = "'" + header.keys[i] + "'";
-      if (header.keys[i] != "__metadata__") {
-        check_safetensors_entry(header.list[i], size - 8 - length);
-      }
-    }
+    check_safetensors_header(Json::parse(text), size - 8 - length, name);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("'" + path + "': " + name + " " + error.what());
+  }
+}
+
+// The tensors of a safetensors file by name, and its metadata. All are read
+// when this returns, so that threads can share them. Throws std::runtime_error
+// with the path where that fails.
+inline mx::SafetensorsLoad read_safetensors(const std::string& path) {
+  check_safetensors(path);
+  try {
+    auto loaded = mx::load_safetensors(path);
+    std::vector<mx::array> values;
+    for (const auto& [name, value] : loaded.first) {
+      values.push_back(value);
+    }
+    mx::eval(values);
+    for (mx::array& value : values) {
+      value.wait(); // otherwise the first threads that use it each note that
+    }
+    return loaded;
+  } catch (const std::exception& error) {
+    throw std::runtime_error("'" + path + "': " + error.what());
   }
 }
 
@@ -438,16 +516,7 @@ class Weights {
     if (std::filesystem::is_directory(file)) {
       file /= "weights.safetensors";
     }
-    check_safetensors(file.string());
-    auto [tensors, metadata] = mx::load_safetensors(file.string());
-    std::vector<mx::array> values;
-    for (const auto& [name, value] : tensors) {
-      values.push_back(value);
-    }
-    mx::eval(values);
-    for (mx::array& value : values) {
-      value.wait(); // otherwise the first threads that use it each note that
-    }
+    auto [tensors, metadata] = read_safetensors(file.string());
     return Weights(tensors, metadata);
   }
 
@@ -570,7 +639,7 @@ class QuantizedWeight {
         group_size_(weights.integer("quantization.group_size")),
         weight_(weights.get(
             name + ".weight",
-            {rows, checked(columns, name) * bits_ / 32},
+            {rows, checked(columns, name) / 32 * bits_},
             mx::uint32)),
         scales_(weights.get(name + ".scales", {rows, columns / group_size_})),
         biases_(weights.get(name + ".biases", {rows, columns / group_size_})) {}
@@ -604,7 +673,8 @@ class QuantizedWeight {
 
  private:
   int checked(int columns, const std::string& name) const {
-    if (bits_ < 2 || bits_ > 8 || group_size_ < 1 ||
+    bool groups = group_size_ == 32 || group_size_ == 64 || group_size_ == 128;
+    if (bits_ < 2 || bits_ > 8 || bits_ == 7 || !groups ||
         columns % group_size_ != 0) {
       throw std::runtime_error(
           "'" + name + "' cannot have " + std::to_string(bits_) +
@@ -933,9 +1003,9 @@ inline void check_all_used(const Weights& weights) {
   throw std::runtime_error(message);
 }
 
-// Throws std::invalid_argument unless x has this shape (-1: any size) and kind
-// of elements: where a float dtype is asked for, every float is accepted, and
-// every integer for an integer.
+// Throws std::invalid_argument unless x has this shape (-1: any size from 1 on)
+// and kind of elements: where a float dtype is asked for, every float is
+// accepted, and every integer for an integer.
 inline void check_input(
     const std::string& name,
     const mx::array& x,
@@ -943,7 +1013,8 @@ inline void check_input(
     mx::Dtype dtype) {
   bool fits = x.ndim() == shape.size();
   for (size_t i = 0; fits && i < shape.size(); ++i) {
-    fits = shape[i] < 0 || shape[i] == x.shape(static_cast<int>(i));
+    int size = x.shape(static_cast<int>(i));
+    fits = shape[i] < 0 ? size > 0 : size == shape[i];
   }
   if (!fits) {
     std::ostringstream message;
@@ -956,7 +1027,7 @@ inline void check_input(
       message << (i ? ", " : "");
       shape[i] < 0 ? message << "any" : message << shape[i];
     }
-    message << ")";
+    message << (x.size() == 0 ? "), not empty" : ")");
     throw std::invalid_argument(message.str());
   }
   auto both = [&](const mx::Dtype::Category& kind) {
@@ -1019,10 +1090,38 @@ inline void check_size(
       name + " is " + std::to_string(size) + ", it must be " + bound);
 }
 
+// f(x...), where f is a chain of elementwise ops: as one compiled kernel where
+// that pays, which is on a GPU. (On a CPU MLX calls the system's compiler for
+// it and gains nothing.) NN_COMPILE 0 and 1 switch it off and on for any device.
+template <typename F, typename... X>
+mx::array fuse(F f, const X&... x) {
+  static_assert(std::is_empty_v<F>, "a kernel is made once: f holds nothing");
+#ifdef NN_COMPILE
+  constexpr bool compiles = NN_COMPILE;
+#else
+  bool compiles = mx::default_device() == mx::Device::gpu;
+#endif
+  if (!compiles) {
+    return f(x...);
+  }
+  using Arrays = std::vector<mx::array>;
+  static const auto kernel = mx::compile(
+      std::function<Arrays(const Arrays&)>([](const Arrays& inputs) {
+        return [&]<size_t... I>(std::index_sequence<I...>) {
+          return Arrays{F()(inputs[I]...)};
+        }(std::index_sequence_for<X...>());
+      }),
+      /* shapeless = */ true);
+  return kernel({x...})[0];
+}
+
 // torch's gelu.
 inline mx::array gelu(const mx::array& x) {
-  auto erf = mx::erf(x / Scalar(std::sqrt(2.0)));
-  return x * (Scalar(1) + erf) / Scalar(2);
+  auto exact = [](const auto& x) {
+    auto erf = mx::erf(x / Scalar(std::sqrt(2.0)));
+    return x * (Scalar(1) + erf) / Scalar(2);
+  };
+  return nn::fuse(exact, x);
 }
 
 // The input of that name. Throws std::invalid_argument if it is missing.

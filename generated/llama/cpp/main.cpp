@@ -7,8 +7,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <iostream>
 #include <latch>
 #include <map>
@@ -143,11 +145,8 @@ int request_number(const std::string& name) {
 }
 
 std::vector<Request> read_requests(const std::string& path) {
-  llama_for_causal_lm::nn::check_safetensors(path);
   std::map<int, Request> found;
-  for (auto& [name, value] : mx::load_safetensors(path).first) {
-    value.eval(); // here and to the end, so that threads can share it
-    value.wait();
+  for (auto& [name, value] : llama_for_causal_lm::nn::read_safetensors(path).first) {
     int number = request_number(name);
     std::string prefix = number < 0 ? "" : std::to_string(number) + ".";
     Request& request = found[number];
@@ -229,7 +228,11 @@ void write_outputs(
       all.insert_or_assign(request.prefix + name, value);
     }
   }
-  mx::save_safetensors(path, all);
+  try {
+    mx::save_safetensors(path, all);
+  } catch (const std::exception& error) {
+    throw std::runtime_error("'" + path + "': " + error.what());
+  }
 }
 
 // ---- measurement
@@ -239,8 +242,18 @@ double milliseconds_since(Clock::time_point start) {
       .count();
 }
 
-// The most memory that the process has had so far, in megabytes.
+// The most memory that the process has had so far, in megabytes. Linux counts
+// that of the process which started this one into ru_maxrss, so it is asked in
+// another way there.
 double peak_megabytes() {
+#ifdef __linux__
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) {
+      return std::atof(line.c_str() + 6) / 1024;
+    }
+  }
+#endif
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
 #ifdef __APPLE__
@@ -390,7 +403,7 @@ void print_json(const Measurement& measured, const Options& options) {
       1000 * summary.calls / measured.wall_milliseconds,
       options.threads,
       measured.warm_megabytes,
-      peak_megabytes());
+      std::max(measured.warm_megabytes, peak_megabytes())); // counted coarsely
   for (size_t i = 0; i < measured.times.size(); ++i) {
     std::printf(i == 0 ? "{" : ", {");
     print_summary(summarize(measured.times[i]));
@@ -411,9 +424,11 @@ void run(const Options& options) {
   }
 }
 
-// Messages of several lines become one.
+// Messages of several lines become one, and names in them do not steer the
+// terminal.
 int fail(std::string message, int status) {
-  std::replace(message.begin(), message.end(), '\n', ' ');
+  auto steers = [](unsigned char c) { return c < 32 || c == 127; };
+  std::replace_if(message.begin(), message.end(), steers, ' ');
   std::cerr << "run: " << message << std::endl;
   return status;
 }

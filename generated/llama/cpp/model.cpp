@@ -121,7 +121,12 @@ LlamaMLP::LlamaMLP(
           /* bias = */ false) {}
 
 mx::array LlamaMLP::operator()(const mx::array& input) const {
-  auto h = nn::silu(gate_proj_(input)) * up_proj_(input);
+  auto h = nn::fuse(
+      [](const auto& gate_proj, const auto& up_proj) {
+        return nn::silu(gate_proj) * up_proj;
+      },
+      gate_proj_(input),
+      up_proj_(input));
   return down_proj_(h);
 }
 
