@@ -111,6 +111,7 @@ def runs() -> dict[str, Run]:
         found[f"half {line}"] = run_of(op_function(node), node, SMALL)
     for line in LAYERS:
         found[f"layer {line}"] = layer_run(node_of(line))
+        found[f"half layer {line}"] = layer_run(node_of(half(line)))
     nothing = {"throws": 'throw std::runtime_error("on purpose");', "crashes": "std::abort();"}
     nothing["is no C++"] = "return on_purpose;\n"
     return found | {name: Run(text, [], SMALL) for name, text in nothing.items()}
@@ -169,6 +170,7 @@ def test_half_precision_stays_half_in_cpp(results: dict[str, Any], line: str) ->
 @pytest.mark.parametrize("line", LAYERS)
 def test_cpp_layer_beside_the_reference(results: dict[str, Any], line: str) -> None:
     check(results, f"layer {line}", node_of(line), SMALL)
+    check(results, f"half layer {line}", node_of(half(line)), SMALL)
 
 
 def check(
