@@ -100,13 +100,21 @@ class CppClassPrinter(ClassPrinter):
         inner = part.access(Access(steps))
         name, _, rest = inner.partition(".")
         own, bracket, index = name.partition("[")
-        part.opened.setdefault(own.removesuffix("_"), own)
-        return f"{own.removesuffix('_')}(){bracket}{index}" + (f".{rest}" if rest else "")
+        method = safe_cpp(own.removesuffix("_"))
+        part.opened.setdefault(method, own)
+        return f"{method}(){bracket}{index}" + (f".{rest}" if rest else "")
 
     # ---- how C++ writes it
 
     def literal(self, value: Any) -> str:
         return number(value)
+
+    def field(self, element: Any) -> str:
+        return re.sub(r"args\.(\w+)", lambda m: f"args.{safe_cpp(m[1])}", super().field(element))
+
+    def init_slot(self, index: int) -> str:
+        resolved = self.group.init_slots[index]
+        return safe_cpp(resolved[1]) if resolved[0] == "param" else super().init_slot(index)
 
     def power(self, base: str, exponent: str) -> str:
         return f"std::pow({base}, {exponent})"
@@ -137,7 +145,7 @@ class CppClassPrinter(ClassPrinter):
             case MakeLayer(cls):
                 return f"nn::{cls.rpartition('.')[2]}"
             case MakePart(group):
-                return self.structure.groups[group].name
+                return safe_cpp(self.structure.groups[group].name)
             case MakeWeight():
                 return "mx::array"
 
@@ -185,15 +193,20 @@ class CppClassPrinter(ClassPrinter):
 
 def print_cpp_class(printer: CppClassPrinter, method: Method, root: bool) -> CppClass:
     """The class; every method of the model has been printed, so that all accesses are known."""
+
+    def safe(code: str) -> str:  # a constructor argument by its own name
+        return safe_cpp(code) if code.isidentifier() else code
+
     numbers = [
-        (f"{_number_type(printer.kinds[name])} {printer.own(name)}", printer.own(name), code)
+        (f"{_number_type(printer.kinds[name])} {printer.own(name)}", printer.own(name), safe(code))
         for name, code in printer.attributes.items()
     ]
     entries = [f"{printer.type_of(m)} {m.name}" for m in printer.members]
     construction = _constructor(printer, numbers, root)
     declaration = _declaration(printer, method, [*(d for d, *_ in numbers), *entries], root)
-    definition = "\n\n".join([construction, _method(printer.group.name, method)])
-    return CppClass(printer.group.name, declaration, definition)
+    name = safe_cpp(printer.group.name)
+    definition = "\n\n".join([construction, _method(name, method)])
+    return CppClass(name, declaration, definition)
 
 
 def print_method(printer: CppClassPrinter, graph: Graph) -> Method:
@@ -208,7 +221,8 @@ def _number_type(kind: type) -> str:
 def _parameters(printer: CppClassPrinter, root: bool) -> list[str]:
     group = printer.group
     own = [
-        f"{_number_type(type(next(iter(p.values.values()))[0]))} {p.name}" for p in group.parameters
+        f"{_number_type(type(next(iter(p.values.values()))[0]))} {safe_cpp(p.name)}"
+        for p in group.parameters
     ]
     prefix = [] if root else ["const std::string& prefix"]
     args = ["const ModelArgs& args"] if group.needs_args or root else []
@@ -229,7 +243,7 @@ def _constructor(printer: CppClassPrinter, numbers: list[Any], root: bool) -> st
     text = "\n".join([*initialisers, *body])
     parameters = _parameters(printer, root) + (["bool check_indices"] if root else [])
     parameters = [_named_if_used(p, text) for p in parameters]
-    name = printer.group.name
+    name = safe_cpp(printer.group.name)
     head = f"{name}::{name}({', '.join(parameters)})"
     inits = f"\n    : {', '.join(initialisers)}" if initialisers else ""
     return f"{head}{inits} {{\n" + "".join(f"{line}\n" for line in body) + "}"
@@ -321,7 +335,7 @@ def _loop(
 
 
 def _declaration(printer: CppClassPrinter, method: Method, fields: list[str], root: bool) -> str:
-    name = printer.group.name
+    name = safe_cpp(printer.group.name)
     head = [f"class {name} {{", " public:"]
     parameters = _parameters(printer, root)
     if root:

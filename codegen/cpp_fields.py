@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .cpp_names import safe_cpp
 from .init import Repeat, Template
 from .makers import IDENTITY, MakeLayer, MakePart, Maker, MakeWeight
 from .statements import For
@@ -33,7 +34,7 @@ class Member:
 
     @property
     def name(self) -> str:
-        return "_".join(self.names) + "_"
+        return safe_cpp("_".join(self.names)).rstrip("_") + "_"
 
 
 def members(attributes: dict[str, Template], loops: Sequence[For]) -> list[Member]:
@@ -41,6 +42,11 @@ def members(attributes: dict[str, Template], loops: Sequence[For]) -> list[Membe
     found: list[Member] = []
     for name, template in attributes.items():
         found += _members(template, Member((name,), (name,), (), ()), loops)
+    taken: set[str] = {"check_indices_"}
+    for place, member in enumerate(found):
+        while found[place].name in taken:  # joined names, or those that C++ forbids, may meet
+            found[place] = replace(member, names=("other", *found[place].names))
+        taken.add(found[place].name)
     return found
 
 

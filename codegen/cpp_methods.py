@@ -15,7 +15,7 @@ from .border import IndexRange, index_ranges
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed
 from .cpp_fields import is_mixed
 from .cpp_fuse import fuse
-from .cpp_names import cpp_string, outputs_of, safe_cpp
+from .cpp_names import cpp_string, outputs_of, unique_cpp
 from .cpp_render import Names, render_cpp, size
 from .methods import live_spans, size_names
 from .names import local_names
@@ -43,7 +43,7 @@ class MethodPrinter:
         lines = [code for _, code in body.lines]
         reserved = {*self.sizes, *printer.reserved, *printer.keywords}
         names = local_names(body.locals, live_spans(body, lines), reserved)
-        self.names = [safe_cpp(n) for n in names]
+        self.names = unique_cpp(names)
         self.known = Names(self._type, self._slot, printer.access)
         self.declared: set[str] = set()
         self.assigned: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Graph, Value
@@ -25,6 +26,17 @@ def safe_cpp(name: str) -> str:
     """The name, unless C++ keeps it or a name with two underscores for itself."""
     name = re.sub("__+", "_", name).lstrip("_") or "value"
     return f"{name}_" if name in KEYWORDS else name
+
+
+def unique_cpp(names: Sequence[str]) -> list[str]:
+    """The names, made safe; those that differ still do."""
+    found: dict[str, str] = {}
+    for name in names:
+        safe = safe_cpp(name)
+        while found.setdefault(safe, name) != name:
+            safe = f"other_{safe}"
+    by_name = {name: safe for safe, name in found.items()}
+    return [by_name[name] for name in names]
 
 
 def namespace_of(name: str) -> str:
