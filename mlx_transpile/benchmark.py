@@ -43,11 +43,11 @@ def benchmark(captured: Captured, folder: Path, cpp: CppBuild | None = None) -> 
     At the captured sizes; at batch 1 where the batch is free. `cpp` is the build of the C++.
     """
     graph = captured.program.forward
-    inputs = _inputs(captured)
+    inputs = inputs_at_batch_one(captured)
     with _one_torch_thread():
         source = timed(lambda: captured.run(inputs), SECONDS)
     blas = find_blas()
-    environment = _environment(blas)
+    environment = single_threaded(blas)
     python = _time_python(folder, fill_arguments(graph.arguments, inputs), environment)
     rows = {"source": summary(source), "python": summary(python)}
     if cpp is not None:
@@ -87,7 +87,7 @@ def summary(times: Sequence[float]) -> dict[str, Any]:
 # ---- inputs
 
 
-def _inputs(captured: Captured) -> list[np.ndarray]:
+def inputs_at_batch_one(captured: Captured) -> list[np.ndarray]:
     """The captured inputs, or such at batch 1 where the source takes them."""
     from .frontend.random_inputs import random_inputs
 
@@ -124,7 +124,7 @@ def _one_torch_thread() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _environment(blas: str | None) -> dict[str, str]:
+def single_threaded(blas: str | None) -> dict[str, str]:
     """This process's environment with one thread, and with the BLAS before all libraries."""
     loaded = [p for p in (blas, os.environ.get("LD_PRELOAD")) if p]
     preload = {"LD_PRELOAD": ":".join(loaded)} if loaded else {}
