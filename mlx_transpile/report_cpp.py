@@ -49,8 +49,11 @@ def cpp_verdict(report: CppReport | None) -> list[str]:
         return [f"The C++ was not built: {cell(report.build.missing)}.", ""]
     if report.build.error:
         return ["The C++ DOES NOT BUILD.", ""]
-    others = "Python and with the source" if report.judge_source else "Python"
-    return [f"The C++ {'agrees with the' if report.ok else 'DIFFERS from the'} {others}.", ""]
+    if report.ok:
+        others = " and with the source" if report.judge_source else ""
+        return [f"The C++ agrees with the Python{others}.", ""]
+    others = " or from the source" if report.judge_source else ""
+    return [f"The C++ DIFFERS from the Python{others}.", ""]
 
 
 def cpp_markdown(report: CppReport) -> list[str]:

@@ -4,6 +4,7 @@ the validation, with the emitted Python and with the source.
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ QUANTIZED_BOUND = 1e-4
 # Below `compare.SMALL`, the most that two outputs may differ relative to their largest magnitude.
 SMALL_BOUND = 1e-2
 ERROR_LINES = 12
+_BUILDER = re.compile(r"\[ *\d+[/%]|FAILED:|ninja:|g?make")
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def build_cpp(folder: Path, build_dir: Path) -> CppBuild:
     try:
         built = build(folder, build_dir, blas="")
     except TranspileError as error:
-        text = str(error.what).replace(f"{folder}/", "cpp/").replace(f"{build_dir}/", "build/")
-        return replace(made, error="\n".join(text.splitlines()[:ERROR_LINES]))
+        text = str(error.what).replace(str(folder), "cpp").replace(str(build_dir), "build")
+        return replace(made, error=_first_error(text))
     warnings = tuple(w for w in built.warnings.splitlines() if re.search(r"\bwarning:", w))
     return replace(
         made,
@@ -100,6 +102,13 @@ def build_cpp(folder: Path, build_dir: Path) -> CppBuild:
         warnings=warnings,
         missing=built.missing,
     )
+
+
+def _first_error(text: str) -> str:
+    """The beginning of a build's error, up to where ninja or make go on."""
+    head, *lines = text.splitlines()
+    said = itertools.takewhile(lambda line: not _BUILDER.match(line), lines[: ERROR_LINES - 1])
+    return "\n".join([head, *said])
 
 
 def _lines(path: Path) -> int:
@@ -139,7 +148,7 @@ def validate_cpp(
     for run, found in zip(runs, _outputs(made.program, weights, inputs), strict=True):
         case = CppCase(run.sizes)
         if isinstance(found, TranspileError):
-            case.error = str(found.what)
+            case.error = re.sub(r"\brequest \d+: ", "", str(found.what))
         else:
             got = _by_path(graph, found)
             if run.python is not None:
