@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .frontend.source import Captured
     from .ir import DType
     from .passes.pipeline import Run
-    from .validate import Report
+    from .validate import CaseRun, Report
     from .validate_cpp import CppBuild
 
 Progress = Callable[[str, int, int], None]
@@ -347,8 +347,11 @@ def _validate(
     def tell(sizes: Mapping[str, int]) -> None:
         work.progress(f"validating {sizes_text(sizes)}", 0, 0)
 
-    runs: list[Run] = []
-    keep = runs.append if cpp is not None else lambda run: None
+    def keep(run: CaseRun) -> None:
+        if cpp is not None:
+            runs.append(run)
+
+    runs: list[CaseRun] = []
     dtype = work.options.dtype
     report = validate(work.captured, emitted.modules, folder, tolerance, dtype, tell, keep)
     if cpp is not None:

@@ -34,7 +34,7 @@ class ModuleCheck:
 
 
 @dataclass(frozen=True)
-class Run:
+class CaseRun:
     """What one set of sizes gave: flat inputs, and the nested results. `python` is None where the
     emitted model did not run.
     """
@@ -109,7 +109,7 @@ def validate(
     tolerance: Tolerance,
     dtype: str | None = None,
     on_run: Callable[[Mapping[str, int]], None] = lambda sizes: None,
-    keep: Callable[[Run], None] = lambda run: None,
+    keep: Callable[[CaseRun], None] = lambda run: None,
 ) -> Report:
     """Compare the model in `folder` with the source, at two sizes or more of every symbol.
 
@@ -130,7 +130,7 @@ def validate(
         if isinstance(case, Unrunnable):
             return CaseReport(case.sizes, unrunnable=case.reason)
         found, got = _check(case, captured, modules, model, tolerance, reference)
-        keep(Run(case.sizes, case.inputs, got, case.result))
+        keep(CaseRun(case.sizes, case.inputs, got, case.result))
         return found
 
     try:

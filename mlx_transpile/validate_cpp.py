@@ -20,7 +20,7 @@ from .compare import Difference, Tolerance
 from .cpp_build import build, find_compiler, run_program
 from .errors import TranspileError
 from .ir import Graph, Value
-from .validate import Run, compare_results, named
+from .validate import CaseRun, compare_results, named
 
 # How far C++ may be from Python, relative to the largest magnitude of an output. Both call the same
 # functions of MLX; where these are fused or ordered otherwise, a few roundings of the type remain,
@@ -131,7 +131,7 @@ def validate_cpp(
     made: CppBuild,
     graph: Graph,
     weights: Path,
-    runs: Sequence[Run],
+    runs: Sequence[CaseRun],
     tolerance: Tolerance,
     dtype: str,
     quantized: bool,

@@ -15,7 +15,7 @@ from mlx_transpile import Result, TranspileError, cpp_build, transpile, validate
 from mlx_transpile.codegen import project
 from mlx_transpile.compare import Tolerance
 from mlx_transpile.report_cpp import benchmark_markdown, cpp_markdown
-from mlx_transpile.validate import Run
+from mlx_transpile.validate import CaseRun
 from mlx_transpile.validate_cpp import CppBuild, CppCase, CppReport
 
 LLAMA = Path(__file__).parents[2] / "generated" / "sources" / "llama.pt"
@@ -179,7 +179,7 @@ def checked(
 ) -> CppReport:
     """The report where the program gives what `program` does."""
     monkeypatch.setattr(validate_cpp, "run_program", program)
-    runs = [Run({"B": i}, [ONE], python, ONE) for i in range(count)]
+    runs = [CaseRun({"B": i}, [ONE], python, ONE) for i in range(count)]
     made, tolerance = CppBuild(program=Path("run")), Tolerance(1e-4, 1e-4)
     return validate_cpp.validate_cpp(made, GRAPH, Path("w"), runs, tolerance, "float32", quantized)
 
