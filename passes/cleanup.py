@@ -195,6 +195,7 @@ def first_rule(rules: dict[str, tuple[Rule, ...]]) -> Rule:
         for rule in rules.get(node.op, ()):
             replacement = rule(out, node)
             if replacement is not None:
+                out.rule = rule.__name__.strip("_")
                 return replacement
         return None
 

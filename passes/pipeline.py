@@ -4,42 +4,84 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..ir import Graph, Program
-from ..ir.text import print_graph
+from ..ir.clone import clone
+from ..ir.text import constants_of, print_graph
 from ..ir.verify import verify
-from .rewrite import Log
+from .record import Log, Record, recording
 from .table import PASSES, Pass
 
 _logger = logging.getLogger(__name__)
 
 Dump = Callable[[int, Pass, str], None]
+Check = Callable[[Graph, Pass], None]
 
 
 class PassError(Exception):
-    """A pass failed or left a malformed graph: a bug of this package. Holds the IR before it."""
+    """A pass failed or left a wrong graph: a bug of this package.
 
-    def __init__(self, pass_: Pass, ir_before: str, cause: BaseException):
+    Holds the IR before it with the data of its constants, and the passes from this one on.
+    """
+
+    def __init__(
+        self,
+        pass_: Pass,
+        ir_before: str,
+        cause: BaseException,
+        constants: Mapping[str, np.ndarray] | None = None,
+        remaining: Sequence[str] = (),
+    ):
         super().__init__(f"the pass {pass_.name} failed: {type(cause).__name__}: {cause}")
         self.pass_, self.ir_before = pass_, ir_before
+        self.constants, self.remaining = dict(constants or {}), list(remaining)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one pass did: whether it changed the graph, nodes after it, time, log of rewrites."""
+    """What one pass did: whether it changed the graph, nodes and parameters after it, time.
+
+    `log` has the rewrites that applied and those that were refused, `applied` everything that
+    was replaced, in order.
+    """
 
     pass_: Pass
     changed: bool
     nodes: int
     ms: float
     log: Log
+    number: int = 0
+    params: int = 0
+    applied: Log = field(default_factory=list)
 
 
 def list_passes(level: int | None = None) -> list[Pass]:
     """All passes in order, or those of one optimization level."""
     return [p for p in PASSES if level is None or p.level <= level]
+
+
+def choose(
+    level: int = 1,
+    *,
+    passes: Iterable[str] | None = None,
+    disable: Iterable[str] = (),
+    stop_after: str | None = None,
+) -> list[tuple[int, Pass]]:
+    """The passes that run, with their numbers. ValueError on an unknown name."""
+    names = [n for n in (*disable, stop_after, *(passes or ())) if n is not None]
+    _check_names(names)
+    chosen = list_passes(level) if passes is None else [_named(name) for name in passes]
+    out = []
+    for number, pass_ in enumerate(chosen, 1):
+        if pass_.name not in disable:
+            out.append((number, pass_))
+        if pass_.name == stop_after:
+            break
+    return out
 
 
 def run(
@@ -52,20 +94,20 @@ def run(
     dump: Dump | None = None,
     verify_each: bool = False,
     passes: Iterable[str] | None = None,
+    check: Check | None = None,
 ) -> list[Run]:
     """Run the passes of a level (or the named ones, in that order) on the graphs, in place.
 
     `dump(number, pass, text)` gets the IR after `print_after`, and without it after every pass
     that changed something. The graph is verified after passes that changed it, with `verify_each`
-    after every pass.
+    after every pass; `check` is called then, too, and raises what it finds wrong.
     ValueError on an unknown pass name; PassError where a pass fails.
     """
-    names = [n for n in (*disable, stop_after, print_after, *(passes or ())) if n is not None]
-    _check_names(names)
-    chosen = list_passes(level) if passes is None else [_named(name) for name in passes]
+    _check_names([print_after] if print_after else [])
+    chosen = choose(level, passes=passes, disable=list(disable), stop_after=stop_after)
     runs = []
     for graph in [source] if isinstance(source, Graph) else list(source.graphs.values()):
-        runs += _run(graph, chosen, set(disable), stop_after, print_after, dump, verify_each)
+        runs += _run(graph, chosen, print_after, dump, verify_each, check)
     return runs
 
 
@@ -83,33 +125,45 @@ def _named(name: str) -> Pass:
 
 
 def _run(
-    graph: Graph, chosen: list[Pass], disable: set[str], stop_after: str | None,
-    print_after: str | None, dump: Dump | None, verify_each: bool,
+    graph: Graph, chosen: list[tuple[int, Pass]], print_after: str | None, dump: Dump | None,
+    verify_each: bool, check: Check | None,
 ) -> list[Run]:  # fmt: skip
-    runs = []
-    text = print_graph(graph)
-    for number, pass_ in enumerate(chosen, 1):
-        if pass_.name not in disable:
-            done = _apply(graph, pass_, text, verify_each)
-            text = print_graph(graph) if done.changed else text
-            if dump and (done.changed if print_after is None else pass_.name == print_after):
-                dump(number, pass_, text)
-            runs.append(done)
-        if pass_.name == stop_after:
-            break
+    runs: list[Run] = []
+    start = clone(graph)
+    for place, (number, pass_) in enumerate(chosen):
+        try:
+            done = apply(graph, pass_, number)
+            if done.changed or verify_each:
+                verify(graph)
+                if check:
+                    check(graph, pass_)
+        except Exception as error:
+            passes = [p for _, p in chosen]
+            raise _failed(start, passes[:place], passes[place:], error) from error
+        if dump and (done.changed if print_after is None else pass_.name == print_after):
+            dump(number, pass_, print_graph(graph))
+        runs.append(done)
     return runs
 
 
-def _apply(graph: Graph, pass_: Pass, text: str, verify_each: bool) -> Run:
+def apply(graph: Graph, pass_: Pass, number: int = 0, limit: int | None = None) -> Run:
+    """Run one pass, unverified; with a limit, only its first replacements are made."""
     log: Log = []
     start = time.perf_counter()
-    try:
+    with recording(Record(pass_.name, limit)) as record:
         changed = pass_.function(graph, log) if pass_.logs else pass_.function(graph)
-        if changed or verify_each:
-            verify(graph)
-    except Exception as error:
-        raise PassError(pass_, text, error) from error
     ms = (time.perf_counter() - start) * 1000
     for entry in log:
         _logger.debug("%s: %s", pass_.name, entry)
-    return Run(pass_, changed, len(graph.nodes), ms, log)
+    return Run(pass_, changed, len(graph.nodes), ms, log, number, len(graph.params), record.applied)
+
+
+def _failed(start: Graph, done: list[Pass], remaining: list[Pass], error: Exception) -> PassError:
+    """The error of the first remaining pass. The IR before it is made again, from the start.
+
+    That costs nothing where nothing fails; text after every pass would.
+    """
+    for pass_ in done:
+        apply(start, pass_)
+    names = [p.name for p in remaining]
+    return PassError(remaining[0], print_graph(start), error, constants_of(start), names)

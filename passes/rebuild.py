@@ -15,6 +15,7 @@ from typing import Any
 from ..ir import TABLE, Graph, Node, Scope, Value
 from ..ir.graph import Operand, Param
 from .dce import sweep
+from .record import current_record, entry
 
 Replacement = Any  # None, one operand, or a list of operands
 Step = Callable[["Rebuild", Node], Replacement]
@@ -28,6 +29,7 @@ class Rebuild:
         self.nodes: list[Node] = []
         self.replaced: dict[Value, Operand] = {}
         self.outputs = set(graph.outputs)
+        self.rule = ""  # the rule that replaces, where the step has several
         self._uses: dict[Value, list[tuple[Node, int]]] | None = None
 
     def emit(
@@ -77,12 +79,15 @@ def make_node(
 def walk(graph: Graph, step: Step) -> bool:
     """Run the step on every node and drop what is dead then; whether anything changed."""
     out = Rebuild(graph)
+    record = current_record()
     changed = False
     for node in graph.nodes:
         _update(node, out)
         before = len(out.nodes)
-        replacement = step(out, node)
-        changed = changed or len(out.nodes) > before or replacement is not None
+        replacement = None if record.full else step(out, node)
+        if len(out.nodes) > before or replacement is not None:
+            changed = True
+            record.applied.append(entry(out.rule or _owner(step) or record.pass_name, node))
         if replacement is None:
             out.nodes.append(node)
         else:
@@ -92,6 +97,12 @@ def walk(graph: Graph, step: Step) -> bool:
         graph.replace(out.replaced)
         sweep(graph)
     return changed
+
+
+def _owner(step: Step) -> str:
+    """The pass whose closure the step is: passes call others."""
+    outer, _, inner = getattr(step, "__qualname__", "").partition(".")
+    return outer.strip("_") if inner else ""
 
 
 def _update(node: Node, out: Rebuild) -> None:

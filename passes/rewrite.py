@@ -15,6 +15,11 @@ from typing import Any
 from ..ir import TABLE, Graph, Node, Value
 from ..ir.graph import Operand
 from .rebuild import Rebuild, common_scope, walk
+from .record import Entry, Log, entry
+
+__all__ = [
+    "Bind", "Entry", "Is", "Log", "Match", "Number", "Pattern", "Perhaps", "Rewrite", "rewrite"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,23 +99,6 @@ class Rewrite:
     doc: str = ""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One line of the log: a rewrite that applied (`reason` is None) or was refused."""
-
-    rewrite: str
-    where: str
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.rewrite} at {self.where}: " + (
-            f"refused, {self.reason}" if self.reason else "applied"
-        )
-
-
-Log = list[Entry]
-
-
 def rewrite(graph: Graph, rows: Sequence[Rewrite], log: Log | None = None) -> bool:
     """Apply the rows at every node, the first row that fits; whether any did."""
     log = log if log is not None else []
@@ -122,8 +110,9 @@ def rewrite(graph: Graph, rows: Sequence[Rewrite], log: Log | None = None) -> bo
             if node.op in row.pattern.ops.split("|"):
                 for match in _match_node(row.pattern, node, Match()):
                     reason = _outside_use(match, uses, outputs) or row.guard(match)
-                    log.append(Entry(row.name, _where(node), reason))
+                    log.append(entry(row.name, node, reason))
                     if reason is None:
+                        out.rule = row.name
                         before = len(out.nodes)
                         value = _build(out, row, match)
                         _follow(match, value, out.nodes[before:], uses, outputs)
@@ -151,10 +140,6 @@ def _follow(
     uses.setdefault(value, []).extend(uses.get(match.root.out, ()))
     if match.root.out in outputs:
         outputs.add(value)
-
-
-def _where(node: Node) -> str:
-    return (node.scope.path or "the root") + (f" ({node.source.at})" if node.source else "")
 
 
 def _outside_use(
