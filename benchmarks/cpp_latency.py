@@ -61,10 +61,10 @@ Made by `benchmarks/cpp_latency.py`: {versions}; {processor}, one thread,
 {blas}. Batch 1. Milliseconds, the {percentile}th percentile
 over {rounds} turns of each process: what else the machine does disturbs these calls the least.
 *build* is the part of a call until the function returns its lazy outputs (the host builds the
-graph), *eval* the rest: MLX schedules and computes. *checked* is the C++ call with its checks that indices
-lie within their tables, which the Python does not make; the other columns are without. *ops* are
-the nodes of MLX's graph in Python and in C++. *ratio* is Python's call over that of C++: the median
-of the turns, and the turns from the 10th to the 90th percentile.
+graph), *eval* the rest: MLX schedules and computes. *checked* is the C++ call with its checks that
+indices lie within their tables, which the Python does not make; the other columns are without.
+*ops* are the nodes of MLX's graph in Python and in C++. *ratio* is Python's call over that of C++:
+the median of the turns, and the turns from the 10th to the 90th percentile.
 """
 COLUMNS = (
     "model", "inputs", "ops", "Python", "build", "eval", "C++", "build", "eval", "checked", "ratio",
