@@ -107,18 +107,10 @@ def constant_names(target: str, recipe: rcp.Recipe, prefix: str) -> dict[str, rc
 
 
 def _constants(recipe: rcp.Recipe) -> Iterator[rcp.Constant]:
-    match recipe:
-        case rcp.Constant():
-            yield recipe
-        case rcp.Read():
-            return
-        case rcp.Concatenate(parts):
-            for part in parts:
-                yield from _constants(part)
-        case rcp.Add(left, right):
-            yield from (*_constants(left), *_constants(right))
-        case _:
-            yield from _constants(recipe.of)
+    if isinstance(recipe, rcp.Constant):
+        yield recipe
+    for part in rcp.parts(recipe):
+        yield from _constants(part)
 
 
 def _row(target: str, recipe: rcp.Recipe, prefix: str) -> Row:
@@ -140,9 +132,9 @@ def _letter(index: int) -> str:
 def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterator[str]) -> str:
     """The recipe as MLX code; what stands before a dot is a name or a call."""
 
-    def of(inner: rcp.Recipe) -> str:
+    def of(inner: rcp.Recipe, least: int = 9) -> str:
         code = _code(inner, variable, constants)
-        return f"({code})" if isinstance(inner, rcp.Add) else code
+        return f"({code})" if _INFIX.get(type(inner), ("", 9))[1] < least else code
 
     match recipe:
         case rcp.Read(name):
@@ -160,8 +152,25 @@ def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterato
         case rcp.Concatenate(parts, axis):
             codes = ", ".join(_code(p, variable, constants) for p in parts)
             return f"mx.concatenate([{codes}], axis={axis})"
-        case rcp.Add(left, right):
-            return f"{of(left)} + {of(right)}"
+        case rcp.Number(value):
+            return repr(value)
+        case rcp.Rsqrt(inner):
+            return f"{of(inner)}.rsqrt()"
+        case rcp.Norm(inner, axes):
+            return f"{of(inner)}.square().sum(axis={list(axes)}, keepdims=True).sqrt()"
+        case _:
+            symbol, order = _INFIX[type(recipe)]
+            return f"{of(recipe.left, order)} {symbol} {of(recipe.right, order + 1)}"
+
+
+# Infix recipes: the operator and how tightly it binds.
+_INFIX: dict[type, tuple[str, int]] = {
+    rcp.Add: ("+", 1),
+    rcp.Subtract: ("-", 1),
+    rcp.Multiply: ("*", 2),
+    rcp.Divide: ("/", 2),
+    rcp.Product: ("@", 2),
+}
 
 
 # ---- files

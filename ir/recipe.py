@@ -6,8 +6,10 @@ touches data. The remap script, the manifest and `weights.safetensors` are all m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +105,97 @@ class Add:
         return f"add({self.left}, {self.right})"
 
 
-Recipe = Read | Constant | Permute | Reshape | Cast | Slice | Concatenate | Add
+@dataclass(frozen=True)
+class Number:
+    """A Python number: it takes the dtype of the other operand."""
+
+    value: float
+
+    def __str__(self) -> str:
+        return f"number({self.value!r})"
+
+
+@dataclass(frozen=True)
+class Subtract:
+    left: Recipe
+    right: Recipe
+
+    def __str__(self) -> str:
+        return f"subtract({self.left}, {self.right})"
+
+
+@dataclass(frozen=True)
+class Multiply:
+    left: Recipe
+    right: Recipe
+
+    def __str__(self) -> str:
+        return f"multiply({self.left}, {self.right})"
+
+
+@dataclass(frozen=True)
+class Product:
+    """The matrix product `left @ right`."""
+
+    left: Recipe
+    right: Recipe
+
+    def __str__(self) -> str:
+        return f"product({self.left}, {self.right})"
+
+
+@dataclass(frozen=True)
+class Rsqrt:
+    """1 / sqrt(of)."""
+
+    of: Recipe
+
+    def __str__(self) -> str:
+        return f"rsqrt({self.of})"
+
+
+@dataclass(frozen=True)
+class Norm:
+    """The Euclidean norm over some axes, which stay with size 1."""
+
+    of: Recipe
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"norm({self.of}, {self.axes})"
+
+
+@dataclass(frozen=True)
+class Divide:
+    left: Recipe
+    right: Recipe
+
+    def __str__(self) -> str:
+        return f"divide({self.left}, {self.right})"
+
+
+Infix = Add | Subtract | Multiply | Divide | Product
+Recipe = (
+    Read
+    | Constant
+    | Number
+    | Permute
+    | Reshape
+    | Cast
+    | Slice
+    | Concatenate
+    | Rsqrt
+    | Norm
+    | Infix
+)
+
+_NUMPY: dict[type[Infix], Callable[[Any, Any], Any]] = {
+    Add: operator.add,
+    Subtract: operator.sub,
+    Multiply: operator.mul,
+    Divide: operator.truediv,
+    Product: operator.matmul,
+}
 
 
 def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -123,21 +215,37 @@ def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
             return evaluate(of, source).take(range(start, stop), axis)
         case Concatenate(parts, axis):
             return np.concatenate([evaluate(p, source) for p in parts], axis)
-        case Add(left, right):
-            total: np.ndarray = evaluate(left, source) + evaluate(right, source)
-            return total
+        case Number(value):
+            return value  # type: ignore[return-value]
+        case Rsqrt(of):
+            root: np.ndarray = 1 / np.sqrt(evaluate(of, source))
+            return root
+        case Norm(of, axes):
+            squares: np.ndarray = np.square(evaluate(of, source))
+            return np.asarray(np.sqrt(squares.sum(axes, keepdims=True)))
+        case _:
+            apply = _NUMPY[type(recipe)]
+            result: np.ndarray = apply(
+                evaluate(recipe.left, source), evaluate(recipe.right, source)
+            )
+            return result
+
+
+def parts(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipes that it is made of, in order."""
+    match recipe:
+        case Read() | Constant() | Number():
+            return ()
+        case Concatenate(many):
+            return many
+        case Add() | Subtract() | Multiply() | Divide() | Product():
+            return recipe.left, recipe.right
+        case _:
+            return (recipe.of,)
 
 
 def reads(recipe: Recipe) -> list[str]:
     """Names of all source tensors in the recipe, in order."""
-    match recipe:
-        case Read(name):
-            return [name]
-        case Constant():
-            return []
-        case Concatenate(parts):
-            return [name for part in parts for name in reads(part)]
-        case Add(left, right):
-            return reads(left) + reads(right)
-        case _:
-            return reads(recipe.of)
+    if isinstance(recipe, Read):
+        return [recipe.name]
+    return [name for part in parts(recipe) for name in reads(part)]

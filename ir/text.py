@@ -360,14 +360,29 @@ class _Parser:
                 return rcp.Cast(self._recipe(args[0]), self._attr(args[1]))
             case "slice":
                 return rcp.Slice(self._recipe(args[0]), *(ast.literal_eval(a) for a in args[1:]))
-            case "add":
-                return rcp.Add(self._recipe(args[0]), self._recipe(args[1]))
+            case "number":
+                return rcp.Number(self._attr(args[0]))
+            case "rsqrt":
+                return rcp.Rsqrt(self._recipe(args[0]))
+            case "norm":
+                return rcp.Norm(self._recipe(args[0]), ast.literal_eval(args[1]))
+            case name if name in _INFIX:
+                return _INFIX[name](self._recipe(args[0]), self._recipe(args[1]))
             case "concatenate":
                 assert isinstance(args[0], ast.List)
                 return rcp.Concatenate(
                     tuple(map(self._recipe, args[0].elts)), ast.literal_eval(args[1])
                 )
         raise ParseError(f"unknown recipe {node.func.id}")
+
+
+_INFIX: dict[str, type[rcp.Infix]] = {
+    "add": rcp.Add,
+    "subtract": rcp.Subtract,
+    "multiply": rcp.Multiply,
+    "divide": rcp.Divide,
+    "product": rcp.Product,
+}
 
 
 def _hint(name: str) -> str:
@@ -379,19 +394,10 @@ def constants_of(graph: Graph) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
 
     def walk(recipe: rcp.Recipe) -> None:
-        match recipe:
-            case rcp.Constant(data, digest):
-                found[digest] = data
-            case rcp.Concatenate(parts):
-                for part in parts:
-                    walk(part)
-            case rcp.Add(left, right):
-                walk(left)
-                walk(right)
-            case rcp.Read():
-                pass
-            case _:
-                walk(recipe.of)
+        if isinstance(recipe, rcp.Constant):
+            found[recipe.digest] = recipe.data
+        for part in rcp.parts(recipe):
+            walk(part)
 
     for param in graph.params.values():
         walk(param.recipe)

@@ -12,8 +12,11 @@ from .cleanup import cleanup
 from .cse import cse
 from .dce import dce
 from .fold_constants import fold_constants
+from .fold_conv_batch_norm import fold_conv_batch_norm
+from .fold_norm_linear import fold_norm_linear
 from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
+from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
 from .prove_mask_rows import prove_mask_rows
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
@@ -71,6 +74,9 @@ PASSES = [
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
+    Pass("fold_conv_batch_norm", fold_conv_batch_norm, 2, "norms go into weights", logs=True),
+    Pass("merge_linears", merge_linears, 2, "layers that read one value are one", logs=True),
+    Pass("fold_norm_linear", fold_norm_linear, 2, "scales go into linear weights", logs=True),
     Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits"),
     Pass("final_cleanup", final_cleanup, 1, "clean-up passes until nothing changes"),
     Pass("split_selects", split_selects, 1, "all indices of an axis become a split"),

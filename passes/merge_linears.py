@@ -1,0 +1,137 @@
+"""Linear layers side by side that read one value become one layer and a split (-O2)."""
+
+from __future__ import annotations
+
+from ..ir import Graph, Node, Param, Scope, Value
+from ..ir.recipe import Concatenate
+from .dce import dce
+from .make_params import Uses, owner, put, used_once
+from .rebuild import make_node
+from .record import Log, applies, entry
+
+Group = list[Node]
+
+
+def merge_linears(graph: Graph, log: Log | None = None) -> bool:
+    """q_proj, k_proj and v_proj of one value become qkv_proj: their weights are stacked.
+
+    They must be modules of one module, each called once, with weights of their own.
+    """
+    log = log if log is not None else []
+    uses = graph.uses()
+    changed = False
+    for group in _siblings(graph):
+        name = _name([_last(n) for n in group])
+        reason = _refusal(graph, group, name, uses)
+        log.append(entry("merge_linears", group[0], reason))
+        if reason is None and applies("merge_linears", group[0]):
+            _merge(graph, group, name)
+            changed = True
+    if changed:
+        dce(graph)
+    return changed
+
+
+def _siblings(graph: Graph) -> list[Group]:
+    """Linear layers by the value that they read and the module that holds them."""
+    alone: dict[Scope, int] = {}
+    for node in graph.nodes:
+        for scope in node.scope.chain():
+            alone[scope] = alone.get(scope, 0) + 1
+    found: dict[tuple[Value, Scope | None], Group] = {}
+    for node in graph.nodes:
+        if node.op == "linear" and alone[node.scope] == 1 and node.scope.parent is not None:
+            found.setdefault((node.values[0], node.scope.parent), []).append(node)
+    return [group for group in found.values() if len(group) > 1]
+
+
+def _last(node: Node) -> str:
+    return node.scope.path.rpartition(".")[2]
+
+
+def _refusal(graph: Graph, group: Group, name: str, uses: Uses) -> str | None:
+    weights = [n.operands[1] for n in group]
+    biases = [n.operands[2] for n in group]
+    if any(b is None for b in biases) and any(b is not None for b in biases):
+        return "some have a bias and some have none"
+    for operand in (*weights, *(b for b in biases if b is not None)):
+        if not used_once(operand, uses, graph.outputs):
+            return "a weight is computed or used elsewhere"
+    if any(owner(n.operands[1]) != n.scope.path for n in group):
+        return "a weight belongs to another module"
+    if any(n.type(1).dtype is not group[0].type(1).dtype for n in group):
+        return "the weights differ in dtype"
+    path = _path(group[0], name)
+    if any(p == path or p.startswith(f"{path}.") for p in graph.params):
+        return f"there is a {name} already"
+    return None
+
+
+def _name(names: list[str]) -> str:
+    """q_proj, k_proj, v_proj: qkv_proj. gate_proj, up_proj: gate_up_proj. to_q, to_k: to_qk."""
+    if all(n.isdigit() for n in names):
+        return "merged"
+    start = _whole(_common(names), -1)
+    end = _whole(_common([n[len(start) :][::-1] for n in names])[::-1], 0)
+    inner = [n[len(start) : len(n) - len(end)] for n in names]
+    glue = "" if all(len(part) == 1 and part.isalpha() for part in inner) else "_"
+    return start + glue.join(part.strip("_") for part in inner) + end
+
+
+def _common(names: list[str]) -> str:
+    """The letters that all names begin with."""
+    equal = [len(set(letters)) == 1 for letters in zip(*names, strict=False)]
+    return names[0][: [*equal, False].index(False)]
+
+
+def _whole(common: str, side: int) -> str:
+    """The common letters up to an underscore: a part of a word is not shared."""
+    if "_" not in common:
+        return ""
+    return common[: common.rindex("_") + 1] if side else common[common.index("_") :]
+
+
+def _path(node: Node, name: str) -> str:
+    return ".".join([*node.scope.path.split(".")[:-1], name])
+
+
+def _merge(graph: Graph, group: Group, name: str) -> None:
+    first = group[0]
+    scope = Scope(_path(first, name), first.scope.cls, first.scope.parent)
+    params = [
+        _stacked(group, place, f"{scope.path}.{attr}")
+        for place, attr in ((1, "weight"), (2, "bias"))
+        if first.operands[place] is not None
+    ]
+    put(graph, params, lambda known: known == first.operands[1].name)  # type: ignore[union-attr]
+    bias = params[1] if len(params) > 1 else None
+    layer = make_node("linear", [first.operands[0], params[0], bias], {}, first, scope, hint="")
+    layer.by = (*first.by, "merge_linears")
+    sizes = tuple(n.out.tensor.shape[-1] for n in group)
+    attrs = {"sizes": sizes, "axis": layer.out.tensor.rank - 1}
+    split = make_node("split", [layer.out], attrs, first, first.scope.parent, hint="")
+    split.by = layer.by
+    for part, node in zip(split.results, group, strict=True):
+        part.hint = node.out.hint or _role(_last(node))
+    at = graph.nodes.index(first)
+    graph.nodes[at : at + 1] = [layer, split]
+    gone = set(group)
+    graph.nodes = [n for n in graph.nodes if n not in gone]
+    graph.replace({n.out: part for n, part in zip(group, split.results, strict=True)})
+
+
+_ROLES = {"q": "queries", "k": "keys", "v": "values"}
+
+
+def _role(name: str) -> str:
+    """What a layer's result is called where the source has no name for it."""
+    plain = name.removesuffix("_proj").removeprefix("to_").removesuffix("_lin")
+    return _ROLES.get(plain, plain)
+
+
+def _stacked(group: Group, place: int, name: str) -> Param:
+    parts = [n.operands[place] for n in group]
+    recipes = tuple(p.recipe for p in parts if isinstance(p, Param))
+    first = group[0].type(place)
+    rows = sum(int(str(n.type(place).shape[0])) for n in group)
+    return Param(name, first.with_shape(rows, *first.shape[1:]), Concatenate(recipes, 0))
