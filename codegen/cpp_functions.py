@@ -115,6 +115,7 @@ mx.conv_transpose2d nn::conv_transpose2d(array x, array weight, list stride = 1,
 mx.conv_transpose3d nn::conv_transpose3d(array x, array weight, list stride = 1, list padding = 0, list dilation = 1, list output_padding = 0, int groups = 1)
 mx.fast.layer_norm  mx::fast::layer_norm(array x, array weight, array bias, float eps)
 mx.fast.rms_norm    mx::fast::rms_norm(array x, array weight, float eps)
+mx.fast.rope        mx::fast::rope(array x, int dims, bool traditional, float base, float scale, int offset, array freqs = std::nullopt)
 nn.glu              nn::glu(array x, int axis = -1)
 nn.leaky_relu       nn::leaky_relu(array x, float negative_slope = 0.01f)
 nn.log_softmax      nn::log_softmax(array x, int axis = -1)
@@ -128,6 +129,7 @@ nn.Linear           input_dims, output_dims, bias = true
 nn.Embedding        num_embeddings, dims
 nn.LayerNorm        dims, eps = 1e-5f, affine = true, bias = true
 nn.RMSNorm          dims, eps = 1e-5f
+nn.RoPE             dims, traditional = false, base = 10000.0f, scale = 1.0f
 nn.BatchNorm        num_features, eps = 1e-5f, momentum = 0.1f, affine = true
 nn.GroupNorm        num_groups, dims, eps = 1e-5f, affine = true, pytorch_compatible = false
 nn.InstanceNorm     dims, eps = 1e-5f, affine = false

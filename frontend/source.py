@@ -49,3 +49,7 @@ class Captured:
     dims: list[DimEvidence]
     baked: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for graph in self.program.graphs.values():
+            graph.tensors = self.tensors

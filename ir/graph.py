@@ -157,9 +157,13 @@ def map_structure(fn: Callable[[Any], Any], structure: Structure) -> Structure:
 
 
 class Graph:
-    """A function: named arguments (each a value or a nesting of values), nodes, results."""
+    """A function: named arguments (each a value or a nesting of values), nodes, results.
 
-    __slots__ = ("arguments", "name", "nodes", "params", "result", "root")
+    `tensors` are the source's, for passes that look at the numbers of a buffer; there are none
+    where a graph comes from its text.
+    """
+
+    __slots__ = ("arguments", "name", "nodes", "params", "result", "root", "tensors")
 
     def __init__(self, name: str, root: Scope | None = None):
         self.name = name
@@ -168,6 +172,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.params: dict[str, Param] = {}
         self.result: Structure = ()
+        self.tensors: Mapping[str, Any] = {}
 
     @property
     def inputs(self) -> list[Value]:

@@ -15,6 +15,7 @@ from .ops_pool import ROWS as POOL
 from .ops_reduce import ROWS as REDUCE
 from .ops_resize import ROWS as RESIZE
 from .ops_rnn import ROWS as RNN
+from .ops_rope import ROWS as ROPE
 from .ops_shape import ROWS as SHAPE
 
 GROUPS: tuple[tuple[str, list[Op]], ...] = (
@@ -25,6 +26,7 @@ GROUPS: tuple[tuple[str, list[Op]], ...] = (
     ("Indices and masks", INDEX),
     ("Reductions, scans, order", REDUCE),
     ("Matrices and attention", MATRIX),
+    ("Rotary embeddings", ROPE),
     ("Normalisation", NORM),
     ("Convolution", CONV),
     ("Pooling", POOL),

@@ -23,6 +23,7 @@ from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attenti
 from .raise_gelu import raise_gelu
 from .raise_linear import raise_linear
 from .raise_rms_norm import raise_rms_norm
+from .raise_rope import raise_rope
 from .simplify_indexing import simplify_indexing
 from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
@@ -65,6 +66,7 @@ PASSES = [
     Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
+    Pass("raise_rope", raise_rope, 1, "composed rotary embeddings become rope", logs=True),
     Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
     Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
