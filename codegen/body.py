@@ -423,9 +423,15 @@ class BodyBuilder:
         """A constant size of a result: read from an argument's shape where it is the same width."""
         if isinstance(size, bool) or not isinstance(size, int) or size <= 1:
             return size
-        element = key(node.out, index) if shape else (node, name, index)
+        element: Any = (node, name, index)
+        role = name
+        if shape:
+            element = key(node.out, index)
+        elif node.op == "split":
+            part = node.results[index]
+            element, role = key(part, node["axis"]), part.hint or name
         return marked(
-            size, Mark(element, name, read_from=self._same_size(element) if shape else None)
+            size, Mark(element, role, read_from=self._same_size(element) if shape else None)
         )
 
     def _same_size(self, element: Any) -> tuple[int, int] | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from typing import Any
 
 import numpy as np
 
 from .dims import Expr, floordiv, maximum, minimum, product
 from .op import Attr, InferError, Op, Unequal, broadcast, equal, tensor
-from .tree import NEW_AXIS, Index, Slice, Tree, arrays, call, method
+from .tree import NEW_AXIS, Index, Slice, Tree, arrays, call, infix, method
 from .types import Tensor
 
 
@@ -171,8 +173,14 @@ def _split_tree(node: Any, x: Tree) -> Tree:
     sizes, axis = node["sizes"], last(node["axis"], node.type(0).rank)
     if all(s == sizes[0] for s in sizes):
         return call("mx.split", x, len(sizes), axis=axis)
-    points = [sum(sizes[1 : i + 1], start=sizes[0]) for i in range(len(sizes) - 1)]
-    return call("mx.split", x, points, axis=axis)
+    symbolic = any(isinstance(s, Expr) for s in sizes)
+    points = itertools.accumulate(sizes[:-1], operator.add if symbolic else _plus)
+    return call("mx.split", x, list(points), axis=axis)
+
+
+def _plus(a: Any, b: Any) -> Any:
+    """The sum; of two constant sizes that each have a name it is a tree."""
+    return a + b if type(a) is int or type(b) is int else infix("+", a, b)
 
 
 def _split(x: np.ndarray, sizes: tuple[int, ...], axis: int) -> list[np.ndarray]:
