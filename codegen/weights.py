@@ -154,6 +154,8 @@ def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterato
             return f"mx.concatenate([{codes}], axis={axis})"
         case rcp.Number(value):
             return repr(value)
+        case rcp.Zeros(shape, dtype):
+            return f"mx.zeros({list(shape)}, mx.{stored(dtype).mlx})"
         case rcp.Rsqrt(inner):
             return f"{of(inner)}.rsqrt()"
         case rcp.Norm(inner, axes):

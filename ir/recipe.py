@@ -116,6 +116,17 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Zeros:
+    """A tensor of zeros."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"zeros({self.shape}, {self.dtype})"
+
+
+@dataclass(frozen=True)
 class Subtract:
     left: Recipe
     right: Recipe
@@ -179,6 +190,7 @@ Recipe = (
     Read
     | Constant
     | Number
+    | Zeros
     | Permute
     | Reshape
     | Cast
@@ -217,6 +229,8 @@ def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
             return np.concatenate([evaluate(p, source) for p in parts], axis)
         case Number(value):
             return value  # type: ignore[return-value]
+        case Zeros(shape, dtype):
+            return np.zeros(shape, dtype.numpy)
         case Rsqrt(of):
             root: np.ndarray = 1 / np.sqrt(evaluate(of, source))
             return root
@@ -234,7 +248,7 @@ def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
 def parts(recipe: Recipe) -> tuple[Recipe, ...]:
     """The recipes that it is made of, in order."""
     match recipe:
-        case Read() | Constant() | Number():
+        case Read() | Constant() | Number() | Zeros():
             return ()
         case Concatenate(many):
             return many

@@ -362,6 +362,8 @@ class _Parser:
                 return rcp.Slice(self._recipe(args[0]), *(ast.literal_eval(a) for a in args[1:]))
             case "number":
                 return rcp.Number(self._attr(args[0]))
+            case "zeros":
+                return rcp.Zeros(ast.literal_eval(args[0]), self._attr(args[1]))
             case "rsqrt":
                 return rcp.Rsqrt(self._recipe(args[0]))
             case "norm":

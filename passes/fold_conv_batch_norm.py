@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ir import Graph, Node, Param
 from ..ir.recipe import Add, Multiply, Number, Recipe, Rsqrt, Subtract
 from .dce import dce
-from .make_params import Uses, made, owner, put, recipe_of, scaled_rows, used_once
+from .make_params import Uses, bias_name, made, put, recipe_of, scaled_rows, used_once
 from .rebuild import producer
 from .record import Log, applies, entry
 
@@ -44,8 +44,7 @@ def _refusal(graph: Graph, norm: Node, layer: Node | None, uses: Uses) -> str | 
         return "weights are computed by the model"
     if not all(used_once(o, uses, graph.outputs) for o in read):
         return "a weight is used elsewhere"
-    path = owner(layer.operands[1])
-    if path is None or (layer.operands[2] is None and f"{path}.bias" in graph.params):
+    if bias_name(*layer.operands[1:3], graph.params) is None:
         return "the layer has no place for a bias"
     return None
 
@@ -56,12 +55,13 @@ def _fold(graph: Graph, norm: Node, layer: Node) -> None:
     scale, shift = _affine(norm)
     rows = scaled_rows(recipe_of(weight), scale, weight.tensor.rank)
     old = recipe_of(bias) if isinstance(bias, Param) else None
-    path = owner(weight)
+    name = bias_name(weight, bias, graph.params)
+    assert name is not None  # the guard saw it
     shape = weight.tensor.shape
     new = made(weight.name, weight.tensor, [int(str(d)) for d in shape], rows)
-    moved = made(f"{path}.bias", weight.tensor, [int(str(shape[0]))], _bias(old, scale, shift))
+    moved = made(name, weight.tensor, [int(str(shape[0]))], _bias(old, scale, shift))
     graph.params[new.name] = new
-    put(graph, [moved], lambda name: name == new.name)
+    put(graph, [moved], new.name)
     layer.operands[1:3] = [new, moved]
     layer.by = (*layer.by, "fold_conv_batch_norm")
     layer.out.hint = norm.out.hint or layer.out.hint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ir import Graph, Node, Param
 from ..ir.recipe import Multiply
 from .dce import dce
-from .make_params import Uses, made, owner, put, recipe_of, shifted, used_once
+from .make_params import Uses, bias_name, made, put, recipe_of, shifted, used_once
 from .record import Log, applies, entry
 
 
@@ -45,8 +45,7 @@ def _refusal(graph: Graph, norm: Node, uses: Uses) -> str | None:
         return "a weight is used elsewhere"
     if len(norm.operands) > 2 and norm.operands[2] is not None:
         for node, _ in readers:
-            path = owner(node.operands[1])
-            if path is None or (node.operands[2] is None and f"{path}.bias" in graph.params):
+            if bias_name(*node.operands[1:3], graph.params) is None:
                 return "a linear layer has no place for a bias"
     return None
 
@@ -61,8 +60,10 @@ def _fold(graph: Graph, norm: Node, readers: list[Node]) -> None:
         if isinstance(shift, Param):
             old = recipe_of(bias) if isinstance(bias, Param) else None
             moved = shifted(recipe, recipe_of(shift), old)
-            new = made(f"{owner(weight)}.bias", weight.tensor, shape[:1], moved)
-            put(graph, [new], lambda name, first=weight.name: name == first)  # type: ignore[misc]
+            name = bias_name(weight, bias, graph.params)
+            assert name is not None  # the guard saw it
+            new = made(name, weight.tensor, shape[:1], moved)
+            put(graph, [new], weight.name)
             node.operands[2] = new
         if isinstance(scale, Param):
             new = made(weight.name, weight.tensor, shape, Multiply(recipe, recipe_of(scale)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from ..ir import DType, Graph, Node, Param, Value
 from ..ir.graph import Operand
@@ -45,20 +45,25 @@ def owner(param: Operand) -> str | None:
     return param.name.removesuffix(".weight")
 
 
+def bias_name(weight: Operand, bias: Operand, known: Container[str]) -> str | None:
+    """What the bias of a layer is called: as it is, or `bias` beside the weight if that is free."""
+    if isinstance(bias, Param):
+        return bias.name
+    path = owner(weight)
+    return None if path is None or f"{path}.bias" in known else f"{path}.bias"
+
+
 def used_once(param: Operand, uses: Uses, outputs: Iterable[Value]) -> bool:
     """Whether the operand is a parameter that one operand of one node reads."""
     return isinstance(param, Param) and len(uses.get(param, ())) == 1 and param not in set(outputs)
 
 
-def put(graph: Graph, new: Iterable[Param], after: Callable[[str], bool]) -> None:
-    """Add the parameters behind the first one whose name fits, so that attributes keep order."""
-    new = list(new)
+def put(graph: Graph, new: Sequence[Param], after: str) -> None:
+    """Add the parameters, new ones behind the one of that name: attributes keep their order."""
     params: dict[str, Param] = {}
-    placed = False
     for name, param in graph.params.items():
         params[name] = param
-        if not placed and after(name):
-            params.update((p.name, p) for p in new)
-            placed = True
+        if name == after:
+            params.update((p.name, p) for p in new if p.name not in graph.params)
     params.update((p.name, p) for p in new)
     graph.params = params

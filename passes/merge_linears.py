@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node, Param, Scope, Value
-from ..ir.recipe import Concatenate
+from ..ir.recipe import Concatenate, Zeros
 from .dce import dce
 from .make_params import Uses, owner, put, used_once
 from .rebuild import make_node
@@ -52,8 +52,6 @@ def _last(node: Node) -> str:
 def _refusal(graph: Graph, group: Group, name: str, uses: Uses) -> str | None:
     weights = [n.operands[1] for n in group]
     biases = [n.operands[2] for n in group]
-    if any(b is None for b in biases) and any(b is not None for b in biases):
-        return "some have a bias and some have none"
     for operand in (*weights, *(b for b in biases if b is not None)):
         if not used_once(operand, uses, graph.outputs):
             return "a weight is computed or used elsewhere"
@@ -101,9 +99,9 @@ def _merge(graph: Graph, group: Group, name: str) -> None:
     params = [
         _stacked(group, place, f"{scope.path}.{attr}")
         for place, attr in ((1, "weight"), (2, "bias"))
-        if first.operands[place] is not None
+        if any(n.operands[place] is not None for n in group)
     ]
-    put(graph, params, lambda known: known == first.operands[1].name)  # type: ignore[union-attr]
+    put(graph, params, str(owner(first.operands[1])) + ".weight")
     bias = params[1] if len(params) > 1 else None
     layer = make_node("linear", [first.operands[0], params[0], bias], {}, first, scope, hint="")
     layer.by = (*first.by, "merge_linears")
@@ -130,8 +128,12 @@ def _role(name: str) -> str:
 
 
 def _stacked(group: Group, place: int, name: str) -> Param:
+    """The operands below each other; where one layer has no bias, zeros."""
     parts = [n.operands[place] for n in group]
-    recipes = tuple(p.recipe for p in parts if isinstance(p, Param))
-    first = group[0].type(place)
-    rows = sum(int(str(n.type(place).shape[0])) for n in group)
-    return Param(name, first.with_shape(rows, *first.shape[1:]), Concatenate(recipes, 0))
+    sizes = [int(str(n.out.tensor.shape[-1])) for n in group]
+    like = next(p for p in parts if isinstance(p, Param)).tensor
+    recipes = tuple(
+        p.recipe if isinstance(p, Param) else Zeros((size,), like.dtype)
+        for p, size in zip(parts, sizes, strict=True)
+    )
+    return Param(name, like.with_shape(sum(sizes), *like.shape[1:]), Concatenate(recipes, 0))
