@@ -107,7 +107,9 @@ def _rms_norm(x: np.ndarray, weight: Any, eps: float) -> np.ndarray:
 def _layer_norm_layer(node: Any) -> Layer:
     weight, bias = node.operands[1] is not None, node.operands[2] is not None
     params = tuple(p for p, there in (((1, "weight"), weight), ((2, "bias"), bias)) if there)
-    size = Width(1, 0) if weight else node.type(0).shape[-1]
+    last_size = node.type(0).shape[-1]
+    size = Width(0, node.type(0).rank - 1) if isinstance(last_size, int) else last_size
+    size = Width(1, 0) if weight else size
     options: tuple[tuple[str, Tree], ...] = (("eps", Literal(node["eps"])),)
     if not weight:
         options += (("affine", Literal(False)),)
@@ -158,6 +160,8 @@ def _infer_attention(
     heads, groups = query.shape[1], key.shape[1]
     if isinstance(heads, int) and isinstance(groups, int) and heads % groups:
         raise InferError(f"{heads} query heads are no multiple of {groups} key heads")
+    if mask is not None and causal != "none":
+        raise InferError("attention takes a mask or `causal`, not both")
     if mask is not None:
         broadcast(mask.shape, (query.shape[0], heads, query.shape[2], key.shape[2]))
     return query.with_shape(*query.shape[:-1], value.shape[-1])
@@ -295,7 +299,8 @@ ROWS = [
         },
         doc="softmax(query @ key.T * scale + mask) @ value over (batch, heads, length, size); "
         "fewer key heads are shared by groups of query heads. A boolean mask keeps where true. "
-        "`causal` is none or lower_right. With `empty_rows` a boolean mask may leave a query no "
+        "`causal` is none or lower_right (the last query sees all keys, the one before it all but "
+        "one), and takes no mask besides. With `empty_rows` a boolean mask may leave a query no "
         "key: its result is zero.",
     ),
     Op(

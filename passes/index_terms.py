@@ -283,7 +283,7 @@ def _same_at_root(left: Expr, one: Any, other: Any) -> bool:
     for symbol in symbols(left):
         factor = slope(left, symbol.name)
         if symbol.name.startswith("$") and factor in (1, -1):
-            root = index(int(symbol.name[1:])) - left * factor
+            root = Expr(((((symbol, 1),), 1),)) - left * factor
             at = {symbol.name: root}
             return substitute(one, at) == substitute(other, at)
     return False

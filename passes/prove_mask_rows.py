@@ -2,81 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..ir import Graph, Node, Value
-
-_VIEWS = ("expand_dims", "squeeze", "reshape", "broadcast_to", "cast")
+from ..ir import Graph, Node
+from .index_analysis import Analysis
+from .index_terms import Both, Dim, Formula, Not, Read, both, index, moved, reads_of
+from .prove_masks import scores, visible_keys
 
 
 def prove_mask_rows(graph: Graph) -> bool:
-    """Clear `empty_rows` where the first key is visible to every query.
+    """Clear `empty_rows` where the first key, or a query's own, is visible to every query.
 
     What the mask says of positions must show that. What it says of data (a padding mask) is taken
     to leave the first key visible: left padding empties only rows of padding, whose results mean
-    nothing.
+    nothing. That a query sees itself counts only where no data can hide it.
     """
-    inputs = set(graph.inputs)
-    known: dict[Value, bool] = {}
+    analysis = Analysis()
     changed = False
     for node in graph.nodes:
-        if node.op == "attention" and node["empty_rows"]:
-            mask = node.operands[3]
-            if isinstance(mask, Value) and _shows_first_key(mask, inputs, known):
-                node.attrs["empty_rows"] = False
-                changed = True
+        if node.op == "attention" and node["empty_rows"] and _shows_a_key(node, analysis):
+            node.attrs["empty_rows"] = False
+            changed = True
     return changed
 
 
-def _shows_first_key(mask: Value, inputs: set[Value], known: dict[Value, bool]) -> bool:
-    """Whether column 0 of the mask is true in every row."""
-    node = mask.node
-    if _depends(mask, inputs, known) and (node is None or node.op not in ("bitwise_and", *_VIEWS)):
+def _shows_a_key(node: Node, analysis: Analysis) -> bool:
+    visible = visible_keys(analysis, node)
+    if visible is None:
+        return False
+    shape = scores(node)
+    if _at_key(_with_data_shown(visible), 0, shape) is True:
         return True
-    if node is None:
-        return False
-    if node.op in _VIEWS:
-        return _shows_first_key(node.values[0], inputs, known)
-    if node.op in ("bitwise_and", "bitwise_or"):
-        quantifier = all if node.op == "bitwise_and" else any
-        return quantifier(_shows_first_key(v, inputs, known) for v in node.values)
-    if node.op == "full":
-        return bool(node["value"])
-    return _compares_with_first_key(node)
+    own_key = index(2, shape[2]) + shape[3] - shape[2]
+    return (
+        not reads_of(visible) and shape[2] == shape[3] and _at_key(visible, own_key, shape) is True
+    )
 
 
-def _depends(value: Value, inputs: set[Value], known: dict[Value, bool]) -> bool:
-    """Whether the value is computed from the data of an input."""
-    if value not in known:
-        stack = [value]
-        found = False
-        seen: set[Value] = set()
-        while stack and not found:
-            at = stack.pop()
-            found = at in inputs
-            if at.node is not None and at not in seen:
-                stack += at.node.values
-            seen.add(at)
-        known[value] = found
-    return known[value]
+def _at_key(visible: Formula, key: Dim, shape: tuple[Dim, ...]) -> Formula:
+    """Whether the queries see one key, which may depend on the query."""
+    at: Formula = moved(visible, {"$3": key}, shape)
+    return at
 
 
-def _compares_with_first_key(node: Node) -> bool:
-    """`key <= query`, `query >= key`, `position >= 0`: all hold for key 0."""
-    if node.op not in ("less_equal", "greater_equal"):
-        return False
-    low, high = node.operands if node.op == "less_equal" else reversed(node.operands)
-    starts_at_zero = low == 0 if isinstance(low, int) else _counts(low) and _along_keys(low)
-    return bool(starts_at_zero) and _counts(high)
-
-
-def _along_keys(value: Any) -> bool:
-    return isinstance(value, Value) and value.tensor.rank > 0 and value.tensor.shape[-1] != 1
-
-
-def _counts(value: Any) -> bool:
-    """Whether the value is 0, 1, 2, ... along an axis."""
-    while isinstance(value, Value) and value.node is not None and value.node.op in _VIEWS:
-        value = value.node.values[0]
-    node = value.node if isinstance(value, Value) else None
-    return node is not None and node.op == "arange" and node["start"] == 0 and node["step"] == 1
+def _with_data_shown(visible: Formula) -> Formula:
+    match visible:
+        case Read() | Not():
+            return True
+        case Both(kind, parts):
+            return both(kind, *map(_with_data_shown, parts))
+    return visible

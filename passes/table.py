@@ -11,6 +11,7 @@ from .border_transposes import border_transposes
 from .cleanup import cleanup
 from .cse import cse
 from .dce import dce
+from .fold_arithmetic import fold_arithmetic
 from .fold_constants import fold_constants
 from .fold_conv_batch_norm import fold_conv_batch_norm
 from .fold_norm_linear import fold_norm_linear
@@ -19,6 +20,7 @@ from .hoist_weight_transposes import hoist_weight_transposes
 from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
 from .prove_mask_rows import prove_mask_rows
+from .prove_masks import prove_masks
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
 from .raise_gelu import raise_gelu
 from .raise_linear import raise_linear
@@ -72,10 +74,12 @@ PASSES = [
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
+    Pass("prove_masks", prove_masks, 1, "masks by what they say: none, causal, short", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
+    Pass("fold_arithmetic", fold_arithmetic, 2, "arithmetic on weights is done once", logs=True),
     Pass("fold_conv_batch_norm", fold_conv_batch_norm, 2, "norms go into weights", logs=True),
     Pass("merge_linears", merge_linears, 2, "layers that read one value are one", logs=True),
     Pass("fold_norm_linear", fold_norm_linear, 2, "scales go into linear weights", logs=True),

@@ -1,0 +1,332 @@
+"""Attention masks by what they say, whatever code made them.
+
+A mask that hides nothing goes; a causal one becomes the `causal` attribute; any other is written
+anew in as few ops as what it says needs (`keys <= queries`, a window, the data of a padding mask),
+where that is shorter than the code that is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir import DType, Graph, Node, Value
+from ..ir.dims import Atom, provably_le
+from ..ir.types import Tensor
+from .index_analysis import Analysis
+from .index_code import Code, NoShortForm
+from .index_terms import (
+    Both,
+    Choice,
+    Compare,
+    Dim,
+    Formula,
+    Not,
+    Read,
+    at_least_zero,
+    every,
+    holds,
+    leaves_of,
+    negate,
+    own,
+    reads_of,
+)
+from .rebuild import Rebuild, make_node, walk
+from .record import Log, entry
+
+_FORMULAS = (bool, Compare, Read, Not, Both)
+# What is added to a score hides it when it is this low: no weight is left next to any other score.
+_HIDDEN = -1e9
+_HIDDEN_F16 = -65504.0
+
+
+# ---- what a mask says
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a mask shows of the keys.
+
+    `kind` is all, causal (aligned to the lower right), upper_left, window, block or other;
+    `width` is that of a window (keys up to the query's own place) or of the blocks; `data` tells
+    that data hides keys besides.
+    """
+
+    kind: str
+    width: Dim | None = None
+    data: bool = False
+
+
+def classify(visible: Formula, shape: tuple[Dim, ...]) -> Proof:
+    """What a formula over the indices of (batch, heads, queries, keys) shows."""
+    parts = visible.parts if isinstance(visible, Both) and visible.kind == "and" else (visible,)
+    places = [p for p in parts if not reads_of(p) and p is not True]
+    data = len(places) < len([p for p in parts if p is not True])
+    if not places:
+        return Proof("all", None, data)
+    causal, corner = causal_formula(shape), upper_left(shape)
+    if every(*places) == causal:
+        return Proof("causal", None, data)
+    if every(*places) == corner:
+        return Proof("upper_left", None, data)
+    width = _window(places, causal, shape)
+    if width is not None:
+        return Proof("window", width, data)
+    size = _block(places)
+    return Proof("other" if size is None else "block", size, data)
+
+
+def causal_formula(shape: tuple[Dim, ...]) -> Formula:
+    """The last query sees all keys, the one before it all but one, ..."""
+    query, key = own(shape)[-2:]
+    return at_least_zero(query - key + shape[-1] - shape[-2], shape)
+
+
+def upper_left(shape: tuple[Dim, ...]) -> Formula:
+    """The first query sees one key, the second two, ..."""
+    query, key = own(shape)[-2:]
+    return at_least_zero(query - key, shape)
+
+
+def _window(places: list[Formula], causal: Formula, shape: tuple[Dim, ...]) -> Dim | None:
+    """The width w of `query - w < key <= query`."""
+    if len(places) != 2 or causal not in places:
+        return None
+    (lower,) = [p for p in places if p != causal]
+    if not isinstance(lower, Compare) or lower.kind != ">=":
+        return None
+    query, key = own(shape)[-2:]
+    width = lower.left - (key - query - shape[-1] + shape[-2]) + 1
+    return None if "$" in str(width) else width
+
+
+def _block(places: list[Formula]) -> Dim | None:
+    """The size n of blocks: `query // n == key // n`."""
+    if len(places) != 1 or not isinstance(places[0], Compare) or places[0].kind != "==":
+        return None
+    atoms = [a for monomial, _ in places[0].left.terms for a, _ in monomial]
+    blocks = [a for a in atoms if isinstance(a, Atom) and a.kind == "floordiv"]
+    if len(atoms) != 2 or len(blocks) != 2 or blocks[0].args[1] != blocks[1].args[1]:
+        return None
+    return blocks[0].args[1]
+
+
+def visible_keys(analysis: Analysis, node: Node) -> Formula | None:
+    """Which keys the mask of an attention shows, over (batch, heads, queries, keys).
+
+    None where the mask is no pure choice between showing and hiding: a bias.
+    """
+    mask = node.operands[3]
+    if not isinstance(mask, Value):
+        return True
+    shape = scores(node)
+    term: Any = analysis.read(mask, own(shape)[4 - mask.tensor.rank :], shape)
+    if isinstance(term, _FORMULAS):
+        return term
+    lowest = _HIDDEN_F16 if mask.tensor.dtype is DType.f16 else _HIDDEN
+    numbers = leaves_of(term)
+    if any(not isinstance(x, float) or not (x == 0 or x <= lowest) for x in numbers):
+        return None
+    return holds(lambda x: x == 0, term)
+
+
+def scores(node: Node) -> tuple[Dim, ...]:
+    """(batch, heads, queries, keys)."""
+    query, key = node.type(0).shape, node.type(1).shape
+    return (*query[:3], key[2])
+
+
+# ---- attention
+
+
+def prove_masks(graph: Graph, log: Log | None = None) -> bool:
+    """Drop masks that show every key, name causal ones, shorten the others."""
+    log = log if log is not None else []
+    analysis = Analysis()
+
+    def step(out: Rebuild, node: Node) -> Any:
+        masked = node.op == "attention" and isinstance(node.operands[3], Value)
+        if not masked or node["causal"] != "none":
+            return None
+        shape = scores(node)
+        visible = visible_keys(analysis, node)
+        out.rule = "full_mask" if visible is True else "causal_mask"
+        reason = None if visible is True else _not_causal(visible, shape)
+        log.append(entry(out.rule, node, reason))
+        return None if reason else _unmasked(out, node, visible is not True)
+
+    changed = walk(graph, step)
+    return shorten_masks(graph) or changed
+
+
+def _unmasked(out: Rebuild, node: Node, causal: bool) -> Value:
+    attrs = {**node.attrs, "empty_rows": False, "causal": "lower_right" if causal else "none"}
+    value: Value = out.emit("attention", *node.operands[:3], None, like=node, **attrs)
+    assert value.node is not None
+    value.node.by = (*node.by, out.rule)
+    return value
+
+
+def _not_causal(visible: Formula | None, shape: tuple[Dim, ...]) -> str | None:
+    """The reason why the mask is not that of `causal`."""
+    if visible is None:
+        return "the mask is a bias, not a choice of keys"
+    proof = classify(visible, shape)
+    if proof.data:
+        return f"the mask depends on data{'' if proof.kind == 'all' else f' ({proof.kind})'}"
+    if proof.kind == "window":
+        return f"the mask is a window of {proof.width} keys"
+    if proof.kind == "block":
+        return f"the mask is blocks of {proof.width} keys"
+    if proof.kind == "upper_left":
+        return f"the mask is aligned to the upper left: {shape[-2]} queries, {shape[-1]} keys"
+    if proof.kind != "causal":
+        return "the mask is of another kind"
+    if not provably_le(shape[-2], shape[-1]):
+        return f"{shape[-2]} queries may be more than {shape[-1]} keys: some would see none"
+    return None
+
+
+# ---- shorter code
+
+# The ops and operands by which scores are masked.
+_MASKING = {("where", 0), ("add", 0), ("add", 1), ("subtract", 1), ("multiply", 0), ("multiply", 1)}
+
+
+@dataclass(frozen=True)
+class Short:
+    """What a mask is written anew from: a formula, or a choice of two numbers by it."""
+
+    formula: Formula
+    yes: float | None = None
+    no: float | None = None
+
+
+def shorten_masks(graph: Graph) -> bool:
+    """Write masks anew where that takes fewer nodes than the code that computes them."""
+    analysis = Analysis()
+    shorts = {}
+    for root in _roots(graph, analysis):
+        short = _short(analysis.term(root))
+        if short is not None and _cost(short, root) < len(_cone(root, short)):
+            shorts[root] = short
+
+    def step(out: Rebuild, node: Node) -> Any:
+        short = shorts.get(node.out)
+        out.rule = "short_mask"
+        return _write(short, node, out) if short is not None else None
+
+    return walk(graph, step) if shorts else False
+
+
+def _roots(graph: Graph, analysis: Analysis) -> list[Value]:
+    """Masks where they are used: what reads them is no mask itself."""
+    uses, outputs = graph.uses(), set(graph.outputs)
+    masks = [
+        n.out for n in graph.nodes if _may_be_mask(n, outputs) and _short(analysis.term(n.out))
+    ]
+    known = set(masks)
+    return [m for m in masks if any(_reads_mask(u, at, known) for u, at in uses.get(m, ()))]
+
+
+def _reads_mask(node: Node, place: int, masks: set[Value]) -> bool:
+    """Whether the node masks something with the operand, and gives no mask itself."""
+    if node.out in masks:
+        return False
+    if node.op == "attention":
+        return place == 3
+    return node.out.tensor.dtype.is_float and (node.op, place) in _MASKING
+
+
+def _may_be_mask(node: Node, outputs: set[Value]) -> bool:
+    if len(node.results) != 1 or not isinstance(node.out.type, Tensor) or node.out in outputs:
+        return False
+    kind = node.out.tensor
+    return kind.rank >= 2 and (kind.dtype is DType.bool or kind.dtype.is_float)
+
+
+def _short(term: Any) -> Short | None:
+    """What there is to write; None for plain data and for what holds other numbers."""
+    if isinstance(term, _FORMULAS):
+        return Short(term)
+    if isinstance(term, Choice) and isinstance(term.yes, float) and isinstance(term.no, float):
+        return _favouring_zero(term)
+    return None
+
+
+def _favouring_zero(term: Choice) -> Short:
+    """`where(visible, 0, low)` rather than `where(hidden, low, 0)`."""
+    yes: Any = term.yes
+    no: Any = term.no
+    if no == 0 and yes != 0:
+        return Short(negate(term.condition), no, yes)
+    return Short(term.condition, yes, no)
+
+
+def _cone(root: Value, short: Short) -> set[Node]:
+    """The nodes that compute the value from the data that the formula reads."""
+    data = {r.value for r in reads_of(short.formula)}
+    found: set[Node] = set()
+    todo = [root]
+    while todo:
+        value = todo.pop()
+        if value.node is not None and value.node not in found and value not in data:
+            found.add(value.node)
+            todo += value.node.values
+    return found
+
+
+def _cost(short: Short, root: Value) -> float:
+    """How many nodes the new code has; infinite where there is none."""
+    nodes: list[Node] = []
+
+    def emit(op: str, *operands: Any, **attrs: Any) -> Value:
+        nodes.append(make_node(op, operands, attrs, root.node))  # type: ignore[arg-type]
+        return nodes[-1].out
+
+    try:
+        _code(short, root, emit, lambda value: value)
+    except NoShortForm:
+        return float("inf")
+    return len(nodes)
+
+
+def _code(short: Short, root: Value, emit: Any, current: Any) -> Value:
+    shape = root.tensor.shape
+    value = Code(emit, shape, _index_type(root), current).formula(short.formula)
+    if short.yes is None:
+        return value
+    value = emit("where", value, short.yes, short.no)
+    return (
+        value
+        if value.tensor.dtype is root.tensor.dtype
+        else emit("cast", value, dtype=root.tensor.dtype)
+    )
+
+
+def _index_type(root: Value) -> DType:
+    """That of the positions that the code there counts with."""
+    cone = _cone(root, Short(True))
+    wide = any(n.op == "arange" and n["dtype"] is DType.i64 for n in cone)
+    return DType.i64 if wide else DType.i32
+
+
+def _write(short: Short, node: Node, out: Rebuild) -> Value:
+    def emit(op: str, *operands: Any, **attrs: Any) -> Value:
+        value: Value = out.emit(op, *operands, like=node, hint="", **attrs)
+        return value
+
+    def current(value: Value) -> Value:
+        found = out.current(value)
+        assert isinstance(found, Value)
+        return found
+
+    first = len(out.nodes)
+    value = _code(short, node.out, emit, current)
+    for new in out.nodes[first:]:
+        new.by = (*new.by, "short_mask")
+    if value.type != node.out.type:
+        value = emit("broadcast_to", value, shape=node.out.tensor.shape)
+    if value.node in out.nodes[first:]:
+        value.hint = node.out.hint
+    return value
