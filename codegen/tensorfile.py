@@ -87,3 +87,25 @@ def _bytes(entry: Entry) -> bytes:
             f"{entry.name} is {found[0]}{list(found[1])}, not {entry.dtype}{list(entry.shape)}"
         )
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All tensors of a file. ValueError, KeyError or TypeError where it is no such file."""
+    data = path.read_bytes()
+    if len(data) < 8:
+        raise ValueError("it is too short")
+    start = 8 + struct.unpack_from("<Q", data)[0]
+    header = json.loads(data[8:start])
+    header.pop("__metadata__", None)
+    return {name: _array(row, memoryview(data)[start:]) for name, row in header.items()}
+
+
+def _array(row: Mapping[str, object], data: memoryview) -> np.ndarray:
+    begin, end = row["data_offsets"]  # type: ignore[misc]
+    dtype = _TYPES[str(row["dtype"])].numpy
+    flat = np.frombuffer(data[begin:end], dtype.newbyteorder("<")).astype(dtype)
+    return flat.reshape(row["shape"])  # type: ignore[call-overload,no-any-return]
+
+
+# Files of others may hold double precision as well.
+_TYPES = {**{name: dtype for dtype, name in _NAMES.items()}, "F64": DType.f64}

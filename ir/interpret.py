@@ -1,17 +1,24 @@
-"""Runs a graph on NumPy arrays by the reference evaluation of each op."""
+"""Runs a graph on NumPy arrays by the reference evaluation of each op.
+
+With `wide`, all floats are float64 and all complex numbers complex128, whatever the graph says:
+the function that the graph means, without its rounding. Two graphs that mean the same agree then
+to many digits, where in float32 a wrong epsilon is no larger than the noise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from . import dims
+from . import recipe as rcp
 from .dims import Expr
 from .graph import Graph, Node, Param, Value, map_structure
 from .recipe import evaluate as evaluate_recipe
-from .types import Integer
+from .types import DType, Integer
 
 
 class InterpretError(ValueError):
@@ -41,21 +48,27 @@ def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
 
 
 def steps(
-    graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.ndarray]
+    graph: Graph,
+    inputs: Sequence[np.ndarray],
+    source: Mapping[str, np.ndarray],
+    wide: bool = False,
 ) -> Iterator[tuple[Node, list[np.ndarray], dict[Value, Any]]]:
     """Run node by node, giving each node, its results and all values so far."""
     sizes = bind_sizes(graph, inputs)
-    known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    known = _start(graph, inputs, wide)
     for node in graph.nodes:
         for operand in node.values:
             if isinstance(operand, Param) and operand not in known:
-                known[operand] = evaluate_recipe(operand.recipe, source)
+                known[operand] = _parameter(operand, source, wide)
         operands = [
             known[o] if isinstance(o, Value) else _concrete(o, sizes) for o in node.operands
         ]
         attrs = {k: _concrete(v, sizes) for k, v in node.attrs.items()}
+        if wide:
+            attrs = {k: _wide_type(v) for k, v in attrs.items()}
         try:
             results = node.row.evaluate(operands, attrs)
+            results = [widened(r) for r in results] if wide else results
         except Exception as error:
             raise InterpretError(
                 f"{node.op} in {node.scope.path or 'the root'}: {error}"
@@ -67,18 +80,64 @@ def steps(
         yield node, results, known
 
 
-def interpret(graph: Graph, inputs: Sequence[np.ndarray], source: Mapping[str, np.ndarray]) -> Any:
+def interpret(
+    graph: Graph,
+    inputs: Sequence[np.ndarray],
+    source: Mapping[str, np.ndarray],
+    wide: bool = False,
+) -> Any:
     """The graph's result on arrays. `source` holds the tensors of the source checkpoint by name."""
-    known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    for _, _, so_far in steps(graph, inputs, source):
+    known = _start(graph, inputs, wide)
+    for _, _, so_far in steps(graph, inputs, source, wide):
         known = so_far
 
     def final(leaf: Any) -> Any:
         if isinstance(leaf, Param):
-            return evaluate_recipe(leaf.recipe, source)
+            return _parameter(leaf, source, wide)
         return known[leaf] if isinstance(leaf, Value) else leaf
 
     return map_structure(final, graph.result)
+
+
+def _start(graph: Graph, inputs: Sequence[np.ndarray], wide: bool) -> dict[Value, Any]:
+    return dict(zip(graph.inputs, map(widened, inputs) if wide else inputs, strict=True))
+
+
+def _parameter(param: Param, source: Mapping[str, np.ndarray], wide: bool) -> np.ndarray:
+    if not wide:
+        return evaluate_recipe(param.recipe, source)
+    return widened(evaluate_recipe(_wide_recipe(param.recipe), source))
+
+
+def _wide_recipe(recipe: rcp.Recipe) -> rcp.Recipe:
+    """The recipe with casts to float64 in the place of casts that round."""
+    match recipe:
+        case rcp.Read() | rcp.Constant():
+            return recipe
+        case rcp.Cast(of, dtype):
+            return rcp.Cast(_wide_recipe(of), _wide_type(dtype))
+    parts: dict[str, Any] = {}
+    for field in fields(recipe):
+        part = getattr(recipe, field.name)
+        if isinstance(part, tuple):
+            parts[field.name] = tuple(_wide_recipe(p) if is_dataclass(p) else p for p in part)
+        elif is_dataclass(part):
+            parts[field.name] = _wide_recipe(part)
+    return replace(recipe, **parts)
+
+
+def widened(array: Any) -> Any:
+    """The array in double precision, if it holds floats or complex numbers."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is None or dtype.kind in "biu":
+        return array
+    return array.astype(np.complex128 if dtype.kind == "c" else np.float64, copy=False)
+
+
+def _wide_type(value: Any) -> Any:
+    if not isinstance(value, DType):
+        return value
+    return DType.f64 if value.is_float else DType.c128 if value.is_complex else value
 
 
 def _concrete(value: Any, sizes: Mapping[str, int]) -> Any:

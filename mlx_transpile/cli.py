@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import TranspileError
+from .command import DONE, FAILED, fail, guarded, items, printable
 from .options import DTYPES
 
 if TYPE_CHECKING:
     from .driver import Progress, Result
 
-DONE, FAILED, BAD_REQUEST, INTERRUPTED = 0, 1, 2, 130
+PROGRAM = "transpile"
 
 DESCRIPTION = """\
 Write the MLX source of a trained PyTorch or ONNX model: classes that a person would have
@@ -84,11 +83,12 @@ OPTIONS = [
 ]
 PASS_OPTIONS = [
     _switch("--list-passes", "print the passes in order, with the level from which each runs"),
-    _switch("--dump-ir", "write OUT/ir/NN-pass.ir after every pass that changed something"),
+    _switch("--dump-ir", "write OUT/ir: the IR after each pass that changed it, and an index"),
     _row("--print-after", metavar="PASS", help="print the IR after this pass"),
     _row("--stop-after", metavar="PASS", help="run no pass after this one"),
     _row("--disable-pass", metavar="PASS", action="append", help="leave it out; may be repeated"),
-    _switch("--verify-each", "verify the IR after every pass, changed or not"),
+    _switch("--verify-each", "after every pass, verify the IR and the numbers that it computes"),
+    _switch("--explain-fusions", "print which rewrite applied where, and which refused and why"),
 ]
 
 
@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the tables above."""
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "transpile", description=DESCRIPTION, epilog=EPILOG, formatter_class=style
+        PROGRAM, description=DESCRIPTION, epilog=EPILOG, formatter_class=style
     )
     for flags, settings in OPTIONS:
         parser.add_argument(*flags, **settings)
@@ -113,54 +113,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         # Ended from outside, a run cleans up as after an error.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        if options.list_passes:
-            return _list_passes()
-        if options.model is None:
-            parser.error("the following arguments are required: MODEL")
-        if options.output is None and not options.check:
-            parser.error("the following arguments are required: -o OUT (or --check)")
-        return _run(options)
-    except TranspileError as error:
-        return _fail(str(error), error.status, options.traceback)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED, options.traceback)
-    except BrokenPipeError:
-        # The reader of our output has gone: nothing to tell, and nothing more to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception as error:
-        text = f"internal error: {type(error).__name__}: {error}"
-        return _fail(
-            f"{text}\n  what would work: a report of this error with --traceback",
-            FAILED,
-            options.traceback,
-        )
+    return guarded(PROGRAM, lambda: _command(parser, options), options.traceback)
 
 
-def _fail(message: str, status: int, traceback: bool) -> int:
-    if traceback:
-        import traceback as module
-
-        module.print_exc()
-    print(f"transpile: {_printable(message)}", file=sys.stderr)
-    return status
-
-
-def _printable(text: str) -> str:
-    """Names in models may hold anything; a terminal must not obey them."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.list_passes:
+        return list_passes()
+    if options.model is None:
+        parser.error("the following arguments are required: MODEL")
+    if options.output is None and not options.check:
+        parser.error("the following arguments are required: -o OUT (or --check)")
+    return _run(options)
 
 
-def _items(text: str) -> list[str]:
-    """The parts of a list with commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+def list_passes() -> int:
+    from .passes.pipeline import PASSES
 
-
-def _list_passes() -> int:
-    from .passes.pipeline import list_passes
-
-    for p in list_passes():
+    for p in PASSES:
         print(f"-O{p.level}  {p.name:<24} {p.doc}")
     return DONE
 
@@ -173,10 +142,10 @@ def _run(options: argparse.Namespace) -> int:
             options.model,
             options.output,
             inputs=options.inputs,
-            emit=_items(options.emit),
+            emit=items(options.emit),
             dtype=options.dtype,
             quantize=options.quantize,
-            keep_float=_items(options.keep_float),
+            keep_float=items(options.keep_float),
             level=options.level,
             validate=options.validate,
             rtol=options.rtol,
@@ -191,12 +160,13 @@ def _run(options: argparse.Namespace) -> int:
             stop_after=options.stop_after,
             disable_pass=options.disable_pass or (),
             verify_each=options.verify_each,
+            explain_fusions=options.explain_fusions,
             progress=progress,
         )
     if result.plan is not None:
         print(result.plan, end="")
     for line in result.quantization.summary() if result.quantization else []:
-        print(_printable(line))
+        print(printable(line))
     return _finish(options, result)
 
 
@@ -205,7 +175,7 @@ def _finish(options: argparse.Namespace, result: Result) -> int:
         message = (
             f"validation failed: see {result.out}/report.md (the output was written all the same)"
         )
-        return _fail(message, FAILED, False)
+        return fail(PROGRAM, message, FAILED)
     if result.out is not None and sys.stdout.isatty():
         checked = (
             f", max abs error {result.report.max_abs:.2g}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import BadRequest, TranspileError
+from .errors import BadRequest
 from .options import DTYPES, Options, check_options
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .compare import Tolerance
     from .frontend.source import Captured
     from .ir import DType
+    from .numbers import Numbers
     from .passes.pipeline import Run
     from .validate import CaseRun, Report
     from .validate_cpp import CppBuild
@@ -89,6 +90,7 @@ def transpile(
     stop_after: str | None = None,
     disable_pass: Sequence[str] = (),
     verify_each: bool = False,
+    explain_fusions: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Result:
     """Write the MLX model of `source` into the folder `out`.
@@ -103,10 +105,10 @@ def transpile(
     options = Options(
         tuple(emit), dtype, level, validate, rtol, atol, benchmark, no_weights, name, check,
         dump_ir, print_after, stop_after, tuple(disable_pass), verify_each,
-        quantize, tuple(keep_float),
+        quantize, tuple(keep_float), explain_fusions,
     )  # fmt: skip
     check_options(options, out)
-    specs = _input_specs(inputs)
+    specs = input_specs(inputs)
     progress("reading", 0, 0)
     from .frontend import capture
 
@@ -140,7 +142,8 @@ def _files(**sources: Any) -> dict[str, Path]:
     return {k: p for k, p in paths.items() if p.is_file()}
 
 
-def _input_specs(inputs: Sequence[Any] | None) -> list[Any] | None:
+def input_specs(inputs: Sequence[Any] | None) -> list[Any] | None:
+    """What `--input` says, parsed."""
     from .frontend.inputs import InputSpec, parse_inputs
 
     if not inputs:
@@ -175,24 +178,29 @@ def _run_passes(work: _Work) -> None:
             stop_after=options.stop_after,
             dump=(lambda number, pass_, text: keep(number, pass_.name, text)) if wanted else None,
             verify_each=options.verify_each,
+            check=_numbers(work).check if options.verify_each else None,
         )
     except pipeline.PassError as error:
-        raise _pass_failed(error) from error
+        from .reproducer import pass_failed
+
+        raise pass_failed(error, options.recorded(), work.captured.tensors) from error
+    if options.explain_fusions:
+        from .explain import print_table
+
+        print_table(work.runs)
     if options.print_after:
         print(_after(work.dumps, options.print_after, options.level), end="")
 
 
-def _pass_failed(error: Any) -> TranspileError:
-    """The user's error for a pass that failed; the IR before it is kept in a file."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix=f"before-{error.pass_.name}-", suffix=".ir", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(error.ir_before)
-    return TranspileError(
-        f"internal error: {error}",
-        where=f"the IR before the pass is in {file.name}",
-        hint=f"--disable-pass {error.pass_.name}, and a report of this error",
-    )
+def _numbers(work: _Work) -> Numbers:
+    """What the captured graph computes, at two sets of sizes."""
+    from .cases import captured_sizes
+    from .numbers import numbers
+
+    work.progress("evaluating", 0, 0)
+    captured = work.captured
+    sizes = captured_sizes(captured)
+    return numbers(captured.program.forward, captured.tensors, captured=sizes)
 
 
 def _after(dumps: list[tuple[int, str, str]], name: str, level: int) -> str:
@@ -256,6 +264,9 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
     project.write_reference(folder, arguments, _reference_cases(work), _tolerances(options))
     if options.dump_ir:
         project.write_ir(folder, work.dumps, work.constants)
+        from .ir_index import write_index
+
+        write_index(folder / "ir", work.dumps, work.runs)
 
 
 def _tolerances(options: Options) -> dict[str, tuple[float, float]]:

@@ -47,6 +47,7 @@ class Options:
     verify_each: bool = False
     quantize: str | None = None
     keep_float: tuple[str, ...] = ()
+    explain_fusions: bool = False
 
     def recorded(self) -> dict[str, Any]:
         """The options that decide what is emitted, for the manifest."""

@@ -146,11 +146,12 @@ def _run(
     return runs
 
 
-def apply(graph: Graph, pass_: Pass, number: int = 0, limit: int | None = None) -> Run:
-    """Run one pass, unverified; with a limit, only its first replacements are made."""
+def apply(graph: Graph, pass_: Pass, number: int = 0, record: Record | None = None) -> Run:
+    """Run one pass, unverified. The record, where one is given, may limit what is replaced."""
     log: Log = []
     start = time.perf_counter()
-    with recording(Record(pass_.name, limit)) as record:
+    with recording(record or Record()) as record:
+        record.pass_name = pass_.name
         changed = pass_.function(graph, log) if pass_.logs else pass_.function(graph)
     ms = (time.perf_counter() - start) * 1000
     for entry in log:

@@ -19,19 +19,27 @@ from ..ir import Node
 class Entry:
     """A rewrite that applied at a node (`reason` is None) or was refused there.
 
-    `op` and `name` tell the node, `scope` its module path, `source` its file:line.
+    `where` is the node's module path with its source line, `op` and `name` tell the node itself.
+    `node` only keeps entries of different nodes apart: it may be no part of the graph any more.
     """
 
     rewrite: str
-    op: str
-    name: str
-    scope: str
-    source: str
+    where: str
     reason: str | None = None
+    op: str = ""
+    name: str = ""
+    node: Node | None = field(default=None, compare=False, repr=False)
 
     @property
-    def where(self) -> str:
-        return (self.scope or "the root") + (f" ({self.source})" if self.source else "")
+    def scope(self) -> str:
+        """The module path; "" is the root."""
+        path = self.where.partition(" (")[0]
+        return "" if path == _ROOT else path
+
+    @property
+    def source(self) -> str:
+        """file:line, where it is known."""
+        return self.where.partition(" (")[2].rstrip(")")
 
     def __str__(self) -> str:
         outcome = f"refused, {self.reason}" if self.reason else "applied"
@@ -39,12 +47,17 @@ class Entry:
 
 
 Log = list[Entry]
+_ROOT = "the root"
+
+
+def place_of(node: Node) -> str:
+    """The module path and the source line of a node."""
+    return (node.scope.path or _ROOT) + (f" ({node.source.at})" if node.source else "")
 
 
 def entry(rewrite: str, node: Node, reason: str | None = None) -> Entry:
     """The entry of a rewrite at a node."""
-    source = node.source.at if node.source else ""
-    return Entry(rewrite, node.op, node.out.hint, node.scope.path, source, reason)
+    return Entry(rewrite, place_of(node), reason, node.op, node.out.hint, node)
 
 
 @dataclass

@@ -248,8 +248,8 @@ def test_output_depends_on_the_model_alone(
     other.write_bytes(archive.read_bytes())
     monkeypatch.chdir(elsewhere)
     transpile(other.name, "out", dump_ir=True)
-    same_bytes(tmp_path / "a", tmp_path / "b")
-    same_bytes(tmp_path / "a", elsewhere / "out")
+    same_bytes(tmp_path / "a", tmp_path / "b", leave_out=("ir/index.txt",))
+    same_bytes(tmp_path / "a", elsewhere / "out", leave_out=("ir/index.txt",))
 
 
 def test_a_file_name_does_not_reach_the_sources(tmp_path: Path) -> None:
