@@ -29,6 +29,8 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
     (r"nn\.Linear\.1", r"classifier|^head$|^heads?$|^fc$|score|logits", "num_labels"),
     (r"nn\.(RMSNorm|LayerNorm)\.0", r"norm|ln|layer", "hidden_size"),
     (r"nn\.Embedding\.1", r"", "embedding_size"),
+    (r"(nn\.RoPE\.)?base", r"", "rope_theta"),
+    (r"nn\.RoPE\.(0|dims)", r"", "rotary_dim"),
     (r"nn\.RMSNorm\.eps", r"", "rms_norm_eps"),
     (r"(nn\.LayerNorm\.)?eps", r"", "layer_norm_eps"),
     (r"nn\.BatchNorm\.eps", r"", "batch_norm_eps"),
@@ -91,6 +93,9 @@ def width_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
     for node in graph.nodes:
         if node.op == "attention":
             _attention_roles(node, widths, roles)
+    for node in graph.nodes:
+        if node.op == "rope":
+            roles.setdefault(widths.find(key(node.values[0], -1)), "head_dim")
     for node in graph.nodes:
         if node.op == "reshape" and node.out.tensor.rank == 4 and _splits_last(node):
             heads, size = widths.find(key(node.out, 2)), widths.find(key(node.out, 3))

@@ -170,14 +170,14 @@ def attention_names(graph: Graph) -> dict[Value, str]:
 
 
 def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
-    """Name a value and what it is made from by views, norms and sums (rotary embeddings), within
-    its module.
+    """Name a value and what it is made from by views, norms and rotary embeddings, within its
+    module.
     """
     scope = value.node.scope if value.node else None
     while value.node is not None and value.node.scope is scope and value not in names:
         names[value] = name
         node = value.node
-        if node.op in (*VIEWS, "rms_norm", "layer_norm"):
+        if node.op in (*VIEWS, "rms_norm", "layer_norm", "rope"):
             value = node.values[0]
             continue
         if node.op not in ("add", "multiply"):

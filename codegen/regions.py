@@ -10,9 +10,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..ir import Graph, Node, Param, Scope, Value
-from ..ir.tree import Layer
+from ..ir.tree import Layer, Width
 
 SMALL = 2  # a module without weights and with at most this many ops is written in place
 
@@ -27,6 +28,7 @@ class Region:
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     layer: Layer | None = None
+    made: bool = False  # a layer that is no module of the source
 
     @property
     def path(self) -> str:
@@ -57,6 +59,7 @@ class Plan:
     graph: Graph
     root: Region
     log: list[str] = field(default_factory=list)
+    attributes: dict[tuple[str, Any], str] = field(default_factory=dict)  # of layers that are made
 
 
 def under(path: str, name: str) -> bool:
@@ -91,6 +94,7 @@ def build_regions(graph: Graph) -> Plan:
 
 def relink(plan: Plan) -> None:
     """Order, inputs, outputs and layers anew, after the tree has changed."""
+    _make_layers(plan)
     _order(plan)
     _link(plan)
     for region in plan.root.walk():
@@ -142,6 +146,39 @@ def _adopt_layers(plan: Plan) -> None:
                 region.items[at] = Region(scope, region, [item])
 
 
+def _make_layers(plan: Plan) -> None:
+    """Layers that the source writes as functions, such as `nn.RoPE`, are attributes of their class.
+
+    Equal ones of a class share an attribute.
+    """
+    for region in list(plan.root.walk()):
+        alone = region.parent is not None and len(region.items) == 1
+        for at, item in enumerate(region.items):
+            layer = item.row.layer(item) if isinstance(item, Node) and item.row.layer else None
+            if layer is None or not layer.attribute or alone:
+                continue
+            assert isinstance(item, Node)
+            path = _attribute(plan, region, item, layer)
+            scope = Scope(path, layer.cls.rpartition(".")[2], region.scope)
+            region.items[at] = Region(scope, region, [item], made=True)
+
+
+def _attribute(plan: Plan, region: Region, node: Node, layer: Layer) -> str:
+    """The path of the layer in the region's class; new layers get a name that nothing has."""
+    sizes = [node.type(a.operand).shape[a.axis] if isinstance(a, Width) else a for a in layer.args]
+    wanted = (region.path, (layer.cls, tuple(sizes), layer.kwargs))
+    if wanted not in plan.attributes:
+        taken = {*plan.attributes.values(), *plan.graph.params}
+        taken |= {s.path for s in plan.graph.scopes()}
+        taken |= {".".join(p.split(".")[: i + 1]) for p in plan.graph.params for i in range(9)}
+        prefix = f"{region.path}." if region.path else ""
+        name = prefix + layer.attribute
+        while name in taken:
+            name = f"{prefix}other_{name.removeprefix(prefix)}"
+        plan.attributes[wanted] = name
+    return plan.attributes[wanted]
+
+
 def _layer_owner(node: Node, layer: Layer) -> str | None:
     """The module whose `weight`, `bias` ... are the node's parameters, all of them."""
     owners = set()
@@ -189,8 +226,13 @@ def dissolve(plan: Plan, region: Region, why: str) -> None:
     at = parent.items.index(region)
     for child in region.children:
         child.parent = parent
-    parent.items[at : at + 1] = region.items
+    kept = [n for i in region.items for n in (i.items if _is_made(i) else [i])]
+    parent.items[at : at + 1] = kept
     plan.log.append(f"{region.path} ({region.scope.cls}) is written in its caller: it {why}")
+
+
+def _is_made(item: Node | Region) -> bool:
+    return isinstance(item, Region) and item.made
 
 
 def _dissolve_foreign(plan: Plan) -> bool:

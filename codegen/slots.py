@@ -14,6 +14,8 @@ from ..ir.dims import Expr
 from .widths import key
 
 TOKEN = re.compile("\ue000([a-z])(\\d+)\ue001")
+# Numbers of an op that are fields of ModelArgs, as eps is; others are literals unless they differ.
+FIELDS = {("rope", "dims"), ("rope", "base")}
 SMALLEST_SCALED = 4  # widths below are too small to take a scalar for a power of them
 
 
@@ -85,22 +87,29 @@ def mark_node(
     shadow.attrs = {k: attribute(node, k, v) for k, v in node.attrs.items()}
     if operands:
         shadow.operands = [
-            marked(o, Mark((node, i), "operand", True, power_of(node, o)))
-            if isinstance(o, float)
-            else o
+            (
+                marked(o, Mark((node, i), "operand", True, power_of(node, o)))
+                if isinstance(o, float)
+                else o
+            )
             for i, o in enumerate(node.operands)
         ]
     return shadow
 
 
+def is_field(node: Node, name: str) -> bool:
+    """Whether an attribute is a field of ModelArgs."""
+    return name == "eps" or (node.op, name) in FIELDS
+
+
 def layer_number(node: Node, name: str, value: Any) -> Any:
-    """Marks for a layer's constructor: eps is always a field, the rest only where layers differ."""
+    """Marks for a layer's constructor: FIELDS and eps, and the rest where layers differ."""
     kind = node.row.attrs[name].kind
     if isinstance(value, bool) or value is None or isinstance(value, Expr):
         return value
     if kind in ("float", "int"):
         value = float(value) if kind == "float" else value
-        return marked(value, Mark((node, name), name, literal=name != "eps"))
+        return marked(value, Mark((node, name), name, literal=not is_field(node, name)))
     if kind == "ints":
         return tuple(marked(v, Mark((node, name, i), name, True)) for i, v in enumerate(value))
     return value

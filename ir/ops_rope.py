@@ -54,7 +54,7 @@ def _layer(node: Any) -> Layer | None:
     if node["scale"] != 1.0:
         options += (("scale", Literal(node["scale"])),)
     inputs = (Operand(0),) if node["offset"] == 0 else (Operand(0), node["offset"])
-    return Layer("nn.RoPE", (), (_size(node),), options, inputs)
+    return Layer("nn.RoPE", (), (_size(node),), options, inputs, attribute="rope")
 
 
 def _rope(

@@ -144,7 +144,8 @@ class Layer:
     `params` maps operand numbers to attribute names; the other operands are call arguments, in
     order, unless `inputs` gives the argument trees. `results` is the nesting of the result numbers
     that the call returns, such as `(0, (1, 2))` for an LSTM's `out, (h, c)`; empty for a flat
-    tuple. Keyword arguments equal to the class's own default are left out by the row.
+    tuple. Keyword arguments equal to the class's own default are left out by the row. `attribute`
+    names the attribute that holds the layer in a class whose source has no module for it.
     """
 
     cls: str
@@ -153,6 +154,7 @@ class Layer:
     kwargs: tuple[tuple[str, Tree], ...] = field(default=())
     inputs: tuple[Tree, ...] | None = None
     results: tuple[Any, ...] = ()
+    attribute: str = ""
 
 
 def lift(value: object) -> Tree:
