@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,11 +101,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     return {name: _array(row, memoryview(data)[start:]) for name, row in header.items()}
 
 
-def _array(row: Mapping[str, object], data: memoryview) -> np.ndarray:
-    begin, end = row["data_offsets"]  # type: ignore[misc]
-    dtype = _TYPES[str(row["dtype"])].numpy
+def _array(row: Mapping[str, Any], data: memoryview) -> np.ndarray:
+    begin, end = row["data_offsets"]
+    dtype = _TYPES[row["dtype"]].numpy
     flat = np.frombuffer(data[begin:end], dtype.newbyteorder("<")).astype(dtype)
-    return flat.reshape(row["shape"])  # type: ignore[call-overload,no-any-return]
+    return flat.reshape(row["shape"])
 
 
 # Files of others may hold double precision as well.

@@ -8,7 +8,7 @@ to many digits, where in float32 a wrong epsilon is no larger than the noise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,24 +106,26 @@ def _start(graph: Graph, inputs: Sequence[np.ndarray], wide: bool) -> dict[Value
 def _parameter(param: Param, source: Mapping[str, np.ndarray], wide: bool) -> np.ndarray:
     if not wide:
         return evaluate_recipe(param.recipe, source)
-    return widened(evaluate_recipe(_wide_recipe(param.recipe), source))
+    tensors = {name: widened(source[name]) for name in rcp.reads(param.recipe)}
+    array: np.ndarray = widened(evaluate_recipe(_wide_recipe(param.recipe), tensors))
+    return array
 
 
 def _wide_recipe(recipe: rcp.Recipe) -> rcp.Recipe:
-    """The recipe with casts to float64 in the place of casts that round."""
+    """The recipe in double precision: nothing is rounded on the way."""
     match recipe:
-        case rcp.Read() | rcp.Constant():
-            return recipe
+        case rcp.Constant(data, digest):
+            return rcp.Constant(widened(data), digest)
         case rcp.Cast(of, dtype):
             return rcp.Cast(_wide_recipe(of), _wide_type(dtype))
-    parts: dict[str, Any] = {}
-    for field in fields(recipe):
-        part = getattr(recipe, field.name)
-        if isinstance(part, tuple):
-            parts[field.name] = tuple(_wide_recipe(p) if is_dataclass(p) else p for p in part)
-        elif is_dataclass(part):
-            parts[field.name] = _wide_recipe(part)
-    return replace(recipe, **parts)
+        case rcp.Concatenate(many, axis):
+            return rcp.Concatenate(tuple(map(_wide_recipe, many)), axis)
+    inner: dict[str, Any] = {
+        name: _wide_recipe(getattr(recipe, name))
+        for name in ("of", "left", "right")
+        if hasattr(recipe, name)
+    }
+    return replace(recipe, **inner) if inner else recipe
 
 
 def widened(array: Any) -> Any:

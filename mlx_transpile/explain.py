@@ -39,15 +39,16 @@ class Row:
 
 def explain(runs: Sequence[Run]) -> list[Row]:
     """The rows in the order of the passes, the applied ones of a rule first."""
-    counts: Counter[tuple[str, ...]] = Counter()
+    counts: Counter[tuple[str, str, str, str, str, str]] = Counter()
     order: dict[tuple[str, str], int] = {}
     for run in runs:
         for entry in told(run.log):
             order.setdefault((run.pass_.name, entry.rewrite), len(order))
             layer = re.sub(r"(?<=\.)\d+(?=\.|$)", "*", entry.scope)
-            key = (run.pass_.name, entry.rewrite, entry.reason or APPLIED, entry.op, layer)
-            counts[(*key, entry.source)] += 1
-    rows = [Row(*key, count=count) for key, count in counts.items()]
+            reason = entry.reason or APPLIED
+            kind = (run.pass_.name, entry.rewrite, reason, entry.op, layer, entry.source)
+            counts[kind] += 1
+    rows = [Row(*kind, count) for kind, count in counts.items()]
     return sorted(rows, key=lambda r: (order[r.pass_name, r.rule], not r.applied))
 
 

@@ -249,9 +249,6 @@ def _learn(recipe: rcp.Recipe, dtype: str, shape: tuple[int, ...], types: dict[s
             _learn(of, dtype, tuple(inner), types)
         case rcp.Cast(of):
             _learn(of, dtype, shape, types)
-        case rcp.Add(left, right):
-            _learn(left, dtype, shape, types)
-            _learn(right, dtype, shape, types)
 
 
 def _variances(graph: Graph) -> set[str]:

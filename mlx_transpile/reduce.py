@@ -88,7 +88,7 @@ def _fewer_outputs(search: _Search) -> None:
         place += not search.take(_keep_outputs(search.graph, rest))
 
 
-def _keep_outputs(graph: Graph, places: list[int]) -> Graph:
+def _keep_outputs(graph: Graph, places: list[int]) -> Graph | None:
     out = clone(graph)
     kept = [out.outputs[i] for i in places]
     return _tidy(out, kept[0] if len(kept) == 1 else tuple(kept))
