@@ -20,8 +20,8 @@ from .slots import token
 _MX = """abs arccos arccosh arcsin arcsinh arctan arctanh ceil cos cosh erf erfinv exp expm1 floor
 isfinite isinf isnan log log10 log1p log2 logical_not reciprocal rsqrt sigmoid sign sin sinh sqrt
 square tan tanh maximum minimum logaddexp where clip"""
-_NN = """silu gelu gelu_approx relu relu6 leaky_relu hardswish hardsigmoid mish softplus log_sigmoid
-elu selu celu"""
+_NN = """silu gelu gelu_approx gelu_fast_approx relu relu6 leaky_relu hardswish hardsigmoid mish
+softplus log_sigmoid elu selu celu"""
 _ELEMENTWISE = frozenset(
     [*(f"mx.{n}" for n in _MX.split())]
     + [f"{package}.{n}" for n in _NN.split() for package in ("nn", "runtime")]

@@ -23,6 +23,8 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 def _gelu(x: np.ndarray, approximate: str) -> np.ndarray:
     wide = x.astype(np.float64)
+    if approximate == "sigmoid":
+        return (wide / (1 + np.exp(-1.702 * wide))).astype(x.dtype)
     if approximate == "tanh":
         inner = np.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
     else:
@@ -31,7 +33,8 @@ def _gelu(x: np.ndarray, approximate: str) -> np.ndarray:
 
 
 def _gelu_tree(node: Any, x: Tree) -> Tree:
-    return call("nn.gelu_approx" if node["approximate"] == "tanh" else "nn.gelu", x)
+    names = {"none": "nn.gelu", "tanh": "nn.gelu_approx", "sigmoid": "nn.gelu_fast_approx"}
+    return call(names[node["approximate"]], x)
 
 
 def weak(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
@@ -289,7 +292,8 @@ ROWS = [
         _gelu,
         {"approximate": Attr("str", "none")},
         elementwise=True,
-        doc="Gaussian error linear unit; `approximate` is none (erf) or tanh. "
+        doc="Gaussian error linear unit; `approximate` is none (erf), tanh or sigmoid "
+        "(x * sigmoid(1.702 x)). "
         "Hendrycks and Gimpel, 2016.",
     ),
     Op(

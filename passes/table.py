@@ -21,8 +21,10 @@ from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
 from .prove_mask_rows import prove_mask_rows
 from .prove_masks import prove_masks
+from .raise_activations import raise_activations
 from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
 from .raise_gelu import raise_gelu
+from .raise_layer_norm import raise_layer_norm
 from .raise_linear import raise_linear
 from .raise_rms_norm import raise_rms_norm
 from .raise_rope import raise_rope
@@ -69,7 +71,9 @@ PASSES = [
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
     Pass("raise_rope", raise_rope, 1, "composed rotary embeddings become rope", logs=True),
+    Pass("raise_layer_norm", raise_layer_norm, 1, "norms by mean and variance", logs=True),
     Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
+    Pass("raise_activations", raise_activations, 1, "formulas become activations", logs=True),
     Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
