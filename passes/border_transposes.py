@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node, Param, Scope, Value
+from .record import applies
 
 _LAYOUT = {"transpose", "expand_dims", "squeeze"}
 
@@ -31,6 +32,9 @@ def _move_out(nodes: list[Node], layer: Node) -> bool:
     """Move what feeds the layer, and what follows it, one scope up."""
     scope, at = layer.scope, nodes.index(layer)
     feeding = _from_outside(nodes[:at])
+    moves = bool(feeding) or at + 1 < len(nodes)
+    if moves and not applies("border_transposes", layer):
+        return False
     for node in [*feeding, *nodes[at + 1 :]]:
         node.scope = scope.parent or scope
     for node in feeding:
@@ -39,7 +43,7 @@ def _move_out(nodes: list[Node], layer: Node) -> bool:
             scope.names[node.out] = name
     read = {v for n in nodes if n.scope is scope for v in n.values}
     scope.names = {v: name for v, name in scope.names.items() if v in read}
-    return bool(feeding) or at + 1 < len(nodes)
+    return moves
 
 
 def _from_outside(nodes: list[Node]) -> list[Node]:

@@ -13,6 +13,7 @@ from ..ir import DType, Graph, InferError, Node, Value
 from ..ir.dims import Expr
 from ..ir.graph import Operand
 from .rebuild import Rebuild, producer, walk
+from .record import applies
 
 Rule = Callable[[Rebuild, Node], Any]
 
@@ -215,7 +216,8 @@ def drop_broadcasts(graph: Graph) -> bool:
         if node.op != "broadcast_to" or node.out in outputs:
             continue
         users = list(dict.fromkeys(user for user, _ in uses.get(node.out, ())))
-        if users and all(_broadcasts(user, node) for user in users):
+        fits = users and all(_broadcasts(user, node) for user in users)
+        if fits and applies("drop_broadcasts", node):
             for user in users:
                 user.operands = _swapped(user, node)
             uses.setdefault(node.values[0], []).extend(uses.pop(node.out))

@@ -11,6 +11,7 @@ from ..ir.recipe import Cast, Constant, Permute, Recipe, Reshape, Slice
 from ..ir.types import Tensor
 from .dce import sweep
 from .layout import moves_only_ones
+from .record import applies
 
 
 def _reshape(of: Recipe, node: Node) -> Recipe | None:
@@ -61,7 +62,7 @@ def fold_parameters(graph: Graph) -> bool:
     for param in list(graph.params.values()):
         while (nodes := _shared_transform(param, uses, outputs)) is not None:
             folded = _folded(param, nodes[0])
-            if folded is None:
+            if folded is None or not applies("fold_parameters", nodes[0]):
                 break
             graph.params[param.name] = folded
             uses[folded] = [u for n in nodes for u in uses.get(n.out, [])]

@@ -8,6 +8,7 @@ from ..ir import DType, Graph, Node, Value
 from ..ir.dims import Expr, Sym
 from ..ir.graph import Operand
 from .rebuild import retype
+from .record import applies
 
 I64, I32 = DType.i64, DType.i32
 
@@ -33,6 +34,9 @@ def narrow_integers(graph: Graph) -> bool:
     for node in graph.nodes:
         _bound_results(node, bounds)
     narrow = _closed(graph, {v for v, b in bounds.items() if b <= LIMIT})
+    first = next((n for n in graph.nodes if any(r in narrow for r in n.results)), None)
+    if first is None or not applies("narrow_integers", first):  # all at once, or types clash
+        return False
     for node in graph.nodes:
         if any(r in narrow for r in node.results):
             if node.attrs.get("dtype") is I64:

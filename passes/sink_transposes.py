@@ -13,6 +13,7 @@ from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.graph import Operand, map_structure
 from .layout import View, compose, identity, moves_only_ones, rule_of
 from .rebuild import lend_name, make_node
+from .record import applies
 from .simplify_shapes import inserted_axes
 
 _STRATEGIES = ("lazy", "eager", "last")
@@ -189,7 +190,12 @@ def _sink(graph: Graph, layers: bool) -> bool:
         for region in before:
             if costs.get(region, 0.0) <= best[region][0] - GAIN:
                 best[region] = (costs.get(region, 0.0), name)
-    chosen = {region: name for region, (_, name) in best.items() if name != "leave"}
+    first = {region: node for node, region in reversed(regions.items())}
+    chosen = {
+        region: name
+        for region, (_, name) in best.items()
+        if name != "leave" and applies(f"sink_transposes ({name})", first[region])
+    }
     if chosen:
         Sinker(graph, regions, chosen, layers=layers, commit=True).run()
     return bool(chosen)

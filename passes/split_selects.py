@@ -9,6 +9,7 @@ from ..ir.dims import Expr, product
 from .dce import sweep
 from .layout import Axes, compress, identity
 from .rebuild import make_node
+from .record import applies
 
 Uses = dict[Value, list[tuple[Node, int]]]
 
@@ -43,7 +44,7 @@ def _split(node: Node, uses: Uses, outputs: set[Value], replaced: dict[Value, Va
     axes = turn["axes"] if turn else identity(node.out.tensor.rank)
     place = axes[selects[0]["axis"]]
     end = _parted(node.type(0).shape, node.out.tensor.shape, place)
-    if end is None:
+    if end is None or not applies("split_selects", node):
         return []
     shape = node.out.tensor.shape
     count, width = shape[place], product(shape[place + 1 : end])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..ir import Graph, Node, Value
 from ..ir.dims import Expr
 from ..ir.ops_shape import slice_range
+from .record import applies
 
 
 def split_slices(graph: Graph) -> bool:
@@ -20,7 +21,7 @@ def split_slices(graph: Graph) -> bool:
     gone: dict[Value, Value] = {}
     for (value, axis, _), nodes in groups.items():
         parts = _tiling(nodes)
-        if parts:
+        if parts and applies("split_slices", nodes[0]):
             splits[nodes[0]] = split = _split(value, axis, parts, nodes[0])
             gone.update(zip((p.out for p in parts), split.results, strict=True))
     if splits:
