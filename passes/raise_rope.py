@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,49 +30,53 @@ class Part:
 
 
 def part(value: Any) -> Part | None:
-    """Which features of which tensor the value is; None where that is not known."""
+    """Which features of which tensor the value is, as far back as that is known."""
+    return next(reversed(list(parts(value))), None)
+
+
+def parts(value: Any) -> Iterator[Part]:
+    """The value as all of itself, as a part of what it was cut from, and so on."""
     if not isinstance(value, Value) or not value.tensor.rank:
-        return None
+        return
     size, node = value.tensor.shape[-1], value.node
     if not isinstance(size, int):
-        return None
-    if node is not None and node.op in ("slice", "split"):
-        found = _cut(value, node)
-        if found is not None:
-            start, step = found
-            inner = part(node.operands[0])
-            if inner is not None and inner.step == 1:
-                start += inner.start
-                return Part(inner.of, start, start + size * step, step)
-    if node is not None and node.op == "select":
+        return
+    yield Part(value, 0, size)
+    found = _cut(value, node) if node is not None else None
+    if found is not None:
+        of, start, step = found
+        for inner in parts(of):
+            if inner.step == 1:
+                first = inner.start + start
+                yield Part(inner.of, first, first + size * step, step)
+
+
+def _cut(value: Value, node: Node) -> tuple[Value, int, int] | None:
+    """The tensor whose last axis the value is cut from, the first feature and the step."""
+    if node.op == "select":
         return _selected(node)
-    return Part(value, 0, size)
-
-
-def _cut(value: Value, node: Node) -> tuple[int, int] | None:
-    """Start and step of a slice or split of the last axis."""
-    size = node.type(0).shape[-1]
-    if node["axis"] != node.type(0).rank - 1 or not isinstance(size, int):
+    if node.op not in ("slice", "split") or node["axis"] != node.type(0).rank - 1:
         return None
+    size = node.type(0).shape[-1]
     if node.op == "split":
         before = node["sizes"][: value.index]
-        return (sum(before), 1) if all(isinstance(d, int) for d in before) else None
-    if isinstance(node["start"], Expr) or isinstance(node["stop"], Expr):
+        whole = all(isinstance(d, int) for d in before)
+        return (node.values[0], sum(before), 1) if whole else None
+    if any(isinstance(d, Expr) for d in (size, node["start"], node["stop"])):
         return None
     start, _, step = slice(node["start"], node["stop"], node["step"]).indices(size)
-    return start, step
+    return node.values[0], start, step
 
 
-def _selected(node: Node) -> Part | None:
+def _selected(node: Node) -> tuple[Value, int, int] | None:
     """One of each pair, `x.reshape(..., n, 2)[..., 0]`."""
     pairs = producer(node.operands[0], "reshape")
     if pairs is None or node["axis"] != pairs.out.tensor.rank - 1 or node["index"] not in (0, 1):
-        return Part(node.out, 0, int(node.out.tensor.shape[-1]))
+        return None
     before, after = pairs.type(0).shape, pairs.out.tensor.shape
-    inner = part(pairs.operands[0])
-    if inner is None or inner.step != 1 or before[:-1] != after[:-2] or after[-1] != 2:
-        return Part(node.out, 0, int(node.out.tensor.shape[-1]))
-    return Part(inner.of, inner.start + node["index"], inner.stop + node["index"], 2)
+    if before[:-1] != after[:-2] or after[-1] != 2:
+        return None
+    return pairs.values[0], node["index"], 2
 
 
 # ---- frequencies
@@ -269,21 +274,31 @@ def _features(out: Rebuild, x: Part, match: Match) -> Value:
 
 
 def _guard_partial(match: Match) -> str | None:
-    root, rope = match.root, match["rope"]
+    root = match.root
     if len(root.operands) != 2 or root["axis"] != root.out.tensor.rank - 1:
         return "more is joined than what turns and the rest"
-    turned, rest = part(rope.operands[0]), part(match["rest"])
-    if turned is None or rest is None or turned.of is not rest.of or rest.step != 1:
-        return "what is joined is of another tensor"
-    if turned.start != 0 or turned.stop != rest.start or rest.stop != turned.of.tensor.shape[-1]:
-        return "what turns and the rest are not the whole tensor"
+    if _whole(match) is None:
+        return "what turns and the rest are not one tensor in its order"
+    return None
+
+
+def _whole(match: Match) -> Value | None:
+    """The tensor whose first features turn and whose others are the rest."""
+    rests = {p.of: p for p in parts(match["rest"])}
+    for turned in parts(match["rope"].operands[0]):
+        rest = rests.get(turned.of)
+        fits = rest is not None and (turned.stop, rest.stop) == (
+            rest.start,
+            turned.of.tensor.shape[-1],
+        )
+        if fits and turned.start == 0 and rest is not None and rest.step == turned.step == 1:
+            return turned.of
     return None
 
 
 def _build_partial(out: Rebuild, match: Match, like: Node) -> Any:
-    rope, turned = match["rope"], part(match["rope"].operands[0])
-    assert turned is not None  # the guard saw it
-    return out.emit("rope", turned.of, rope.operands[1], like=like, **rope.attrs)
+    rope = match["rope"]
+    return out.emit("rope", _whole(match), rope.operands[1], like=like, **rope.attrs)
 
 
 PARTIAL = [
