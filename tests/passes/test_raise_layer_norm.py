@@ -105,7 +105,9 @@ def test_group_norm():
 
 
 def test_groups_that_are_no_channels_are_refused():
-    text = GROUPS.replace("[B, 8, H, W]", "[B, 3, 8, W]").replace("shape=(B, 8, H, W)", "shape=(B, 3, 8, W)")
+    text = GROUPS.replace("[B, 8, H, W]", "[B, 3, 8, W]").replace(
+        "shape=(B, 8, H, W)", "shape=(B, 3, 8, W)"
+    )
     text = text.replace("4*H*W", "12*W").replace("[1, 8, 1, 1]", "[1, 3, 1, 1]")
     assert refusals(text, "raise_layer_norm") == ["the channels are no multiple of the groups"]
 
