@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..ir import DType, Graph, Node, Value
 from ..ir.dims import Atom, provably_le
 from ..ir.types import Tensor
@@ -242,6 +244,8 @@ def _may_be_mask(node: Node, outputs: set[Value]) -> bool:
     if len(node.results) != 1 or not isinstance(node.out.type, Tensor) or node.out in outputs:
         return False
     kind = node.out.tensor
+    if kind.dtype is DType.f64:
+        return False
     return kind.rank >= 2 and (kind.dtype is DType.bool or kind.dtype.is_float)
 
 
@@ -296,12 +300,17 @@ def _code(short: Short, root: Value, emit: Any, current: Any) -> Value:
     value = Code(emit, shape, _index_type(root), current).formula(short.formula)
     if short.yes is None:
         return value
-    value = emit("where", value, short.yes, short.no)
+    value = emit("where", value, _shortest(short.yes), _shortest(short.no))
     return (
         value
         if value.tensor.dtype is root.tensor.dtype
         else emit("cast", value, dtype=root.tensor.dtype)
     )
+
+
+def _shortest(number: float | None) -> float:
+    """The number with the fewest digits that is the same in float32: -1e+30."""
+    return float(str(np.float32(number)))
 
 
 def _index_type(root: Value) -> DType:
@@ -325,8 +334,9 @@ def _write(short: Short, node: Node, out: Rebuild) -> Value:
     value = _code(short, node.out, emit, current)
     for new in out.nodes[first:]:
         new.by = (*new.by, "short_mask")
+    if value.node in out.nodes[first:]:
+        value.hint = node.out.hint
     if value.type != node.out.type:
         value = emit("broadcast_to", value, shape=node.out.tensor.shape)
-    if value.node in out.nodes[first:]:
         value.hint = node.out.hint
     return value
