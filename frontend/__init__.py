@@ -47,10 +47,12 @@ def _from_text(
             f"{source!r} is a file, and --weights was given",
             hint="--weights goes with package.module:factory",
         )
-    return _from_file(source, inputs)
+    return _from_file(source, inputs, example_inputs)
 
 
-def _from_file(path: str, inputs: Sequence[InputSpec] | None) -> Captured:
+def _from_file(
+    path: str, inputs: Sequence[InputSpec] | None, example_inputs: Any = None
+) -> Captured:
     from .detect import EXPORT, TORCHSCRIPT, detect
 
     kind = detect(path)
@@ -62,9 +64,9 @@ def _from_file(path: str, inputs: Sequence[InputSpec] | None) -> Captured:
         from .torchscript import capture_archive as capture_torchscript
 
         return capture_torchscript(path, inputs)
-    raise BadRequest(
-        "ONNX models are not supported yet", hint="capture the model with torch.export"
-    )
+    from .onnx import capture_file
+
+    return capture_file(path, inputs, example_inputs)
 
 
 def _from_object(source: Any, inputs: Sequence[InputSpec] | None, example_inputs: Any) -> Captured:
@@ -80,9 +82,9 @@ def _from_object(source: Any, inputs: Sequence[InputSpec] | None, example_inputs
 
         return capture_module(source, example_inputs, inputs)
     if "onnx.onnx_ml_pb2.ModelProto" in kinds or "onnx_ml_pb2.ModelProto" in kinds:
-        raise BadRequest(
-            "ONNX models are not supported yet", hint="capture the model with torch.export"
-        )
+        from .onnx import capture_model
+
+        return capture_model(source, inputs, example_inputs)
     raise BadRequest(
         f"a {type(source).__name__} is no model",
         hint="a path, package.module:factory, an nn.Module, or an ExportedProgram",

@@ -1,0 +1,205 @@
+"""ONNX models: a file or a ModelProto becomes a program, with its tensors and a way to run it.
+
+No torch. Input dims come from `dim_param`; those without a name are free, and get one. Sizes that
+an operator demands to be equal are learned while walking, and the walk starts again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadRequest, TranspileError
+from ..ir import Graph, Param, Program, Scope, Tensor, Unequal, Value
+from ..ir import dims as dimlib
+from ..ir.dims import Expr, symbol
+from ..ir.types import dtype_of as numpy_dtype
+from .inputs import InputSpec
+from .onnx_dims import Dims
+from .onnx_names import hint_of
+from .onnx_read import Tensors, dtype_of, read_file, read_proto
+from .onnx_run import Runner
+from .onnx_values import UNKNOWN, Host, NeedsValue, host
+from .onnx_walk import Walk
+from .source import Captured, DimEvidence
+
+_ROUNDS = 200
+
+
+def capture_file(
+    path: str | os.PathLike[str], inputs: Sequence[InputSpec] | None = None,
+    example_inputs: Any = None,
+) -> Captured:  # fmt: skip
+    """The program of an .onnx file."""
+    return _capture(read_file(path), inputs, example_inputs, Runner(os.fspath(path)))
+
+
+def capture_model(
+    proto: Any, inputs: Sequence[InputSpec] | None = None, example_inputs: Any = None
+) -> Captured:
+    """The program of a ModelProto in memory. `example_inputs` are arrays by name or in order."""
+    model = read_proto(proto, os.getcwd(), proto.graph.name or "model")
+    return _capture(model, inputs, example_inputs, Runner(proto))
+
+
+@dataclass
+class _Capture:
+    """What is learned from one walk to the next."""
+
+    model: Any
+    dims: Dims
+    examples: dict[str, np.ndarray]
+    fixed: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def _capture(
+    model: Any, specs: Sequence[InputSpec] | None, example_inputs: Any, runner: Runner
+) -> Captured:
+    inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
+    examples = _examples(inputs, example_inputs)
+    state = _Capture(model, Dims.of(inputs, specs or [], examples), examples)
+    walk, graph = _walked(state, inputs)
+    names = {v: v.name for v in inputs}
+    sizes = state.dims.sizes(graph)
+    arrays = _example_arrays(graph, inputs, state, sizes, runner)
+    order = [v.name for v in inputs if v.name not in state.fixed]
+    runner.bind(order, state.fixed, names)
+    return Captured(
+        program=Program({"forward": graph}),
+        format="onnx",
+        tensors=Tensors(model),
+        run=runner.run,
+        module_outputs=lambda arrays: {},
+        example_inputs=arrays,
+        dims=state.dims.evidence(graph, order, sizes),
+        baked={name: array.tolist() for name, array in state.fixed.items()},
+        details={"aliases": {}},
+    )
+
+
+def _examples(inputs: Sequence[Any], given: Any) -> dict[str, np.ndarray]:
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return {k: np.asarray(v) for k, v in given.items()}
+    if len(given) > len(inputs):
+        raise BadRequest(f"{len(given)} example inputs for {len(inputs)} inputs")
+    return {v.name: np.asarray(a) for v, a in zip(inputs, given, strict=False) if a is not None}
+
+
+def _walked(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
+    """Walk until no equation between sizes and no missing value turns up."""
+    for _ in range(_ROUNDS):
+        try:
+            return _walk(state, inputs)
+        except Unequal as equation:
+            notes = getattr(equation, "__notes__", [])
+            state.dims.solve(equation.left, equation.right, notes[0] if notes else "")
+        except NeedsValue as need:
+            if need.name not in state.examples:
+                raise TranspileError(
+                    f"{need.why} is the input {need.name!r}: its values decide shapes",
+                    hint="make it a constant of the model, or call transpile() from Python with "
+                    f"example_inputs={{{need.name!r}: ...}}, which fixes it",
+                ) from None
+            state.fixed[need.name] = state.examples[need.name]
+    raise TranspileError("the sizes of the inputs do not settle", hint="fix some with --input")
+
+
+def _walk(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
+    graph = Graph(_name(state.model))
+    walk = Walk(state.model, graph)
+    env: dict[Any, Any] = {}
+    taken: dict[str, str] = {}
+    for value in inputs:
+        name = _argument(value.name, taken)
+        if value.name in state.fixed:
+            array = state.fixed[value.name]
+            env[value] = host(array, numpy_dtype(array), value.name)
+            continue
+        if value.dtype is None:
+            raise TranspileError(f"the input {value.name!r} is no tensor, or has no element type")
+        dtype = state.dims.dtype(value.name) or dtype_of(value.dtype, f"the input {value.name!r}")
+        argument = Value(Tensor(dtype, state.dims.shape(value.name)), name)
+        env[value] = argument
+        walk.inputs[argument] = value.name
+        graph.arguments.append((name, argument))
+    results = walk.run(state.model.graph, env)
+    walk.missing.report()
+    walk.b.scope, walk.b.source, walk.b.hint = graph.root, None, ""
+    outputs = [_output(walk, r, v) for r, v in zip(results, state.model.graph.outputs, strict=True)]
+    graph.result = outputs[0] if len(outputs) == 1 else tuple(outputs)
+    return walk, graph
+
+
+def _output(walk: Walk, result: Any, value: Any) -> Value:
+    from .onnx_values import Call
+
+    if result is UNKNOWN or result is None:
+        raise TranspileError(f"nothing computes the output {value.name!r}")
+    if isinstance(result, Host):
+        call = Call(walk.b, "output", {}, 1, [True], walk)
+        found = call.value(result)
+        return found if not isinstance(found, Param) else walk.b.op("reshape", found, shape=found.tensor.shape)
+    found = result
+    if not found.hint and found.node is not None:
+        found.hint = _output_hint(value.name or "")
+    return found
+
+
+def _output_hint(name: str) -> str:
+    class _Named:
+        op_type = ""
+
+    named: Any = _Named()
+    named.outputs = [_Named()]
+    named.outputs[0].name = name
+    return hint_of(named)
+
+
+_GENERIC = {"", "graph", "main", "main_graph", "maingraph", "torchjit", "torchjitexport", "onnx"}
+
+
+def _name(model: Any) -> str:
+    """The class of the whole model: from the exporter's metadata, else the graph's name."""
+    for node in model.graph:
+        classes = node.metadata_props.get("pkg.torch.onnx.class_hierarchy", "")
+        found = re.match(r"\['([\w.]+)'", classes)
+        if found:
+            return found[1].rsplit(".", 1)[-1]
+    words = re.findall(r"[A-Za-z0-9]+", model.graph.name or "")
+    joined = "".join(w[:1].upper() + w[1:] for w in words)
+    if joined.lower() in _GENERIC or not joined[:1].isalpha() or len(joined) > 40:
+        return "Model"
+    return joined
+
+
+def _argument(name: str, taken: dict[str, str]) -> str:
+    """The input's name as an identifier."""
+    import keyword
+
+    clean = re.sub(r"\W+", "_", re.sub(r"[^\x00-\x7f]", "", name)).strip("_") or "x"
+    clean = f"x_{clean}" if clean[0].isdigit() or keyword.iskeyword(clean) else clean
+    base, number = clean, 2
+    while clean in taken:
+        clean, number = f"{base}_{number}", number + 1
+    taken[clean] = name
+    return clean
+
+
+def _example_arrays(
+    graph: Graph, inputs: Sequence[Any], state: _Capture, sizes: dict[str, int], runner: Runner
+) -> list[np.ndarray]:
+    from .random_inputs import random_inputs
+
+    arrays = random_inputs(graph, sizes, np.random.default_rng(0))
+    free = [v.name for v in inputs if v.name not in state.fixed]
+    return [state.examples.get(name, array) for name, array in zip(free, arrays, strict=True)]
+
+
+__all__ = ["DimEvidence", "Expr", "Scope", "capture_file", "capture_model", "dimlib", "symbol"]

@@ -1,0 +1,99 @@
+"""Names and scopes that an ONNX file states: node-name paths, initializer names, metadata."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+from typing import Any
+
+_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\d+")
+_MADE_UP = re.compile(
+    r"(onnx::.*|val_?\d*|_?\d+|[A-Za-z]?\d*|.*[^\w.].*|arg\d+.*|getitem.*|_to_copy.*|const\w*|"
+    r"tmp\w*|int64_.*|scalar.*|anonymous.*|[A-Z]\w*)"
+)
+
+
+def readable(initializer: str) -> str:
+    """A dotted path for a tensor whose name is one; "" for `onnx::MatMul_331` and the like."""
+    parts = initializer.replace("/", ".").strip(".").split(".")
+    if any(not _PART.fullmatch(p) for p in parts) or not parts[-1]:
+        return ""
+    named = all(not p[0].isdigit() for p in (parts[0], parts[-1]))
+    if not named or (len(parts) == 1 and _MADE_UP.fullmatch(initializer)):
+        return ""
+    return "" if any(keyword.iskeyword(p) for p in parts) else ".".join(parts)
+
+
+def hint_of(node: Any) -> str:
+    """The name of a node's first result, where it is one that a person wrote."""
+    name = (node.outputs[0].name or "") if len(node.outputs) else ""
+    last = re.split(r"[/:.]", name)[-1]
+    last = re.sub(r"_output_\d+$", "", last)
+    last = re.sub(r"_\d+$", "", last)
+    if not last.isidentifier() or keyword.iskeyword(last) or _MADE_UP.fullmatch(last):
+        return ""
+    return "" if last.lower() == node.op_type.lower() or len(last) > 30 else last
+
+
+def scope_path(node: Any) -> list[tuple[str, str]]:
+    """(path, class) of every module around a node, outermost first; [] where nothing is said."""
+    listed = _from_metadata(node)
+    return listed if listed is not None else _from_name(node.name or "", node.op_type)
+
+
+def _from_metadata(node: Any) -> list[tuple[str, str]] | None:
+    """torch's dynamo exporter writes lists of paths and of classes; the last entry is the call."""
+    paths = _list(node.metadata_props.get("pkg.torch.onnx.name_scopes"))
+    classes = _list(node.metadata_props.get("pkg.torch.onnx.class_hierarchy"))
+    if paths is None or classes is None or len(paths) != len(classes):
+        return None
+    pairs = [(p, c.rsplit(".", 1)[-1]) for p, c in zip(paths[:-1], classes[:-1], strict=True)]
+    return [(_path(p), c) for p, c in pairs if p and _path(p)]
+
+
+def _list(text: str | None) -> list[str] | None:
+    if not text:
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    return value if isinstance(value, list) and all(isinstance(v, str) for v in value) else None
+
+
+def _path(text: str) -> str:
+    """A dotted path made of identifiers and numbers; "" for anything else."""
+    parts = [p for p in text.split(".") if p]
+    good = all(_PART.fullmatch(p) and not keyword.iskeyword(p) for p in parts)
+    return ".".join(parts) if good else ""
+
+
+def _from_name(name: str, op: str) -> list[tuple[str, str]]:
+    """`/layers.0/self_attn/q_proj/MatMul`, as the older exporter names nodes."""
+    if not name.startswith("/"):
+        return []
+    out: list[tuple[str, str]] = []
+    path = ""
+    for part in name.strip("/").split("/")[:-1]:
+        if not _path(part):
+            return out
+        step = part if not path else _step(path, part)
+        path = step
+        out.append((path, class_of(part)))
+    return out
+
+
+def _step(path: str, part: str) -> str:
+    """Items of a list repeat its name: `layers` then `layers.0` is `layers.0`."""
+    last = path.rsplit(".", 1)[-1]
+    head = path[: -len(last)].rstrip(".")
+    if part.startswith(f"{last}."):
+        return f"{head}.{part}" if head else part
+    return f"{path}.{part}"
+
+
+def class_of(part: str) -> str:
+    """A class name from an attribute's name: `self_attn` is a SelfAttn, `layers.0` a Layers."""
+    words = [w for w in re.split(r"[._]", part) if w and not w.isdigit()]
+    return "".join(w[:1].upper() + w[1:] for w in words) or "Block"

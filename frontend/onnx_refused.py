@@ -1,0 +1,32 @@
+"""Operators that have no meaning for tensors here, and why."""
+
+from __future__ import annotations
+
+_SEQUENCES = "sequences and optional values are no tensors"
+_STRINGS = "strings are no tensors"
+_TRAINING = "it updates weights: training is not transpiled"
+_RANDOM = "it draws random numbers: two runs would differ"
+
+_REASONS: dict[tuple[str, str], str] = {
+    **{("", op): _SEQUENCES for op in (
+        "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
+        "SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence", "Optional",
+        "OptionalGetElement", "OptionalHasElement",
+    )},
+    **{("", op): _STRINGS for op in (
+        "StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch",
+    )},
+    **{("", op): _RANDOM for op in (
+        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",
+        "Bernoulli",
+    )},
+    ("", "ImageDecoder"): "it decodes image files, on the CPU and outside of any graph",
+    **{("ai.onnx.preview.training", op): _TRAINING for op in (
+        "Adam", "Adagrad", "Momentum", "Gradient",
+    )},
+}  # fmt: skip
+
+
+def refused(domain: str, op: str) -> str:
+    """Why the operator is no part of this project; "" where it merely has no row yet."""
+    return _REASONS.get(("" if domain == "ai.onnx" else domain, op), "")

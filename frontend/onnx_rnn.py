@@ -1,0 +1,7 @@
+"""ONNX rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS: dict[str, Any] = {}

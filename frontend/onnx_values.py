@@ -1,0 +1,273 @@
+"""What flows through the walk of an ONNX graph, and what a row of the op table is given.
+
+A value is an IR value, or a `Host`: an array that is known while the graph is walked (a constant,
+an initializer, arithmetic on sizes), whose elements may be symbolic dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import TranspileError
+from ..ir import Builder, DType, Param, Tensor, Value
+from ..ir.dims import Expr
+from ..ir.recipe import Constant, Read
+from .arrays import digest
+from .naming import ordinal_names
+
+LITERAL = 16  # a list of numbers up to this length stands in the code
+
+
+class Unknown:
+    """The result of a call that could not be lowered."""
+
+
+UNKNOWN = Unknown()
+
+
+class NeedsValue(Exception):
+    """A row needs the value of a graph input while the graph is walked."""
+
+    def __init__(self, name: str, why: str):
+        super().__init__(why)
+        self.name, self.why = name, why
+
+
+@dataclass(eq=False)
+class Host:
+    """An array known on the host; of dtype object where it holds symbolic dims.
+
+    `initializer` is the name of the tensor in the file; its data is read when it is needed.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    load: Callable[[], np.ndarray]
+    initializer: str = ""
+    name: str = ""
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        return self.load()
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether an element is a symbolic dim."""
+        return not self.initializer and self.array.dtype == object
+
+    @property
+    def foldable(self) -> bool:
+        """Whether arithmetic on it is done here: sizes and small numbers, no weights."""
+        if self.dtype.is_float or self.dtype.is_complex:
+            return self.size <= (1 if self.initializer else 64)
+        return self.size <= 4096
+
+    @property
+    def number(self) -> Any:
+        """The only element, as a Python number or a dim."""
+        item = self.array.reshape(-1)[0]
+        return item if isinstance(item, Expr) else plain(item)
+
+
+def plain(item: Any) -> Any:
+    """The NumPy scalar as a Python number."""
+    if isinstance(item, int | float | complex):
+        return item if not isinstance(item, np.generic) else item.item()
+    value = item.item() if isinstance(item, np.generic) else item
+    return float(value) if not isinstance(value, bool | int | float | complex) else value
+
+
+def host(array: Any, dtype: DType, name: str = "") -> Host:
+    """A known array: `array` may hold dims. Objects without a dim become plain numbers."""
+    array = np.asarray(array)
+    if array.dtype == object:
+        if not any(isinstance(v, Expr) for v in array.reshape(-1)):
+            array = array.astype(dtype.numpy)
+    else:
+        array = array.astype(dtype.numpy, copy=False)
+    return Host(dtype, array.shape, lambda: array, name=name)
+
+
+def dims_host(dims: Sequence[Any]) -> Host:
+    """A list of dims as an int64 tensor."""
+    array = np.empty(len(dims), object)
+    array[:] = list(dims)
+    return host(array, DType.i64)
+
+
+Source = Value | Host | None
+
+
+@dataclass
+class Names:
+    """Names of parameters in the target: the file's own where they mean something."""
+
+    taken: dict[str, str] = field(default_factory=dict)  # target name -> initializer
+    given: dict[str, str] = field(default_factory=dict)  # initializer -> target name
+    constants: dict[str, str] = field(default_factory=dict)  # target name -> digest
+
+    def free(self, path: str, role: str, key: str) -> str:
+        prefix = f"{path}." if path else ""
+        for each in ordinal_names(role):
+            name = prefix + each
+            if self.taken.setdefault(name, key) == key:
+                return name
+        raise AssertionError("ordinal names have no end")
+
+
+class Call:
+    """One node while it is lowered: builder, attributes, opset, and ways to read its inputs."""
+
+    def __init__(
+        self,
+        b: Builder,
+        op: str,
+        attrs: Mapping[str, Any],
+        opset: int,
+        outputs: Sequence[bool],
+        state: Any,
+    ):
+        self.b, self.op, self.attrs, self.opset, self.outputs = b, op, attrs, opset, outputs
+        self.state = state  # the walk: input names, parameter names, subgraphs
+
+    # ---- attributes
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        return self.attrs.get(name, default)
+
+    def required(self, name: str) -> Any:
+        if name not in self.attrs:
+            raise TranspileError(f"the attribute {name} is missing")
+        return self.attrs[name]
+
+    def used(self, index: int) -> bool:
+        """Whether the node's output of that number is there."""
+        return index < len(self.outputs) and self.outputs[index]
+
+    # ---- inputs
+
+    def value(self, x: Source, dtype: DType | None = None, role: str = "") -> Value:
+        """The input as an IR value (cast to the type)."""
+        if x is None:
+            raise TranspileError("a required input is missing")
+        out = x if isinstance(x, Value) else self._materialised(x, role)
+        if dtype is not None and out.tensor.dtype is not dtype:
+            out = self.b.op("cast", out, dtype=dtype)
+        return out
+
+    def maybe(self, x: Source, role: str = "") -> Value | None:
+        return None if x is None else self.value(x, role=role)
+
+    def operand(self, x: Source, rank: int = 0) -> Any:
+        """The input for an arithmetic op: a Python number where it is one that is known."""
+        if isinstance(x, Host) and x.size == 1 and x.rank <= rank and _real(x):
+            return x.number
+        return self.value(x)
+
+    def static(self, x: Source, what: str) -> np.ndarray:
+        """The input's elements, which must be known here: sizes, axes, shapes."""
+        if isinstance(x, Host):
+            return x.array
+        if x is None:
+            raise TranspileError(f"{what} is missing")
+        name = self.state.input_name(x)
+        if name is not None:
+            raise NeedsValue(name, f"{what} of {self.op}")
+        raise TranspileError(
+            f"{what} is computed from data: shapes depend on what the inputs hold",
+            hint="compute it from sizes or constants, or give it as an input of its own",
+        )
+
+    def dims(self, x: Source, what: str) -> list[Any]:
+        """The elements as ints or dims."""
+        return [v if isinstance(v, Expr) else int(v) for v in self.static(x, what).reshape(-1)]
+
+    def ints(self, x: Source, what: str) -> list[int]:
+        out = self.dims(x, what)
+        for value in out:
+            if not isinstance(value, int):
+                raise TranspileError(
+                    f"{what} is {value}, it must be a fixed number", hint="fix the dim with --input"
+                )
+        return out
+
+    def scalar(self, x: Source, what: str) -> Any:
+        """The only element, known here."""
+        flat = self.static(x, what).reshape(-1)
+        return flat[0] if isinstance(flat[0], Expr) else plain(flat[0])
+
+    # ---- making values
+
+    def _materialised(self, x: Host, role: str) -> Value:
+        if x.symbolic:
+            return self._of_dims(x)
+        if x.initializer:
+            return self._parameter(x, role)
+        return self.constant(x.array, x.dtype, role or x.name)
+
+    def _parameter(self, x: Host, role: str) -> Param:
+        graph, names = self.b.graph, self.state.names
+        if x.initializer not in names.given:
+            path = self.state.readable(x.initializer)
+            if path:
+                scope, _, last = path.rpartition(".")
+                name = names.free(scope, last, x.initializer)
+            else:
+                name = names.free(self.b.scope.path, role or self.state.role, x.initializer)
+            names.given[x.initializer] = name
+        name = names.given[x.initializer]
+        buffer = not (x.dtype.is_float or x.dtype.is_complex)
+        return graph.param(name, Tensor(x.dtype, x.shape), Read(x.initializer), buffer)
+
+    def _of_dims(self, x: Host) -> Value:
+        items = [
+            self.b.op("full", shape=(), value=v if isinstance(v, Expr) else int(v), dtype=x.dtype)
+            for v in x.array.reshape(-1)
+        ]
+        if x.shape == ():
+            return items[0]
+        out = self.b.op("stack", *items, axis=0)
+        return out if x.rank == 1 else self.b.op("reshape", out, shape=x.shape)
+
+    def constant(self, array: np.ndarray, dtype: DType, role: str = "") -> Value:
+        """A tensor whose data is known: in the code where it is short, else stored."""
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        flat = array.reshape(-1)
+        uniform = flat.size and bool((flat == flat[0]).all())
+        if (uniform or not flat.size) and not dtype.is_complex:
+            value = plain(flat[0]) if flat.size else 0
+            return self.b.op("full", shape=array.shape, value=value, dtype=dtype)
+        if array.ndim == 1 and flat.size <= LITERAL and _writable(flat, dtype):
+            return self.b.op("literal", values=tuple(plain(v) for v in flat), dtype=dtype)
+        key = digest(array)
+        name = self.state.names.free(self.b.scope.path, role or "constant", f"constant:{key}")
+        return self.b.graph.param(
+            name, Tensor(dtype, array.shape), Constant(array, key), buffer=True
+        )
+
+
+def _writable(flat: np.ndarray, dtype: DType) -> bool:
+    if dtype.is_complex or dtype is DType.bool:
+        return False
+    return bool(np.isfinite(flat.astype(np.float64)).all())
+
+
+def _real(x: Host) -> bool:
+    return not x.dtype.is_complex
+
+
+Row = Callable[..., Any]
+Version = dict[int, Row]

@@ -1,0 +1,248 @@
+"""The walk: each ONNX node is handed to its row, with its inputs as IR values or known arrays.
+
+Functions of the model, and operators that have no row but a definition as a function in the
+standard, are walked as graphs of their own, in a scope of their own where the model names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx_ir
+
+from ..errors import TranspileError
+from ..ir import Builder, DType, Graph, InferError, Scope, Tensor, Unequal, Value
+from .missing import Missing
+from .onnx_host import on_host
+from .onnx_names import hint_of, readable, scope_path
+from .onnx_ops import find
+from .onnx_read import DTYPES, array_of, dtype_of
+from .onnx_scopes import Scopes
+from .onnx_values import UNKNOWN, Call, Host, Names, NeedsValue, Source, host
+
+Env = dict[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
+_DOMAINS = {"": "", "ai.onnx": ""}
+
+
+class Walk:
+    """One pass over a model that builds a graph."""
+
+    def __init__(self, model: Any, graph: Graph):
+        self.model, self.graph = model, graph
+        self.b = Builder(graph)
+        self.missing = Missing()
+        self.names = Names()
+        self.scopes = Scopes(graph)
+        self.inputs: dict[Value, str] = {}
+        self.role = ""
+        self.depth = 0
+        self.opsets = dict(model.opset_imports)
+
+    # ---- what rows ask for
+
+    def input_name(self, value: Value) -> str | None:
+        """The name of the graph input that the value is, or is a cast of."""
+        while value not in self.inputs and value.node is not None and value.node.op == "cast":
+            value = value.node.operands[0]  # type: ignore[assignment]
+        return self.inputs.get(value)
+
+    def readable(self, initializer: str) -> str:
+        return readable(initializer)
+
+    # ---- graphs
+
+    def run(self, graph: Any, env: Env) -> list[Any]:
+        """Walk a graph's nodes; the values of its outputs."""
+        for name, value in graph.initializers.items():
+            env[value] = self._initializer(name, value)
+        self.nodes(graph, env)
+        return [env[v] for v in graph.outputs]
+
+    def nodes(self, graph: Any, env: Env) -> None:
+        for node in graph:
+            self._node(node, env)
+
+    def _initializer(self, name: str, value: Any) -> Any:
+        tensor = value.const_value
+        if tensor is None or tensor.dtype.name not in DTYPES:
+            return _Refused(name, tensor)
+        shape = tuple(int(d) for d in tensor.shape)
+        return Host(dtype_of(tensor.dtype, name), shape, lambda: array_of(tensor), name)
+
+    def _node(self, node: Any, env: Env) -> None:
+        self.b.scope = self.scopes.of(node)
+        inputs = [None if v is None else self._input(v, env) for v in node.inputs]
+        self.b.hint = hint_of(node)
+        results = self.call(node, inputs, env)
+        for value, result in zip(node.outputs, results, strict=False):
+            env[value] = result
+        for value in node.outputs[len(results) :]:
+            env[value] = UNKNOWN
+
+    def _input(self, value: Any, env: Env) -> Any:
+        if value not in env:
+            raise TranspileError(
+                f"{value.name!r} is used, but nothing computes it", hint="save the model again"
+            )
+        found = env[value]
+        return found.refuse() if isinstance(found, _Refused) else found
+
+    # ---- nodes
+
+    def call(self, node: Any, inputs: list[Any], env: Env) -> list[Any]:
+        """The results of a node; UNKNOWN where it cannot be lowered, which is noted."""
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        op = f"{node.domain}.{node.op_type}" if node.domain not in _DOMAINS else node.op_type
+        count = len(node.outputs)
+        try:
+            return self._lowered(node, op, inputs, env)
+        except Unequal as equation:
+            equation.add_note(self.where(node))
+            raise
+        except TranspileError as error:
+            error.where = error.where or self.where(node)
+            self.missing.add(op, self.b, None if isinstance(error, NoRow) else error)
+        except InferError as error:
+            found = TranspileError(f"{op}: {error}", where=self.where(node))
+            self.missing.add(op, self.b, found)
+        return [UNKNOWN] * count
+
+    def where(self, node: Any) -> str:
+        """The node, by name where it has one, and its module."""
+        place = self.b.scope.path or self.graph.name
+        return f"{node.op_type} {node.name!r} in {place}" if node.name else f"{node.op_type} in {place}"
+
+    def _lowered(self, node: Any, op: str, inputs: list[Any], env: Env) -> list[Any]:
+        domain = _DOMAINS.get(node.domain, node.domain)
+        function = self.model.functions.get((node.domain, node.op_type, node.overload or ""))
+        if any(x is UNKNOWN for x in inputs):
+            if function is None and find(domain, node.op_type, self._opset(node)) is None:
+                self._no_row(node, op)
+            return [UNKNOWN] * len(node.outputs)
+        if function is not None:
+            return self.function(function, node, inputs, self._attributes(node))
+        outputs = [bool(v.name) and (bool(v.uses()) or v.is_graph_output()) for v in node.outputs]
+        attributes = self._attributes(node)
+        call = Call(self.b, node.op_type, attributes, self._opset(node), outputs, self)
+        call.env, call.node = env, node  # type: ignore[attr-defined]
+        if domain == "" and all(x is None or isinstance(x, Host) for x in inputs) and inputs:
+            known = on_host(call, inputs)
+            if known is not None:
+                return list(known)
+        row = find(domain, node.op_type, self._opset(node))
+        if row is None:
+            return self._standard(node, op, inputs, attributes)
+        self.role = node.op_type.lower()
+        result = row(call, *inputs)
+        return list(result) if isinstance(result, tuple | list) else [result]
+
+    def _opset(self, node: Any) -> int:
+        if node.version is not None:
+            return int(node.version)
+        return int(self.opsets.get(node.domain, self.opsets.get("", 1)))
+
+    def _attributes(self, node: Any) -> dict[str, Any]:
+        return {name: self._attribute(attr) for name, attr in node.attributes.items()}
+
+    def _attribute(self, attr: Any) -> Any:
+        if isinstance(attr, onnx_ir.Attr) and attr.is_ref():
+            raise TranspileError(f"the attribute {attr.name} is a reference outside of a function")
+        kind = attr.type.name
+        if kind == "TENSOR":
+            if attr.value.dtype.name not in DTYPES:
+                return _Refused(attr.name, attr.value).refuse()
+            array = array_of(attr.value)
+            return host(array, dtype_of(attr.value.dtype, attr.name), attr.value.name or "")
+        if kind in ("INTS", "FLOATS", "STRINGS"):
+            return list(attr.value)
+        return attr.value
+
+    # ---- functions
+
+    def function(
+        self, function: Any, node: Any, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> list[Any]:
+        """The body of a function, on the inputs; its attributes are put in their places."""
+        if self.depth > 60:
+            raise TranspileError(f"the function {function.name} calls itself")
+        body = function.clone()
+        _bind(body, node)
+        env: Env = dict(zip(body.inputs, [*inputs, *[None] * len(body.inputs)], strict=False))
+        saved, outer = self.opsets, self.b.scope
+        self.opsets = {**saved, **dict(body.opset_imports)}
+        self.depth += 1
+        self.scopes.enter(outer, node, function)
+        try:
+            self.nodes(body, env)
+        finally:
+            self.opsets, self.b.scope = saved, outer
+            self.depth -= 1
+            self.scopes.leave()
+        return [self._input(v, env) for v in body.outputs]
+
+    def _standard(
+        self, node: Any, op: str, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> list[Any]:
+        """An operator without a row, by its definition as a function in the standard."""
+        from .onnx_functions import definition
+
+        types = [None if x is None else _type_of(x) for x in inputs]
+        function = definition(node, self._opset(node), types)
+        if function is None:
+            self._no_row(node, op)
+        return self.function(function, node, inputs, attributes)
+
+    def _no_row(self, node: Any, op: str) -> None:
+        from .onnx_refused import refused
+
+        reason = refused(node.domain, node.op_type)
+        if reason:
+            raise TranspileError(f"{op}: {reason}")
+        raise NoRow(f"no rule for {op}")
+
+
+class NoRow(TranspileError):
+    """The table has no row for the operator."""
+
+
+class _Refused:
+    """A tensor of a type that has none here; an error where something reads it."""
+
+    def __init__(self, name: str, tensor: Any):
+        self.name, self.tensor = name, tensor
+
+    def refuse(self) -> Any:
+        if self.tensor is None:
+            raise TranspileError(f"the initializer {self.name!r} has no data")
+        dtype_of(self.tensor.dtype, repr(self.name))
+        raise TranspileError(f"the initializer {self.name!r} cannot be read")
+
+
+def _type_of(x: Any) -> Tensor:
+    return x.tensor if isinstance(x, Value) else Tensor(x.dtype, x.shape)
+
+
+def _bind(body: Any, node: Any) -> None:
+    """Attributes that refer to the function's own get the node's, or the function's default."""
+    given = dict(node.attributes)
+    for name, attr in body.attributes.items():
+        if name not in given and attr is not None and not attr.is_ref() and attr.value is not None:
+            given[name] = attr
+    waiting = [body]
+    while waiting:
+        graph = waiting.pop()
+        for inner in graph:
+            for name, attr in list(inner.attributes.items()):
+                if attr.is_ref():
+                    source = given.get(attr.ref_attr_name)
+                    if source is None:
+                        inner.attributes.pop(name)
+                    else:
+                        inner.attributes[name] = onnx_ir.Attr(name, source.type, source.value)
+                elif attr.type == onnx_ir.AttributeType.GRAPH:
+                    waiting.append(attr.value)
+
+
+__all__ = ["DType", "NeedsValue", "Scope", "Source", "Walk", "scope_path"]
