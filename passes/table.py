@@ -15,6 +15,7 @@ from .fold_arithmetic import fold_arithmetic
 from .fold_constants import fold_constants
 from .fold_conv_batch_norm import fold_conv_batch_norm
 from .fold_norm_linear import fold_norm_linear
+from .fold_pad import fold_pad
 from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
 from .merge_linears import merge_linears
@@ -80,6 +81,7 @@ PASSES = [
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
     Pass("prove_masks", prove_masks, 1, "masks by what they say: none, causal, short", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
+    Pass("fold_pad", fold_pad, 1, "convolutions pad by themselves", logs=True),
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
