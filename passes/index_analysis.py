@@ -21,6 +21,7 @@ from ..ir.dims import Expr, substitute, symbols
 from ..ir.types import Tensor
 from .index_rules import RULES, parameter
 from .index_terms import (
+    FORMULAS,
     Both,
     Choice,
     Compare,
@@ -70,7 +71,7 @@ class Analysis:
                 self._known[at] = self._explained(at)
         return self._known[value]
 
-    def read(self, value: Value, at: tuple[Dim, ...], shape: tuple[Dim, ...]) -> Term:
+    def read(self, value: Value, at: tuple[Dim, ...], shape: tuple[Dim, ...]) -> Any:
         """The element of the value at index expressions over the indices of `shape`."""
         to = {f"${axis}": 0 if d == 1 else i for axis, (i, d) in enumerate(zip(at, _shape(value)))}
         return moved(self.term(value), to, shape)
@@ -78,7 +79,7 @@ class Analysis:
     def formula(self, value: Value) -> Formula:
         """Where a boolean tensor is true."""
         term = self.term(value)
-        if not isinstance(term, bool | Compare | Read | Not | Both):
+        if not isinstance(term, FORMULAS):
             raise TypeError(f"{value} is no boolean tensor")
         return term
 
@@ -108,7 +109,7 @@ class Analysis:
     def _explained(self, value: Value) -> Term:
         """The term by the rule of the op, or a read of the value."""
         try:
-            term = parameter(value) if value.node is None else self._by_rule(value)
+            term: Term | None = parameter(value) if value.node is None else self._by_rule(value)
         except TooLarge:
             term = None
         if term is not None:
@@ -117,7 +118,7 @@ class Analysis:
         read = Read(value, at)
         return read if value.tensor.dtype.value == "bool" else Sum(0, ((read, 1),))
 
-    def _by_rule(self, value: Value) -> Term | None:
+    def _by_rule(self, value: Value) -> Any:
         node = value.node
         rule = RULES.get(node.op) if node else None
         if node is None or rule is None:

@@ -75,6 +75,7 @@ class Both:
 
 
 Formula = bool | Compare | Read | Not | Both
+FORMULAS = (bool, Compare, Read, Not, Both)
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,7 @@ def is_zero(dim: Dim, shape: Shape) -> Formula:
         return dim == 0
     if never_negative(dim - 1, shape) or never_negative(-dim - 1, shape):
         return False
-    if dim.terms[0][1] < 0:
-        dim = -dim  # type: ignore[assignment]
-    return Compare(dim, "==")
+    return Compare(dim if dim.terms[0][1] > 0 else Expr(tuple((m, -c) for m, c in dim.terms)), "==")
 
 
 def negate(formula: Formula) -> Formula:
@@ -243,7 +242,7 @@ def reads_of(formula: Formula) -> list[Read]:
 # ---- numbers
 
 
-def choose(condition: Formula, yes: Any, no: Any) -> Number:
+def choose(condition: Formula, yes: Any, no: Any) -> Any:
     """A choice, unless the condition is decided or both sides are the same."""
     if isinstance(condition, bool):
         return yes if condition else no
@@ -253,7 +252,7 @@ def choose(condition: Formula, yes: Any, no: Any) -> Number:
     return Choice(condition, yes, no) if agreed is None else agreed
 
 
-def _agree(condition: Formula, yes: Any, no: Any) -> Number | None:
+def _agree(condition: Formula, yes: Any, no: Any) -> Any:
     """One expression for both sides, where one holds at a single index and the other fits it."""
     if not isinstance(condition, Compare):
         return None
@@ -263,7 +262,7 @@ def _agree(condition: Formula, yes: Any, no: Any) -> Number | None:
     for left, one, all_others in ((condition.left, yes, no), (-condition.left - 1, no, yes)):
         at_most = _single(left)
         if at_most is not None and _same_at_root(at_most, one, all_others):
-            return all_others  # type: ignore[no-any-return]
+            return all_others
     return None
 
 
@@ -289,7 +288,7 @@ def _same_at_root(left: Expr, one: Any, other: Any) -> bool:
     return False
 
 
-def added(a: Number, b: Number, sign: int = 1) -> Number:
+def added(a: Any, b: Any, sign: int = 1) -> Any:
     """Sum or difference of whole numbers."""
     if isinstance(a, Choice) or isinstance(b, Choice):
         return spread(lambda x, y: added(x, y, sign), a, b)
@@ -342,6 +341,13 @@ def holds(test: Callable[[Any], Formula], number: Number) -> Formula:
         yes, no = holds(test, number.yes), holds(test, number.no)
         return some(every(number.condition, yes), every(negate(number.condition), no))
     return test(number)
+
+
+def either(condition: Formula, yes: Any, no: Any) -> Any:
+    """The one term or the other: numbers or formulas."""
+    if isinstance(yes, FORMULAS) and isinstance(no, FORMULAS):
+        return some(every(condition, yes), every(negate(condition), no))
+    return choose(condition, yes, no)
 
 
 # ---- other indices

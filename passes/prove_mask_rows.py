@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..ir import Graph, Node
 from .index_analysis import Analysis
+from .index_masks import scores, visible_keys
 from .index_terms import Both, Dim, Formula, Not, Read, both, index, moved, reads_of
-from .prove_masks import scores, visible_keys
 
 
 def prove_mask_rows(graph: Graph) -> bool:

@@ -5,7 +5,7 @@ from pass_tools import applied, becomes, graph_of, refusals
 
 from mlx_transpile.ir.verify import VerifyError
 from mlx_transpile.passes.index_analysis import Analysis
-from mlx_transpile.passes.prove_masks import Proof, classify, scores, visible_keys
+from mlx_transpile.passes.index_masks import Proof, classify, scores, visible_keys
 
 
 def attention(
