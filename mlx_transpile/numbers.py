@@ -16,7 +16,7 @@ import numpy as np
 
 from .cases import size_sets
 from .compare import Difference, Tolerance, compare
-from .errors import BadRequest, TranspileError
+from .errors import BadRequest
 from .ir import Graph
 from .ir import recipe as rcp
 from .ir.graph import Structure, leaves
@@ -110,7 +110,7 @@ def numbers(
 ) -> Numbers:
     """Evaluate the graph on the given inputs, or else on random ones at `sets` sets of sizes.
 
-    Sizes at which the graph does not run are left out (`skipped` says so). TranspileError where
+    Sizes at which the graph does not run are left out (`skipped` says so). BadRequest where
     it runs at none.
     """
     out = Numbers([], tensors, [], tolerance)
@@ -128,14 +128,14 @@ def numbers(
         if len(out.sets) == wanted:
             break
     if not out.sets:
-        raise TranspileError(
+        raise BadRequest(
             "the IR runs on none of the inputs: " + "; ".join(out.skipped[:2]),
             hint="other sizes or inputs (--data FILE.safetensors)",
         )
     return out
 
 
-def _missing(error: KeyError) -> TranspileError:
+def _missing(error: KeyError) -> BadRequest:
     return BadRequest(
         f"the IR reads the tensor {error.args[0]!r}, whose data is not at hand",
         hint="--weights FILE.safetensors",

@@ -86,6 +86,7 @@ _TABLES: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
         _row("--check", metavar="CMD", required=True,
              help="a command; {} in it is the candidate's file, else it is the last argument. "
              "It fails as long as its exit status is that for FILE.ir"),
+        _row("--message", metavar="TEXT", default="", help="what the check has to print as well"),
         _row("-o", "--output", metavar="FILE", help="default: FILE.reduced.ir"),
         _row("--tries", type=int, default=2000, help="candidates at the most (2000)"),
         _row("--timeout", type=float, default=120, help="seconds for one check (120)"),
@@ -416,34 +417,41 @@ def _reduce(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="mlx-transpile-reduce-") as folder, _status() as tell:
         candidate = Path(folder) / "candidate.ir"
 
-        def status(graph: Graph) -> int:
+        def outcome(graph: Graph) -> tuple[int, str]:
             candidate.with_suffix(".constants.safetensors").unlink(missing_ok=True)
             write_ir_file(candidate, graph, file.facts)
             return _check(options.check, candidate, options.timeout)
 
-        wanted = status(file.graph)
-        if wanted == 0:
-            raise BadRequest("the check does not fail for the file", where=options.check)
-        small = reduce(
-            file.graph,
-            lambda graph: status(graph) == wanted,
-            lambda nodes, seen: tell(f"{nodes} nodes, {seen} tried"),
-            options.tries,
-        )
+        wanted, text = outcome(file.graph)
+        if wanted == 0 or options.message not in text:
+            said = "does not fail" if wanted == 0 else f"does not say {options.message!r}"
+            raise BadRequest(f"the check {said} for the file", where=options.check)
+
+        def fails(graph: Graph) -> bool:
+            status, text = outcome(graph)
+            return status == wanted and options.message in text
+
+        def progress(nodes: int, seen: int) -> None:
+            tell(f"{nodes} nodes, {seen} tried")
+
+        small = reduce(file.graph, fails, progress, options.tries)
     write_ir_file(output, small, file.facts)
     print(f"{len(file.graph.nodes)} nodes, now {len(small.nodes)}: {output}")
     return DONE
 
 
-def _check(command: str, file: Path, timeout: float) -> int:
-    """The exit status of the check on a file."""
+def _check(command: str, file: Path, timeout: float) -> tuple[int, str]:
+    """The exit status of the check on a file, and what it prints."""
     name = shlex.quote(str(file))
     line = command.replace("{}", name) if "{}" in command else f"{command} {name}"
     try:
-        done = subprocess.run(line, shell=True, capture_output=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            line, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
+            check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return 124
-    return done.returncode
+        return 124, ""
+    return done.returncode, done.stdout.decode(errors="replace")
 
 
 # ---- diff
