@@ -164,16 +164,126 @@ def test_softmax_over_queries_is_refused():
     assert refusals(text, "raise_attention") == ["the softmax is not over the keys"]
 
 
-def test_product_of_rank_3_is_refused():
+FLAT_HEADS = """
+def forward(q: f32[B, L, 8], k: f32[B, S, 8], v: f32[B, S, 6], mask: f32[1, L, S]):
+    t: f32[B, 8, S] = transpose(k, axes=(0, 2, 1))
+    p: f32[B, L, S] = matmul(q, t)
+    m: f32[B, L, S] = add(p, mask)
+    w: f32[B, L, S] = softmax(m, axis=2)
+    o: f32[B, L, 6] = matmul(w, v)
+    return o
+"""
+
+
+def test_product_of_rank_3_is_attention_with_one_head():
+    found, _ = applied(FLAT_HEADS, "raise_attention")
+    assert "attention(q__2, k__2, v__2, mask__2, scale=1.0" in found
+    assert "q__2: f32[B, 1, L, 8] = expand_dims(q, axes=(1,)" in found and "squeeze(" in found
+
+
+def test_product_of_mixed_ranks_is_refused():
+    text = FLAT_HEADS.replace("v: f32[B, S, 6]", "v: f32[S, 6]")
+    assert refusals(text, "raise_attention") == [
+        "queries, keys and values are not all of rank 3 or 4"
+    ]
+
+
+def test_two_masks_are_added():
+    text = ATTENTION.replace("mask: f32[B, 1, 1, S]", "mask: f32[B, 1, 1, S], bias: f32[4, L, S]")
+    text = text.replace("    w: f32", "    n: f32[B, 4, L, S] = add(m, bias)\n    w: f32").replace(
+        "softmax(m", "softmax(n"
+    )
+    found, _ = applied(text, "raise_attention")
+    assert "mask__2: f32[B, 4, L, S] = add(mask, bias" in found
+    assert "attention(q, k, v, mask__2, scale=0.5" in found
+
+
+def test_a_number_added_to_the_scores_is_refused():
+    text = ATTENTION.replace("add(s, mask)", "add(s, 1.0)")
+    assert refusals(text, "raise_attention") == ["what is added to the scores is no tensor"]
+
+
+WINDOWS = """
+def forward(q: f32[4*B, 2, 9, 8], bias: f32[2, 9, 9], windows: f32[1, 4, 1, 9, 9]):
+    t: f32[4*B, 2, 8, 9] = transpose(q, axes=(0, 1, 3, 2))
+    p: f32[4*B, 2, 9, 9] = matmul(q, t)
+    s: f32[4*B, 2, 9, 9] = add(p, bias)
+    r: f32[B, 4, 2, 9, 9] = reshape(s, shape=(B, 4, 2, 9, 9))
+    m: f32[B, 4, 2, 9, 9] = add(r, windows)
+    f: f32[4*B, 2, 9, 9] = reshape(m, shape=(4*B, 2, 9, 9))
+    w: f32[4*B, 2, 9, 9] = softmax(f, axis=3)
+    o: f32[4*B, 2, 9, 8] = matmul(w, q)
+    return o, b
+"""
+
+
+def test_masks_of_windows():
+    text = WINDOWS.replace("(q:", "(b: f32[B], q:")
+    found, _ = applied(text, "raise_attention")
+    assert "broadcast_to(windows, shape=(B, 4, 1, 9, 9)" in found and "softmax" not in found
+    other = text.replace("[B, 4, 2, 9, 9]", "[B, 8, 9, 9]").replace(
+        "(B, 4, 2, 9, 9)", "(B, 8, 9, 9)"
+    )
+    other = other.replace("windows: f32[1, 4, 1, 9, 9]", "windows: f32[9, 9]")
+    assert refusals(other, "raise_attention") == ["the windows are not parts of the batch"]
+
+
+def test_capped_scores_are_refused():
+    text = (
+        ATTENTION.replace("multiply(p, 0.5)", "tanh(p)")
+        .replace("    m: f32", "    c: f32[B, 4, L, S] = multiply(s, 30.0)\n    m: f32")
+        .replace("add(s,", "add(c,")
+    )
+    assert refusals(text, "raise_attention") == [
+        "the scores are capped by tanh, which MLX's attention does not do"
+    ]
+
+
+def test_a_gain_for_each_head():
+    text = ATTENTION.replace("multiply(p, 0.5)", 'multiply(p, param("scale", f32[4, 1, 1]))')
+    found, _ = applied(text, "raise_attention")
+    assert "queries: f32[B, 4, L, 8] = multiply(q, param('scale', f32[4, 1, 1])" in found
+    assert "attention(queries, k, v, mask, scale=1.0" in found
+
+
+def test_a_gain_for_each_key_stays():
+    text = ATTENTION.replace("multiply(p, 0.5)", "multiply(p, mask)")
+    found, _ = applied(text, "raise_attention")
+    assert "multiply(p, mask)" in found and "attention(" not in found
+
+
+SHARED = """
+def forward(q: f32[B, 4, L, 8], k: f32[B, 2, S, 8]):
+    k1: f32[B, 2, 1, S, 8] = expand_dims(k, axes=(2,))
+    k2: f32[B, 2, 2, S, 8] = broadcast_to(k1, shape=(B, 2, 2, S, 8))
+    k3: f32[B, 4, S, 8] = reshape(k2, shape=(B, 4, S, 8))
+    v1: f32[B, 2, 1, S, 8] = expand_dims(k, axes=(2,))
+    v2: f32[B, 2, 2, S, 8] = broadcast_to(v1, shape=(B, 2, 2, S, 8))
+    v3: f32[B, 4, S, 8] = reshape(v2, shape=(B, 4, S, 8))
+    t: f32[B, 4, 8, S] = transpose(k3, axes=(0, 1, 3, 2))
+    p: f32[B, 4, L, S] = matmul(q, t)
+    w: f32[B, 4, L, S] = tanh(p)
+    o: f32[B, 4, L, 8] = matmul(w, v3)
+    return o
+"""
+
+
+def test_products_share_repeated_heads():
+    found, _ = applied(SHARED, "drop_repeat_kv")
+    assert "= broadcast_to(" not in found and found.count("= matmul(") == 2
+    assert "reshape(q, shape=(B, 2, 2, L, 8)" in found
+
+
+def test_heads_repeated_as_a_whole_are_refused():
     text = """
-    def forward(q: f32[B, L, 8], k: f32[B, S, 8], v: f32[B, S, 6]):
-        t: f32[B, 8, S] = transpose(k, axes=(0, 2, 1))
-        p: f32[B, L, S] = matmul(q, t)
-        w: f32[B, L, S] = softmax(p, axis=2)
-        o: f32[B, L, 6] = matmul(w, v)
-        return o
+    def forward(q: f32[B, 4, L, 8], k: f32[B, 2, 8, S]):
+        k1: f32[B, 1, 2, 8, S] = expand_dims(k, axes=(1,))
+        k2: f32[B, 2, 2, 8, S] = broadcast_to(k1, shape=(B, 2, 2, 8, S))
+        k3: f32[B, 4, 8, S] = reshape(k2, shape=(B, 4, 8, S))
+        p: f32[B, 4, L, S] = matmul(q, k3)
+        return p
     """
-    assert refusals(text, "raise_attention") == ["queries, keys and values are not all of rank 4"]
+    assert refusals(text, "drop_repeat_kv") == ["the heads are not what is repeated"]
 
 
 REPEATED = """
