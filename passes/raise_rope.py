@@ -3,81 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..ir import Graph, Node, Value
-from ..ir.dims import Expr
 from ..ir.recipe import evaluate, reads
-from .rebuild import Rebuild, producer
+from .feature_parts import Part, part, parts
+from .rebuild import Rebuild
 from .rewrite import Bind, Is, Log, Match, Rewrite, rewrite
-from .rope_tables import HALVES, PAIRS, Table, Unproved, table
-
-# ---- parts of the last axis
-
-
-@dataclass(frozen=True)
-class Part:
-    """`of[..., start:stop:step]`."""
-
-    of: Value
-    start: int
-    stop: int
-    step: int = 1
-
-
-def part(value: Any) -> Part | None:
-    """Which features of which tensor the value is, as far back as that is known."""
-    return next(reversed(list(parts(value))), None)
-
-
-def parts(value: Any) -> Iterator[Part]:
-    """The value as all of itself, as a part of what it was cut from, and so on."""
-    if not isinstance(value, Value) or not value.tensor.rank:
-        return
-    size, node = value.tensor.shape[-1], value.node
-    if not isinstance(size, int):
-        return
-    yield Part(value, 0, size)
-    found = _cut(value, node) if node is not None else None
-    if found is not None:
-        of, start, step = found
-        for inner in parts(of):
-            if inner.step == 1:
-                first = inner.start + start
-                yield Part(inner.of, first, first + size * step, step)
-
-
-def _cut(value: Value, node: Node) -> tuple[Value, int, int] | None:
-    """The tensor whose last axis the value is cut from, the first feature and the step."""
-    if node.op == "select":
-        return _selected(node)
-    if node.op not in ("slice", "split") or node["axis"] != node.type(0).rank - 1:
-        return None
-    size = node.type(0).shape[-1]
-    if node.op == "split":
-        before = node["sizes"][: value.index]
-        whole = all(isinstance(d, int) for d in before)
-        return (node.values[0], sum(before), 1) if whole else None
-    if any(isinstance(d, Expr) for d in (size, node["start"], node["stop"])):
-        return None
-    start, _, step = slice(node["start"], node["stop"], node["step"]).indices(size)
-    return node.values[0], start, step
-
-
-def _selected(node: Node) -> tuple[Value, int, int] | None:
-    """One of each pair, `x.reshape(..., n, 2)[..., 0]`."""
-    pairs = producer(node.operands[0], "reshape")
-    if pairs is None or node["axis"] != pairs.out.tensor.rank - 1 or node["index"] not in (0, 1):
-        return None
-    before, after = pairs.type(0).shape, pairs.out.tensor.shape
-    if before[:-1] != after[:-2] or after[-1] != 2:
-        return None
-    return pairs.values[0], node["index"], 2
-
+from .rope_tables import CIS, HALVES, PAIRS, Table, Unproved, table
 
 # ---- frequencies
 
@@ -121,54 +58,107 @@ def _known(graph: Graph, freqs: Any) -> np.ndarray | None:
 
 @dataclass(frozen=True)
 class Rotation:
-    """What a match means: the features that turn, and the tables."""
+    """What a match means: the features that turn, by which angles, as halves or as neighbours.
+
+    Where `x` has an axis of pairs at its end, `paired` is set.
+    """
 
     x: Part
-    cos: Table
+    table: Table
     traditional: bool
+    paired: bool = False
+
+    @property
+    def dims(self) -> int:
+        return 2 * int(self.x.of.tensor.shape[-2]) if self.paired else self.x.stop - self.x.start
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The shape of what turns."""
+        before = self.x.of.tensor.shape[: -2 if self.paired else -1]
+        return (*before, self.dims)
 
 
-def _understand(match: Match, known: dict[Value, Table]) -> Rotation:
-    """The rotation; Unproved with the reason against it."""
-    joined = match["joined"]
-    if len(joined.operands) != 2:
-        raise Unproved("what is rotated is not in two halves")
-    first, second = part(match["first"]), part(match["second"])
-    straight, cos, sin = _sides(match, known)
-    if first is None or second is None or first.of is not second.of or straight.of is not first.of:
-        raise Unproved("the halves and the tensor are not of one tensor")
-    half = (straight.stop - straight.start) // 2
-    pairs = joined.op == "stack"
-    if pairs:
-        wanted = [Part(straight.of, straight.start + i, straight.stop + i, 2) for i in (0, 1)]
-    else:
-        middle = straight.start + half
-        wanted = [
-            Part(straight.of, straight.start, middle),
-            Part(straight.of, middle, straight.stop),
-        ]
-    if [first, second] != wanted:
-        raise Unproved("the halves are not paired as in a rotation")
-    if joined["axis"] != joined.out.tensor.rank - 1:
-        raise Unproved("the halves are not joined along the features")
-    _check_tables(cos, sin, PAIRS if pairs else HALVES)
-    return Rotation(straight, cos, pairs)
+Known = dict[Value, Table]
+Understand = Callable[[Match, Known], Rotation]
 
 
-def _sides(match: Match, known: dict[Value, Table]) -> tuple[Part, Table, Table]:
-    """The tensor itself and its two tables."""
-    a, b = match["straight"].operands
+def _turned_copy(match: Match, known: Known) -> Rotation:
+    """x * cos + j * sin, where j is x with its halves or neighbours exchanged, one negated."""
     sin = table(match["sin"], known)
-    for x, other in ((a, b), (b, a)):
+    first = part(match["first"])
+    if len(match["joined"].operands) != 2 or first is None:
+        raise Unproved("what is rotated is not in two halves")
+    for x, other in (operands := match["straight"].operands, operands[::-1]):
         features = part(x)
-        if features is not None and _shares(features, match["first"]):
-            return features, table(other, known), sin
+        if features is not None and features.of is first.of:
+            return _rotation(match, features, part(match["second"]), table(other, known), sin)
     raise Unproved("the halves and the tensor are not of one tensor")
 
 
-def _shares(features: Part, half: Any) -> bool:
-    found = part(half)
-    return found is not None and found.of is features.of
+def _rotation(match: Match, x: Part, second: Part | None, cos: Table, sin: Table) -> Rotation:
+    pairs = match["joined"].op == "stack"
+    if [part(match["first"]), second] != _halves(x, pairs):
+        raise Unproved("the halves are not paired as in a rotation")
+    _check_axis(match)
+    _check_tables(cos, sin, PAIRS if pairs else HALVES)
+    return Rotation(x, cos, pairs)
+
+
+def _halves(x: Part, pairs: bool) -> list[Part]:
+    """The first and the second of each pair that turns."""
+    if pairs:
+        return [Part(x.of, x.start + i, x.stop + i, 2) for i in (0, 1)]
+    middle = (x.start + x.stop) // 2
+    return [Part(x.of, x.start, middle), Part(x.of, middle, x.stop)]
+
+
+def _check_axis(match: Match) -> None:
+    joined = match["joined"]
+    if joined["axis"] != joined.out.tensor.rank - 1:
+        raise Unproved("the halves are not joined along the features")
+
+
+def _two_sums(match: Match, known: Known) -> Rotation:
+    """[a * cos - b * sin, b * cos + a * sin], the two sums written out."""
+    terms = [_term(match[name], known) for name in ("ac", "bs", "bc", "as")]
+    (a, cos), (b, sin) = terms[:2]
+    if cos.function == "sin":
+        raise Unproved("cosine and sine are swapped")
+    if terms[2:] not in ([(b, cos), (a, sin)], [(a, sin), (b, cos)]):
+        raise Unproved("the two sums are not of the same halves and angles")
+    pairs = match["joined"].op == "stack"
+    x = Part(a.of, a.start, a.stop if pairs else 2 * a.stop - a.start)
+    if len(match["joined"].operands) != 2 or [a, b] != _halves(x, pairs):
+        raise Unproved("the halves are not paired as in a rotation")
+    _check_axis(match)
+    _check_tables(cos, sin, "")
+    return Rotation(x, cos, pairs)
+
+
+def _term(node: Node, known: Known) -> tuple[Part, Table]:
+    """A half times a table."""
+    reasons = []
+    for x, other in (node.operands, node.operands[::-1]):
+        features = part(x)
+        if features is not None:
+            try:
+                return features, table(other, known)
+            except Unproved as reason:
+                reasons.append(reason)
+    raise reasons[0] if reasons else Unproved("a half is not multiplied by a table")
+
+
+def _complex(match: Match, known: Known) -> Rotation:
+    """Pairs as complex numbers times cos + i sin."""
+    a, b = match["product"].operands
+    if a is not match["number"].out:
+        a, b = b, a
+    found = table(b, known)
+    if found.function != CIS or found.layout:
+        raise Unproved("what multiplies the complex numbers is no cosine and sine of angles")
+    x = match["x"]
+    return Rotation(Part(x, 0, 2), found, traditional=True, paired=True)
 
 
 def _check_tables(cos: Table, sin: Table, layout: str) -> None:
@@ -176,98 +166,125 @@ def _check_tables(cos: Table, sin: Table, layout: str) -> None:
         raise Unproved("cosine and sine are swapped")
     if (cos.function, sin.function) != ("cos", "sin"):
         raise Unproved("the tables are not a cosine and a sine")
-    if (cos.position, cos.feature, cos.offset, cos.freqs, cos.layout, cos.scale) != (
-        sin.position, sin.feature, sin.offset, sin.freqs, sin.layout, sin.scale
-    ):  # fmt: skip
+    if replace(cos, function="sin") != sin:
         raise Unproved("cosine and sine are of different angles")
     if cos.layout != layout:
         raise Unproved("the angles are laid out for other pairs than those that turn")
-    if cos.feature != -1:
+
+
+def _check_shapes(rotation: Rotation, match: Match) -> None:
+    found, shape = rotation.table, rotation.shape
+    if found.feature != -1:
         raise Unproved("the angles do not vary along the last axis")
-
-
-def _place(rotation: Rotation, rank: int, match: Match) -> int:
-    """The axis of positions, from the end."""
-    position = rotation.cos.position
-    assert position is not None  # a cosine has one
-    x = rotation.x
-    features = rotation.cos.freqs
-    assert features is not None
-    if features.tensor.shape[0] != (x.stop - x.start) // 2:
+    assert found.position is not None and found.freqs is not None  # a cosine has both
+    if found.freqs.tensor.shape[0] != rotation.dims // 2:
         raise Unproved("there is not one frequency for each pair of features")
-    if -position > rank or rank < 3:
+    if -found.position > len(shape) or len(shape) < 3:
         raise Unproved("the tensor has no batch, length and features")
-    if match.root.out.tensor.shape[:-1] != x.of.tensor.shape[:-1]:
+    if match.root.out.tensor.shape != shape:
         raise Unproved("the tables broadcast the tensor")
-    return position
+
+
+_NEGATIVE = Is("negative", (Bind("second"),))
+_STRAIGHT = Is("multiply", (), name="straight")
+_SUMS = (
+    Is("subtract", (Is("multiply", (), name="ac"), Is("multiply", (), name="bs"))),
+    Is("add", (Is("multiply", (), name="bc"), Is("multiply", (), name="as"))),
+)
+_PRODUCT = Is("multiply", (Is("as_complex", (Bind("x"),), name="number"), Bind("cis")))
+
+
+def _turns(joined: Is) -> Is:
+    return Is("add", (_STRAIGHT, Is("multiply", (joined, Bind("sin")))))
+
+
+SPELLINGS: list[tuple[Is, Understand]] = [
+    (_turns(Is("concatenate", (_NEGATIVE, Bind("first")), name="joined")), _turned_copy),
+    (
+        _turns(Is("reshape", (Is("stack", (_NEGATIVE, Bind("first")), name="joined"),))),
+        _turned_copy,
+    ),
+    (Is("concatenate", _SUMS, name="joined"), _two_sums),
+    (Is("reshape", (Is("stack", _SUMS, name="joined"),)), _two_sums),
+    (Is("reshape", (Is("as_real", (replace(_PRODUCT, name="product"),)),)), _complex),
+]
 
 
 def _rows(graph: Graph) -> list[Rewrite]:
-    known: dict[Value, Table] = {}
-    periods: dict[tuple[Any, Any], Any] = {}
+    known: Known = {}
+    periods: dict[Value, Value] = {}
 
-    def guard(match: Match) -> str | None:
-        try:
-            rotation = _understand(match, known)
-            _place(rotation, rotation.x.of.tensor.rank, match)
-        except Unproved as reason:
-            return str(reason)
-        return None
+    def row(pattern: Is, understand: Understand) -> Rewrite:
+        def guard(match: Match) -> str | None:
+            try:
+                _check_shapes(understand(match, known), match)
+            except Unproved as reason:
+                return str(reason)
+            return None
 
-    def build(out: Rebuild, match: Match, like: Node) -> Any:
-        rotation = _understand(match, known)
-        rank = rotation.x.of.tensor.rank
-        place = _place(rotation, rank, match)
-        x = _features(out, rotation.x, match)
-        order = list(range(rank))
-        order[rank + place], order[-2] = order[-2], order[rank + place]
-        moved = place != -2
-        if moved:
-            x = out.emit("transpose", x, axes=tuple(order), like=like)
-        turned = _emit(out, x, rotation, like)
-        if moved:
-            turned = out.emit("transpose", turned, axes=tuple(order), like=like)
-        if rotation.cos.scale != 1.0:
-            turned = out.emit("multiply", turned, rotation.cos.scale, like=like)
-        return turned
+        def build(out: Rebuild, match: Match, like: Node) -> Any:
+            return _build(out, understand(match, known), like, graph, periods)
 
-    def _emit(out: Rebuild, x: Value, rotation: Rotation, like: Node) -> Any:
-        freqs = rotation.cos.freqs
-        numbers = _known(graph, freqs)
-        found = base_of(numbers) if numbers is not None else None
-        options: dict[str, Any] = {
-            "dims": rotation.x.stop - rotation.x.start,
-            "offset": rotation.cos.offset,
-            "traditional": rotation.traditional,
-        }
-        if found is not None:
-            base, scale = found
-            return out.emit("rope", x, None, like=like, base=base, scale=scale, **options)
-        return out.emit("rope", x, _periods(out, freqs, like), like=like, **options)
+        return Rewrite("rope", pattern, guard, build)
 
-    def _periods(out: Rebuild, freqs: Any, like: Node) -> Value:
-        """1 / freqs, computed once in the scope in which the tables were made."""
-        if freqs not in periods:
-            scope = next((n.scope for n in graph.nodes if freqs in n.values), like.scope)
-            periods[freqs] = out.emit("divide", 1.0, freqs, like=like, scope=scope, hint="freqs")
-        return periods[freqs]
-
-    straight = Is("multiply", (), name="straight")
-    negative = Is("negative", (Bind("second"),))
-    halves = Is("concatenate", (negative, Bind("first")), name="joined")
-    pairs = Is("reshape", (Is("stack", (negative, Bind("first")), name="joined"),))
-    return [
-        Rewrite("rope", Is("add", (straight, Is("multiply", (turned, Bind("sin"))))), guard, build)
-        for turned in (halves, pairs)
-    ]
+    return [row(*spelling) for spelling in SPELLINGS]
 
 
-def _features(out: Rebuild, x: Part, match: Match) -> Value:
-    """The features that turn: the value that the match multiplies by the cosine."""
-    for operand in match["straight"].operands:
-        if part(operand) == x:
-            return operand
-    raise AssertionError("the guard saw it")
+def _build(
+    out: Rebuild, rotation: Rotation, like: Node, graph: Graph, periods: dict[Value, Value]
+) -> Any:
+    found, rank = rotation.table, len(rotation.shape)
+    assert found.position is not None
+    x = _features(out, rotation, like)
+    order = list(range(rank))
+    order[rank + found.position], order[-2] = order[-2], order[rank + found.position]
+    if found.position != -2:
+        x = out.emit("transpose", x, axes=tuple(order), like=like)
+    turned = _emit(out, x, rotation, like, graph, periods)
+    if found.position != -2:
+        turned = out.emit("transpose", turned, axes=tuple(order), like=like)
+    return out.emit("multiply", turned, found.scale, like=like) if found.scale != 1.0 else turned
+
+
+def _features(out: Rebuild, rotation: Rotation, like: Node) -> Value:
+    """The features that turn, as one tensor."""
+    x = rotation.x
+    if rotation.paired:
+        value: Value = out.emit("reshape", x.of, shape=rotation.shape, like=like)
+    elif (x.start, x.stop) == (0, x.of.tensor.shape[-1]):
+        value = x.of
+    else:
+        axis = x.of.tensor.rank - 1
+        value = out.emit("slice", x.of, axis=axis, start=x.start, stop=x.stop, like=like)
+    return value
+
+
+def _emit(
+    out: Rebuild,
+    x: Value,
+    rotation: Rotation,
+    like: Node,
+    graph: Graph,
+    periods: dict[Value, Value],
+) -> Value:
+    """The op: with a base where the frequencies have one, else with 1 / frequencies."""
+    freqs: Any = rotation.table.freqs
+    options: dict[str, Any] = {
+        "dims": rotation.dims,
+        "offset": rotation.table.offset,
+        "traditional": rotation.traditional,
+    }
+    numbers = _known(graph, freqs)
+    found = base_of(numbers) if numbers is not None else None
+    value: Value
+    if found is not None:
+        value = out.emit("rope", x, None, like=like, base=found[0], scale=found[1], **options)
+        return value
+    if freqs not in periods:  # once, in the scope in which the tables were made
+        scope = next((n.scope for n in graph.nodes if freqs in n.values), like.scope)
+        periods[freqs] = out.emit("divide", 1.0, freqs, like=like, scope=scope, hint="freqs")
+    value = out.emit("rope", x, periods[freqs], like=like, **options)
+    return value
 
 
 # ---- the features that do not turn

@@ -13,6 +13,7 @@ from typing import Any
 from ..ir import Node, Param, Value
 from ..ir.dims import Expr
 
+CIS = "cis"  # cos + i sin
 HALVES, PAIRS = "halves", "pairs"  # pair i is features (i, i + n / 2), or (2 i, 2 i + 1)
 
 
@@ -183,12 +184,23 @@ def _transpose(node: Node, known: dict[Value, Table]) -> Table:
 
 def _slice(node: Node, known: dict[Value, Table]) -> Table:
     of = table(node.operands[0], known)
-    if of.position is None or node["axis"] - node.type(0).rank != of.position or node["step"] != 1:
+    axis, start = node["axis"] - node.type(0).rank, node["start"]
+    if axis == of.feature and of.layout == HALVES and _is_half(node):
+        return replace(of, layout="")
+    if axis != of.position or node["step"] != 1:
         raise Unproved("a part of the frequencies is taken")
-    start = node["start"]
     if isinstance(start, int) and start < 0:
         raise Unproved("the last positions are taken")
     return replace(of, offset=of.offset + start)
+
+
+def _is_half(node: Node) -> bool:
+    """Whether a slice takes one of the two equal halves of its axis."""
+    size, half = node.type(0).shape[node["axis"]], node.out.tensor.shape[node["axis"]]
+    start = node["start"]
+    if not isinstance(size, int) or not isinstance(start, int) or node["step"] != 1:
+        return False
+    return 2 * half == size and start % size in (0, half)
 
 
 def _concatenate(node: Node, known: dict[Value, Table]) -> Table:
@@ -226,6 +238,13 @@ def _function(node: Node, known: dict[Value, Table]) -> Table:
     return replace(of, function=node.op)
 
 
+def _complex(node: Node, known: dict[Value, Table]) -> Table:
+    cos, sin = (table(o, known) for o in node.operands)
+    if cos.function != "cos" or replace(cos, function="sin") != sin:
+        raise Unproved("the complex numbers are no cosine and sine of the same angles")
+    return replace(cos, function=CIS)
+
+
 def _same(node: Node, known: dict[Value, Table]) -> Table:
     of = table(node.operands[0], known)
     before, after = node.type(0).shape, node.out.tensor.shape
@@ -251,6 +270,7 @@ _ROWS: dict[str, Callable[[Node, dict[Value, Table]], Table]] = {
     "concatenate": _concatenate,
     "stack": _stack,
     "repeat": _repeat,
+    "complex": _complex,
     "cos": _function,
     "sin": _function,
 }

@@ -87,17 +87,13 @@ def test_positions_from_an_offset():
 def test_neighbours_that_turn():
     text = HALVES.replace("concatenate(g, g, axis=1)", "repeat(g, repeats=2, axis=1)")
     at = text.index("    one, two")
-    text = (
-        text[:at]
-        + """    r: f32[B, 2, L, 4, 2] = reshape(x, shape=(B, 2, L, 4, 2))
+    text = text[:at] + """    r: f32[B, 2, L, 4, 2] = reshape(x, shape=(B, 2, L, 4, 2))
     one: f32[B, 2, L, 4] = select(r, axis=4, index=0)
     two: f32[B, 2, L, 4] = select(r, axis=4, index=1)
     n: f32[B, 2, L, 4] = negative(two)
     k: f32[B, 2, L, 4, 2] = stack(n, one, axis=4)
     j: f32[B, 2, L, 8] = reshape(k, shape=(B, 2, L, 8))
-"""
-        + text[text.index("    u: ") :]
-    )
+""" + text[text.index("    u: ") :]
     assert "rope(x, None, dims=8, traditional=True" in applied(text, PASS, constants=FREQS)[0]
     sliced = text.replace("select(r, axis=4, index=0)", "slice(x, axis=3, step=2)")
     sliced = sliced.replace("select(r, axis=4, index=1)", "slice(x, axis=3, start=1, step=2)")
@@ -131,7 +127,9 @@ def test_only_the_first_features_turn():
 def test_length_before_heads():
     """(batch, length, heads, size): the tables broadcast over heads."""
     text = HALVES.replace("B, 2, L", "B, L, 2")
-    text = text.replace("multiply(x, c)", "multiply(x, c2)").replace("multiply(j, s)", "multiply(j, s2)")
+    text = text.replace("multiply(x, c)", "multiply(x, c2)").replace(
+        "multiply(j, s)", "multiply(j, s2)"
+    )
     text = text.replace("    one, two", "    c2: f32[L, 1, 8] = expand_dims(c, axes=(1,))\n"
                         "    s2: f32[L, 1, 8] = expand_dims(s, axes=(1,))\n    one, two")  # fmt: skip
     found, _ = applied(text, PASS, constants=FREQS)
@@ -140,9 +138,13 @@ def test_length_before_heads():
 
 def test_a_factor_of_the_tables_stays():
     """attention_scaling of long-context variants."""
-    text = HALVES.replace("c: f32[L, 8] = cos(a)", "c0: f32[L, 8] = cos(a)\n    c: f32[L, 8] = multiply(c0, 1.25)")
+    text = HALVES.replace(
+        "c: f32[L, 8] = cos(a)", "c0: f32[L, 8] = cos(a)\n    c: f32[L, 8] = multiply(c0, 1.25)"
+    )
     assert _reasons(text) == {"cosine and sine are of different angles"}
-    text = text.replace("s: f32[L, 8] = sin(a)", "s0: f32[L, 8] = sin(a)\n    s: f32[L, 8] = multiply(s0, 1.25)")
+    text = text.replace(
+        "s: f32[L, 8] = sin(a)", "s0: f32[L, 8] = sin(a)\n    s: f32[L, 8] = multiply(s0, 1.25)"
+    )
     found, _ = applied(text, PASS, constants=FREQS)
     assert "rope(x" in found and "multiply(y, 1.25" in found
 
@@ -189,7 +191,9 @@ def _reasons(text: str) -> set[str]:
 
 
 def test_positions_that_are_an_input():
-    text = HALVES.replace("def forward(x: f32[B, 2, L, 8])", "def forward(x: f32[B, 2, L, 8], p: i64[L])")
+    text = HALVES.replace(
+        "def forward(x: f32[B, 2, L, 8])", "def forward(x: f32[B, 2, L, 8], p: i64[L])"
+    )
     text = text.replace("    p: i32[L] = arange(stop=L, dtype=i32)\n", "")
     assert _reasons(text) == {"the positions come from the input p"}
 
@@ -270,3 +274,87 @@ def test_the_log_says_where():
     graph = graph_of(HALVES, FREQS)
     (done,) = run(graph, passes=[PASS])
     assert [entry.reason for entry in done.log] == [None]
+
+
+# ---- other spellings of the rotation
+
+SUMS = f"""
+def forward(x: f32[B, 2, L, 8]):
+{TABLES.rstrip()}
+    ch: f32[L, 4] = slice(c, axis=1, stop=4)
+    sh: f32[L, 4] = slice(s, axis=1, start=4)
+    a, b = split(x, sizes=(4, 4), axis=3, types=[f32[B, 2, L, 4], f32[B, 2, L, 4]])
+    ac: f32[B, 2, L, 4] = multiply(a, ch)
+    bs: f32[B, 2, L, 4] = multiply(b, sh)
+    bc: f32[B, 2, L, 4] = multiply(b, ch)
+    sa: f32[B, 2, L, 4] = multiply(a, sh)
+    m: f32[B, 2, L, 4] = subtract(ac, bs)
+    n: f32[B, 2, L, 4] = add(bc, sa)
+    y: f32[B, 2, L, 8] = concatenate(m, n, axis=3)
+    return y
+"""
+
+
+def test_two_sums():
+    assert "rope(x, None, dims=8, by" in applied(SUMS, PASS, constants=FREQS)[0]
+    other = SUMS.replace("add(bc, sa)", "add(sa, bc)").replace("multiply(b, ch)", "multiply(ch, b)")
+    assert "rope(x, None, dims=8, by" in applied(other, PASS, constants=FREQS)[0]
+    pairs = SUMS.replace(
+        "    y: f32[B, 2, L, 8] = concatenate(m, n, axis=3)",
+        "    k: f32[B, 2, L, 4, 2] = stack(m, n, axis=4)\n"
+        "    y: f32[B, 2, L, 8] = reshape(k, shape=(B, 2, L, 8))",
+    )
+    assert "the halves are not paired as in a rotation" in _reasons(pairs)
+    pairs = pairs.replace(
+        "a, b = split(x, sizes=(4, 4), axis=3, types=[f32[B, 2, L, 4], f32[B, 2, L, 4]])",
+        "a: f32[B, 2, L, 4] = slice(x, axis=3, step=2)\n"
+        "    b: f32[B, 2, L, 4] = slice(x, axis=3, start=1, step=2)",
+    )
+    found, _ = applied(pairs, PASS, constants=FREQS)
+    assert "rope(x, None, dims=8, traditional=True" in found
+
+
+@pytest.mark.parametrize(
+    "old, new, reason",
+    [
+        ("multiply(b, sh)", "multiply(a, sh)", "the two sums are not of the same halves and angles"),
+        ("add(bc, sa)", "add(bc, bs)", "the two sums are not of the same halves and angles"),
+        ("concatenate(m, n, axis=3)", "concatenate(n, m, axis=3)", None),
+        ("subtract(ac, bs)", "subtract(bs, ac)", "cosine and sine are swapped"),
+        ("slice(c, axis=1, stop=4)", "slice(c, axis=1, start=2, stop=6)",
+         "a part of the frequencies is taken"),
+    ],
+)  # fmt: skip
+def test_two_sums_refused(old, new, reason):
+    text = SUMS.replace(old, new)
+    if reason is None:
+        assert "cos" in applied(text, PASS, constants=FREQS)[0]
+    else:
+        assert reason in _reasons(text)
+
+
+COMPLEX = f"""
+def forward(x: f32[B, L, 16]):
+{TABLES[: TABLES.index("    a:")].rstrip()}
+    c: f32[L, 4] = cos(g)
+    s: f32[L, 4] = sin(g)
+    w: c64[L, 4] = complex(c, s)
+    w1: c64[L, 1, 4] = expand_dims(w, axes=(1,))
+    r: f32[B, L, 2, 4, 2] = reshape(x, shape=(B, L, 2, 4, 2))
+    z: c64[B, L, 2, 4] = as_complex(r)
+    t: c64[B, L, 2, 4] = multiply(z, w1)
+    v: f32[B, L, 2, 4, 2] = as_real(t)
+    y: f32[B, L, 2, 8] = reshape(v, shape=(B, L, 2, 8))
+    return y
+"""
+
+
+def test_complex_numbers():
+    found, _ = applied(COMPLEX, PASS, constants=FREQS)
+    assert "traditional=True" in found and "complex" not in found
+    assert "traditional=True" in applied(
+        COMPLEX.replace("multiply(z, w1)", "multiply(w1, z)"), PASS, constants=FREQS
+    )[0]  # fmt: skip
+    assert "the complex numbers are no cosine and sine of the same angles" in _reasons(
+        COMPLEX.replace("complex(c, s)", "complex(s, c)")
+    )
