@@ -7,13 +7,14 @@ from typing import Any
 from ..ir import DType, Graph, Node, Value
 from ..ir.graph import Operand
 from .rebuild import Rebuild, make_node, producer
-from .rewrite import Bind, Is, Log, Match, Number, Pattern, Perhaps, Rewrite, rewrite
+from .record import Log
+from .rewrite import Bind, Is, Match, Number, Pattern, Perhaps, Rewrite, rewrite
 
-_PRODUCT = Is("matmul", (Bind("query"), Bind("key")), name="product")
+PRODUCT = Is("matmul", (Bind("query"), Bind("key")), name="product")
 _SCALED: tuple[Pattern, ...] = (
-    Is("multiply", (_PRODUCT, Number("scale"))),
-    Is("divide", (_PRODUCT, Number("divisor"))),
-    _PRODUCT,
+    Is("multiply", (PRODUCT, Number("scale"))),
+    Is("divide", (PRODUCT, Number("divisor"))),
+    PRODUCT,
 )
 
 
@@ -23,7 +24,7 @@ def _biased(scaled: Pattern) -> list[Pattern]:
     return [scaled, once, Is("add", (Perhaps("cast", once), Bind("more")))]
 
 
-def _windowed(scores: Pattern) -> Pattern:
+def windowed(scores: Pattern) -> Pattern:
     """A mask for each window of an image: the batch is parted into images and windows for it."""
     parted = Is("reshape", (scores,), name="parted")
     return Is("reshape", (Is("add", (parted, Bind("windows"))),), name="joined")
@@ -37,7 +38,7 @@ def _scores(scaled: Pattern) -> list[Pattern]:
         Is("where", (Bind("masked"), Number("fill"), scaled)),
         Is("where", (Bind("kept"), scaled, Number("fill"))),
         plain,
-        *(_windowed(scores) for scores in (masked[0], plain)),
+        *(windowed(scores) for scores in (masked[0], plain)),
     ]
 
 
@@ -189,175 +190,7 @@ CAPPED = [
     for capped in (Is("add", (_CAP, Bind("mask"))), _CAP)
 ]  # fmt: skip
 
-# ---- a gain for each head, as cosine attention has it
-
-
-def _guard_gain(match: Match) -> str | None:
-    gain, query = match["gain"], match["query"]
-    if not isinstance(gain, Value) or not isinstance(query, Value):
-        return "the gain is no tensor"
-    if gain.tensor.rank > query.tensor.rank or gain.tensor.shape[-1:] != (1,):
-        return "the gain differs from key to key"
-    return None if match["scores"].out.type == match["product"].out.type else "the gain broadcasts"
-
-
-def _build_gain(out: Rebuild, match: Match, like: Node) -> Any:
-    """softmax(gain * (q @ k)) as softmax((gain * q) @ k), up to the softmax."""
-    product = match["product"]
-    query = out.emit("multiply", match["query"], match["gain"], like=product, hint="queries")
-    value = out.emit("matmul", query, match["key"], like=product)
-    for node in match.nodes[::-1]:
-        if node.op in ("add", "reshape", "softmax"):
-            operands = [value if o in _results(match) else o for o in node.operands]
-            value = out.emit(node.op, *operands, like=node, **node.attrs)
-    return value
-
-
-def _results(match: Match) -> list[Value]:
-    return [node.out for node in match.nodes[1:]]
-
-
-_GAINED = Is("multiply", (_PRODUCT, Bind("gain")), name="scores")
-GAINS = [
-    Rewrite("attention_gain", Is("softmax", (scores,)), _guard_gain, _build_gain)
-    for plain in (_GAINED, Is("add", (_GAINED, Bind("mask"))))
-    for scores in (plain, _windowed(plain))
-]
-
 
 def raise_attention(graph: Graph, log: Log | None = None) -> bool:
     """softmax(q @ k.T * scale + mask) @ v becomes one op."""
-    gained = rewrite(graph, GAINS)
-    return rewrite(graph, [*ATTENTION, *CAPPED], log) or gained
-
-
-# ---- scalars on the queries or keys
-
-
-def _guard_scale(match: Match) -> str | None:
-    return None if match["factor"] > 0 else f"the factor {match['factor']} is not positive"
-
-
-def _build_scale(side: int) -> Any:
-    def build(out: Rebuild, match: Match, like: Node) -> Any:
-        operands = list(match.root.operands)
-        operands[side] = match["scaled"]
-        for name in ("reshaped", "transposed"):
-            node = match.get(name)
-            if node is not None:
-                operands[side] = out.emit(node.op, operands[side], like=node, **node.attrs)
-        attrs = {**match.root.attrs, "scale": match.root["scale"] * float(match["factor"])}
-        return out.emit("attention", *operands, like=like, **attrs)
-
-    return build
-
-
-# The factor may stand below the views that part the heads.
-_TIMES = Is("multiply", (Bind("scaled"), Number("factor")))
-_FACTOR = Perhaps("transpose", Perhaps("reshape", _TIMES, name="reshaped"), name="transposed")
-
-SCALES = [
-    Rewrite("attention_scale", Is("attention", (_FACTOR,)), _guard_scale, _build_scale(0)),
-    Rewrite(
-        "attention_scale", Is("attention", (Bind("other"), _FACTOR)), _guard_scale, _build_scale(1)
-    ),
-]
-
-
-def fold_attention_scale(graph: Graph, log: Log | None = None) -> bool:
-    """A scalar factor of the queries or the keys is the attention's scale."""
-    changed = rewrite(graph, SCALES, log)
-    return rewrite(graph, SCALES, log) or changed if changed else False
-
-
-# ---- grouped queries
-
-
-def _repeated(x: str) -> Is:
-    grown = Is("expand_dims", (Bind(x),), name=f"{x}_grown")
-    return Is("reshape", (Is("broadcast_to", (grown,), name=f"{x}_wide"),), name=f"{x}_all")
-
-
-def _guard_repeat(match: Match) -> str | None:
-    for x in ("key", "value"):
-        base = match[x].tensor
-        if base.rank != 4 or match[f"{x}_grown"]["axes"] != (2,):
-            return f"the {x}s are not repeated along their heads"
-        batch, heads, length, size = base.shape
-        wide = match[f"{x}_wide"].out.tensor.shape
-        if wide != (batch, heads, wide[2], length, size):
-            return f"the broadcast of the {x}s changes more than the heads"
-        if match[f"{x}_all"].out.tensor.shape != (batch, heads * wide[2], length, size):
-            return f"the repeated {x}s are not (batch, heads, length, size)"
-    return (
-        None
-        if match["key"].tensor.shape[1] == match["value"].tensor.shape[1]
-        else "keys and values differ in heads"
-    )
-
-
-def _build_repeat(out: Rebuild, match: Match, like: Node) -> Any:
-    query, mask = match.root.operands[0], match.root.operands[3]
-    return out.emit(
-        "attention", query, match["key"], match["value"], mask, like=like, **match.root.attrs
-    )
-
-
-REPEATS = [
-    Rewrite(
-        "drop_repeat_kv", Is("attention", (Bind("query"), _repeated("key"), _repeated("value"))),
-        _guard_repeat, _build_repeat,
-    )
-]  # fmt: skip
-
-
-def drop_repeat_kv(graph: Graph, log: Log | None = None) -> bool:
-    """Keys and values repeated for groups of query heads: the op shares them by itself."""
-    changed = rewrite(graph, REPEATS, log)
-    return rewrite(graph, PRODUCTS, log) or changed
-
-
-# ---- grouped queries where attention stays composed: a product shares the repeated operand
-
-_REPEATED = _repeated("shared")
-PRODUCT_PATTERNS = [
-    Is("matmul", (Bind("own"), _REPEATED)),
-    Is("matmul", (Bind("own"), Is("transpose", (_REPEATED,), name="turned"))),
-]
-
-
-def _guard_product(match: Match) -> str | None:
-    own, base = match["own"], match["shared"].tensor
-    if not isinstance(own, Value) or own.tensor.rank != 4 or base.rank != 4:
-        return "the product is not of rank 4"
-    if match["shared_grown"]["axes"] != (2,):
-        return "the heads are not what is repeated"
-    batch, heads, *rest = base.shape
-    wide = match["shared_wide"].out.tensor.shape
-    if wide != (batch, heads, wide[2], *rest):
-        return "the broadcast changes more than the heads"
-    if match["shared_all"].out.tensor.shape != (batch, heads * wide[2], *rest):
-        return "the result is not (batch, heads, length, size)"
-    turned = match.get("turned")
-    if turned is not None and turned["axes"] != (0, 1, 3, 2):
-        return "the transpose moves the heads"
-    return None if own.tensor.shape[:2] == (batch, heads * wide[2]) else "the heads differ"
-
-
-def _build_product(out: Rebuild, match: Match, like: Node) -> Any:
-    """Query heads in groups, against one key head each."""
-    own, shared, turned = match["own"], match["shared"], match.get("turned")
-    if turned is not None:
-        shared = out.emit("transpose", shared, like=turned, axes=(0, 1, 3, 2))
-    shared = out.emit("expand_dims", shared, like=match["shared_grown"], hint="", axes=(2,))
-    groups = match["shared_wide"].out.tensor.shape[1:3]
-    batch, _, *rest = own.tensor.shape
-    parted = out.emit("reshape", own, like=like, hint="", shape=(batch, *groups, *rest))
-    product = out.emit("matmul", parted, shared, like=like, hint="")
-    return out.emit("reshape", product, like=like, shape=like.out.tensor.shape)
-
-
-PRODUCTS = [
-    Rewrite("shared_product", pattern, _guard_product, _build_product)
-    for pattern in PRODUCT_PATTERNS
-]
+    return rewrite(graph, [*ATTENTION, *CAPPED], log)

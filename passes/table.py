@@ -7,23 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir import Graph
+from .attention_gain import attention_gain
 from .border_transposes import border_transposes
 from .cleanup import cleanup
 from .cse import cse
 from .dce import dce
+from .drop_repeat_kv import drop_repeat_kv
 from .fold_arithmetic import fold_arithmetic
+from .fold_attention_scale import fold_attention_scale
 from .fold_constants import fold_constants
 from .fold_conv_batch_norm import fold_conv_batch_norm
 from .fold_norm_linear import fold_norm_linear
 from .fold_pad import fold_pad
 from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
+from .match_masks import match_masks
 from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
 from .prove_mask_rows import prove_mask_rows
 from .prove_masks import prove_masks
 from .raise_activations import raise_activations
-from .raise_attention import drop_repeat_kv, fold_attention_scale, raise_attention
+from .raise_attention import raise_attention
 from .raise_gelu import raise_gelu
 from .raise_layer_norm import raise_layer_norm
 from .raise_linear import raise_linear
@@ -76,6 +80,7 @@ PASSES = [
     Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
     Pass("raise_activations", raise_activations, 1, "formulas become activations", logs=True),
     Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
+    Pass("attention_gain", attention_gain, 1, "gains of scores go to the queries"),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
@@ -89,6 +94,7 @@ PASSES = [
     Pass("fold_conv_batch_norm", fold_conv_batch_norm, 2, "norms go into weights", logs=True),
     Pass("merge_linears", merge_linears, 2, "layers that read one value are one", logs=True),
     Pass("fold_norm_linear", fold_norm_linear, 2, "scales go into linear weights", logs=True),
+    Pass("match_masks", match_masks, 0, "additive masks follow the type of the queries"),
     Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits"),
     Pass("final_cleanup", final_cleanup, 1, "clean-up passes until nothing changes"),
     Pass("split_selects", split_selects, 1, "all indices of an axis become a split"),

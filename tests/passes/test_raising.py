@@ -241,14 +241,14 @@ def test_capped_scores_are_refused():
 
 def test_a_gain_for_each_head():
     text = ATTENTION.replace("multiply(p, 0.5)", 'multiply(p, param("scale", f32[4, 1, 1]))')
-    found, _ = applied(text, "raise_attention")
+    found, _ = applied(text, "attention_gain", "raise_attention")
     assert "queries: f32[B, 4, L, 8] = multiply(q, param('scale', f32[4, 1, 1])" in found
     assert "attention(queries, k, v, mask, scale=1.0" in found
 
 
 def test_a_gain_for_each_key_stays():
     text = ATTENTION.replace("multiply(p, 0.5)", "multiply(p, mask)")
-    found, _ = applied(text, "raise_attention")
+    found, _ = applied(text, "attention_gain", "raise_attention")
     assert "multiply(p, mask)" in found and "attention(" not in found
 
 
