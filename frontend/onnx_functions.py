@@ -19,8 +19,12 @@ _ONNX = {
 }  # fmt: skip
 
 
-def definition(node: Any, opset: int, types: Sequence[Tensor | None]) -> Any:
-    """The function of an operator at a version, for inputs of these types; None where none is."""
+def definition(
+    node: Any, opset: int, types: Sequence[Tensor | None]
+) -> tuple[Any, dict[str, Any]] | None:
+    """The function of an operator at a version for inputs of these types, and the attributes that
+    it takes where the node gives none; None where the standard has no function.
+    """
     domain = "" if node.domain == "ai.onnx" else node.domain
     try:
         schema = onnx.defs.get_schema(node.op_type, opset, domain)
@@ -31,7 +35,21 @@ def definition(node: Any, opset: int, types: Sequence[Tensor | None]) -> Any:
         return None
     function = onnx.FunctionProto()
     function.ParseFromString(proto)
-    return onnx_ir.serde.deserialize_function(function)
+    _complete(function)
+    defaults = {
+        name: onnx_ir.serde.deserialize_attribute(attr.default_value)
+        for name, attr in schema.attributes.items()
+        if attr.default_value.type
+    }
+    return onnx_ir.serde.deserialize_function(function), defaults
+
+
+def _complete(function: Any) -> None:
+    """Results that a body leaves out, since nobody asked for them, get a constant."""
+    made = {name for node in function.node for name in node.output} | set(function.input)
+    for name in function.output:
+        if name not in made:
+            function.node.append(onnx.helper.make_node("Constant", [], [name], value_int=0))
 
 
 def _proto(schema: Any, node: Any, opset: int, types: Sequence[Tensor | None]) -> bytes | None:

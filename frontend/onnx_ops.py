@@ -19,6 +19,7 @@ from typing import Any
 
 from . import (
     onnx_attention,
+    onnx_control,
     onnx_conv,
     onnx_index,
     onnx_loss,
@@ -62,6 +63,7 @@ TABLE = _table(
     onnx_signal.ROWS,
     onnx_loss.ROWS,
     onnx_ml.ROWS,
+    onnx_control.ROWS,
 )
 
 

@@ -139,9 +139,16 @@ class Call:
         opset: int,
         outputs: Sequence[bool],
         state: Any,
+        env: Any = None,
     ):
         self.b, self.op, self.attrs, self.opset, self.outputs = b, op, attrs, opset, outputs
-        self.state = state  # the walk: input names, parameter names, subgraphs
+        self.state = state  # the walk: input names, parameter names
+        self.env = env  # the values that graphs inside the node can see
+
+    def run(self, graph: Any, inputs: Sequence[Any]) -> list[Any]:
+        """The results of a graph that is an attribute of the node."""
+        found: list[Any] = self.state.subgraph(graph, inputs, self.env)
+        return found
 
     # ---- attributes
 

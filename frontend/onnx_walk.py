@@ -6,7 +6,8 @@ standard, are walked as graphs of their own, in a scope of their own where the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import onnx_ir
@@ -21,7 +22,7 @@ from .onnx_read import DTYPES, array_of, dtype_of
 from .onnx_scopes import Scopes
 from .onnx_values import UNKNOWN, Call, Host, Names, NeedsValue, Source, host
 
-Env = dict[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
+Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
 _DOMAINS = {"": "", "ai.onnx": ""}
 
 
@@ -57,7 +58,19 @@ class Walk:
         for name, value in graph.initializers.items():
             env[value] = self._initializer(name, value)
         self.nodes(graph, env)
-        return [env[v] for v in graph.outputs]
+        return [self._input(v, env) for v in graph.outputs]
+
+    def subgraph(self, graph: Any, inputs: Sequence[Any], env: Env) -> list[Any]:
+        """The results of a graph inside a node, which sees the values around it."""
+        inner = ChainMap({}, env)
+        inner.update(zip(graph.inputs, inputs, strict=True))
+        scope, hint = self.b.scope, self.b.hint
+        self.depth += 1
+        try:
+            return self.run(graph, inner)
+        finally:
+            self.b.scope, self.b.hint = scope, hint
+            self.depth -= 1
 
     def nodes(self, graph: Any, env: Env) -> None:
         for node in graph:
@@ -122,18 +135,17 @@ class Walk:
                 self._no_row(node, op)
             return [UNKNOWN] * len(node.outputs)
         if function is not None:
-            return self.function(function, node, inputs, self._attributes(node))
+            return self.function(function, node, inputs, {})
         outputs = [bool(v.name) and (bool(v.uses()) or v.is_graph_output()) for v in node.outputs]
         attributes = self._attributes(node)
-        call = Call(self.b, node.op_type, attributes, self._opset(node), outputs, self)
-        call.env, call.node = env, node  # type: ignore[attr-defined]
+        call = Call(self.b, node.op_type, attributes, self._opset(node), outputs, self, env)
         if domain == "" and all(x is None or isinstance(x, Host) for x in inputs) and inputs:
             known = on_host(call, inputs)
             if known is not None:
                 return list(known)
         row = find(domain, node.op_type, self._opset(node))
         if row is None:
-            return self._standard(node, op, inputs, attributes)
+            return self._standard(node, op, inputs)
         self.role = node.op_type.lower()
         result = row(call, *inputs)
         return list(result) if isinstance(result, tuple | list) else [result]
@@ -162,13 +174,13 @@ class Walk:
     # ---- functions
 
     def function(
-        self, function: Any, node: Any, inputs: Sequence[Any], attributes: Mapping[str, Any]
+        self, function: Any, node: Any, inputs: Sequence[Any], defaults: Mapping[str, Any]
     ) -> list[Any]:
         """The body of a function, on the inputs; its attributes are put in their places."""
         if self.depth > 60:
             raise TranspileError(f"the function {function.name} calls itself")
         body = function.clone()
-        _bind(body, node)
+        _bind(body, {**defaults, **dict(node.attributes)})
         env: Env = dict(zip(body.inputs, [*inputs, *[None] * len(body.inputs)], strict=False))
         saved, outer = self.opsets, self.b.scope
         self.opsets = {**saved, **dict(body.opset_imports)}
@@ -182,17 +194,16 @@ class Walk:
             self.scopes.leave()
         return [self._input(v, env) for v in body.outputs]
 
-    def _standard(
-        self, node: Any, op: str, inputs: Sequence[Any], attributes: Mapping[str, Any]
-    ) -> list[Any]:
+    def _standard(self, node: Any, op: str, inputs: Sequence[Any]) -> list[Any]:
         """An operator without a row, by its definition as a function in the standard."""
         from .onnx_functions import definition
 
         types = [None if x is None else _type_of(x) for x in inputs]
-        function = definition(node, self._opset(node), types)
-        if function is None:
+        found = definition(node, self._opset(node), types)
+        if found is None:
             self._no_row(node, op)
-        return self.function(function, node, inputs, attributes)
+            return []
+        return self.function(found[0], node, inputs, found[1])
 
     def _no_row(self, node: Any, op: str) -> None:
         from .onnx_refused import refused
@@ -224,9 +235,9 @@ def _type_of(x: Any) -> Tensor:
     return x.tensor if isinstance(x, Value) else Tensor(x.dtype, x.shape)
 
 
-def _bind(body: Any, node: Any) -> None:
+def _bind(body: Any, attributes: Mapping[str, Any]) -> None:
     """Attributes that refer to the function's own get the node's, or the function's default."""
-    given = dict(node.attributes)
+    given = dict(attributes)
     for name, attr in body.attributes.items():
         if name not in given and attr is not None and not attr.is_ref() and attr.value is not None:
             given[name] = attr
