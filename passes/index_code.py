@@ -17,13 +17,20 @@ from .index_terms import Both, Compare, Dim, Formula, Not, Read, own
 Emit = Callable[..., Value]
 
 
+# Positions along the axis before the last one are those of the queries: the rows of a mask.
+_NAMES = {1: "rows"}
+
+
 class NoShortForm(Exception):
     """The formula is not one that people would write as a line of code."""
 
 
 @dataclass
 class Code:
-    """Writes formulas over the indices of `shape`. `emit(op, *operands, **attrs)` adds a node."""
+    """Writes formulas over the indices of `shape`.
+
+    `emit(op, *operands, hint="", **attrs)` adds a node.
+    """
 
     emit: Emit
     shape: tuple[Dim, ...]
@@ -94,9 +101,11 @@ class Code:
         if axis not in self._counted:
             counted = self._range(self.shape[axis])
             behind = tuple(range(1, len(self.shape) - axis))
-            self._counted[axis] = (
-                self.emit("expand_dims", counted, axes=behind) if behind else counted
-            )
+            if behind:
+                counted = self.emit(
+                    "expand_dims", counted, axes=behind, hint=_NAMES.get(len(behind), "")
+                )
+            self._counted[axis] = counted
         return self._counted[axis]
 
     def _range(self, size: Dim) -> Value:

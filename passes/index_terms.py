@@ -311,7 +311,7 @@ class TooLarge(Exception):
     """A choice between more numbers than are worth following."""
 
 
-_LEAVES = 12
+_LEAVES = 6
 
 
 def leaves_of(number: Number) -> list[Any]:

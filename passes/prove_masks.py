@@ -15,10 +15,13 @@ import numpy as np
 
 from ..ir import DType, Graph, Node, Value
 from ..ir.dims import provably_le
+from ..ir.graph import Param
+from ..ir.recipe import Constant
 from ..ir.types import Tensor
 from .index_analysis import Analysis
 from .index_code import Code, Emit, NoShortForm
 from .index_masks import classify, scores, visible_keys
+from .index_rules import RULES
 from .index_terms import (
     FORMULAS,
     Choice,
@@ -127,7 +130,7 @@ def _at_hand(short: Short, root: Value) -> bool:
 
 def _roots(graph: Graph, analysis: Analysis) -> list[Value]:
     """Masks where they are used: what reads them is no mask itself."""
-    uses, outputs = graph.uses(), set(graph.outputs)
+    uses, outputs = graph.uses(), set(graph.outputs) | _float_data(graph)
     masks = [
         n.out for n in graph.nodes if _may_be_mask(n, outputs) and _short(analysis.term(n.out))
     ]
@@ -142,6 +145,25 @@ def _reads_mask(node: Node, place: int, masks: set[Value]) -> bool:
     if node.op == "attention":
         return place == 3
     return node.out.tensor.dtype.is_float and (node.op, place) in _MASKING
+
+
+def _float_data(graph: Graph) -> set[Value]:
+    """Activations and what is compared with them: masks are not looked for there."""
+    data = {v for v in graph.inputs if _is_float(v)}
+    data.update(p for p in graph.params.values() if _is_float(p) and not _in_code(p))
+    for node in graph.nodes:
+        made = node.op not in RULES and any(map(_is_float, node.results))
+        if made or any(v in data and _is_float(v) for v in node.values):
+            data.update(node.results)
+    return data
+
+
+def _is_float(value: Value) -> bool:
+    return isinstance(value.type, Tensor) and value.type.dtype.is_float
+
+
+def _in_code(param: Param) -> bool:
+    return isinstance(param.recipe, Constant)
 
 
 def _may_be_mask(node: Node, outputs: set[Value]) -> bool:
@@ -188,7 +210,7 @@ def _cost(short: Short, root: Value) -> float:
     """How many nodes the new code has; infinite where there is none."""
     nodes: list[Node] = []
 
-    def emit(op: str, *operands: Any, **attrs: Any) -> Value:
+    def emit(op: str, *operands: Any, hint: str = "", **attrs: Any) -> Value:
         nodes.append(make_node(op, operands, attrs, root.node))  # type: ignore[arg-type]
         return nodes[-1].out
 
@@ -225,8 +247,8 @@ def _index_type(root: Value) -> DType:
 
 
 def _write(short: Short, node: Node, out: Rebuild) -> Value:
-    def emit(op: str, *operands: Any, **attrs: Any) -> Value:
-        value: Value = out.emit(op, *operands, like=node, hint="", **attrs)
+    def emit(op: str, *operands: Any, hint: str = "", **attrs: Any) -> Value:
+        value: Value = out.emit(op, *operands, like=node, hint=hint, **attrs)
         return value
 
     def current(value: Value) -> Value:

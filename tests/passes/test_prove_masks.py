@@ -162,9 +162,9 @@ def test_a_window_is_one_chain_of_comparisons():
         """
         def forward(q: f32[B, 2, L, 4], k: f32[B, 2, L, 4], pad: bool[B, L]):
             arange: i64[L] = arange(stop=L, dtype=i64, by=["short_mask"])
-            expand_dims: i64[L, 1] = expand_dims(arange, axes=(1,), by=["short_mask"])
-            less_equal: bool[L, L] = less_equal(arange, expand_dims, by=["short_mask"])
-            subtract: i64[L, 1] = subtract(expand_dims, 3, by=["short_mask"])
+            rows: i64[L, 1] = expand_dims(arange, axes=(1,), by=["short_mask"])
+            less_equal: bool[L, L] = less_equal(arange, rows, by=["short_mask"])
+            subtract: i64[L, 1] = subtract(rows, 3, by=["short_mask"])
             greater: bool[L, L] = greater(arange, subtract, by=["short_mask"])
             m: bool[L, L] = bitwise_and(less_equal, greater, by=["short_mask"])
             y: f32[B, 2, L, 4] = attention(q, k, k, m, scale=0.5)
@@ -228,8 +228,8 @@ def test_a_mask_that_scores_add_is_written_short_too():
         """
         def forward(s: f32[B, 2, L, L]):
             arange: i64[L] = arange(stop=L, dtype=i64, by=["short_mask"])
-            expand_dims: i64[L, 1] = expand_dims(arange, axes=(1,), by=["short_mask"])
-            less_equal: bool[L, L] = less_equal(arange, expand_dims, by=["short_mask"])
+            rows: i64[L, 1] = expand_dims(arange, axes=(1,), by=["short_mask"])
+            less_equal: bool[L, L] = less_equal(arange, rows, by=["short_mask"])
             m: f32[L, L] = where(less_equal, 0.0, -1e+30, by=["short_mask"])
             y: f32[B, 2, L, L] = add(s, m)
             return y
