@@ -145,7 +145,29 @@ ACTIVATIONS: list[_Row] = [
         _one_axis("sum", "max", "max_too"),
     ),
 ]  # fmt: skip
-ROWS = [Rewrite(row.op, row.pattern, _guard(row), _build(row)) for row in ACTIVATIONS]
+
+
+def _guard_glu(match: Match) -> str | None:
+    a, b = match["a"], match["b"]
+    halves = a.node if isinstance(a, Value) else None
+    if halves is None or halves.op != "split" or not isinstance(b, Value) or b.node is not halves:
+        return "value and gate are no halves of one split"
+    if [a.index, b.index] != [0, 1] or len(halves.results) != 2 or a.type != b.type:
+        return "value and gate are not the first and the second half"
+    return None
+
+
+def _build_glu(out: Rebuild, match: Match, like: Node) -> Any:
+    halves = match["a"].node
+    return out.emit("glu", halves.operands[0], like=like, axis=halves["axis"])
+
+
+ROWS = [
+    *(Rewrite(row.op, row.pattern, _guard(row), _build(row)) for row in ACTIVATIONS),
+    Rewrite(
+        "glu", Is("multiply", (Bind("a"), Is("sigmoid", (Bind("b"),)))), _guard_glu, _build_glu
+    ),
+]
 
 
 def raise_activations(graph: Graph, log: Log | None = None) -> bool:
