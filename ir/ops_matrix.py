@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from .op import Attr, InferError, Op, broadcast, equal, tensor
@@ -200,6 +201,19 @@ def _attention(
     return (_softmax(scores, -1) @ value).astype(query.dtype)
 
 
+def _infer_match_mask(mask: Any, query: Any) -> Tensor:
+    if not tensor(mask).dtype.is_float:
+        raise InferError(f"match_mask takes an additive mask, got {mask}")
+    return mask.with_dtype(tensor(query).dtype)
+
+
+def _match_mask(mask: np.ndarray, query: np.ndarray) -> np.ndarray:
+    if mask.dtype == query.dtype:
+        return mask
+    lowest = ml_dtypes.finfo(query.dtype).min
+    return np.maximum(mask, np.asarray(lowest, mask.dtype)).astype(query.dtype)
+
+
 def _infer_einsum(*operands: Any, subscripts: str) -> Tensor:
     inputs, output = subscripts.split("->")
     sizes: dict[str, Any] = {}
@@ -302,6 +316,15 @@ ROWS = [
         "`causal` is none or lower_right (the last query sees all keys, the one before it all but "
         "one), and takes no mask besides. With `empty_rows` a boolean mask may leave a query no "
         "key: its result is zero.",
+    ),
+    Op(
+        "match_mask",
+        "mask query",
+        _infer_match_mask,
+        lambda n, mask, query: call("runtime.match_mask", mask, query),
+        _match_mask,
+        doc="An additive mask in the type of the queries that it is for; numbers below the range "
+        "of that type become its lowest.",
     ),
     Op(
         "einsum",
