@@ -99,8 +99,9 @@ def _ties(node: Node) -> Iterator[Tie]:
             for mask in values[3:]:
                 yield (mask, -3), (q, 1)
         case "lstm" | "gru" | "rnn":
-            weight = next(v for v in values if isinstance(v, Param))
-            yield (values[0], -1), (weight, 1)
+            weight = node.operands[3 if node.op == "lstm" else 2]
+            if isinstance(weight, Value):  # the first after the initial states
+                yield (values[0], -1), (weight, 1)
         case "transpose":
             yield from (((out, i), (values[0], a)) for i, a in enumerate(node["axes"]))
         case "reshape":

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..ir import DType
 from ..ir.dims import Expr, floordiv, maximum
+from ..ir.types import dtype_of as numpy_dtype
 from . import host as numbers
 from .host import NotHost
 from .onnx_values import Call, Host, host
@@ -23,15 +24,49 @@ Function = Callable[..., Any]
 
 def on_host(call: Call, inputs: Sequence[Host | None]) -> list[Host] | None:
     """The operator's results, where all inputs are known and its row here says how; else None."""
-    function = HOST.get(call.op)
+    function = HOST.get(call.op, _by_reference)
     present = [x for x in inputs if x is not None]
-    if function is None or not all(x.foldable for x in present):
+    if not all(x.foldable for x in present):
         return None
     try:
         result = function(call, *inputs)
-    except (NotHost, TypeError, ValueError, ZeroDivisionError, OverflowError, IndexError):
+    except (NotHost, TypeError, ValueError, ZeroDivisionError, OverflowError, IndexError, KeyError):
         return None
     return result if isinstance(result, list) else [result]
+
+
+# Operators that are not evaluated here: those with graphs inside, and those that draw numbers.
+_NEVER = frozenset(
+    {"If", "Loop", "Scan", "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike",
+     "RandomUniform", "RandomUniformLike", "Dropout"}
+)  # fmt: skip
+
+
+def _by_reference(call: Call, *inputs: Host | None) -> list[Host]:
+    """The operator on plain numbers, by onnx's own evaluator."""
+    symbolic = any(x is not None and x.array.dtype == object for x in inputs)
+    if call.op in _NEVER or symbolic or any(isinstance(a, Host) for a in call.attrs.values()):
+        raise NotHost(call.op)
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
+    outputs = [f"y{i}" for i in range(max(len(call.outputs), 1))]
+    node = onnx.helper.make_node(call.op, names, outputs, **call.attrs)
+    graph = onnx.helper.make_graph(
+        [node], "g", [onnx.helper.make_empty_tensor_value_info(n) for n in names if n],
+        [onnx.helper.make_empty_tensor_value_info(n) for n in outputs],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", call.opset)])
+    feeds = {n: x.array for n, x in zip(names, inputs, strict=True) if x is not None}
+    try:
+        results = ReferenceEvaluator(model).run(None, feeds)
+    except Exception as error:
+        raise NotHost(str(error)) from None
+    arrays = [np.asarray(r) for r in results]
+    if any(a.size > 4096 or a.dtype == object for a in arrays):
+        raise NotHost("a large result")
+    return [host(a, numpy_dtype(a)) for a in arrays]
 
 
 def _whole(array: np.ndarray) -> np.ndarray:

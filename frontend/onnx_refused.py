@@ -22,7 +22,7 @@ _REASONS: dict[tuple[str, str], str] = {
     )},
     ("", "ImageDecoder"): "it decodes image files, on the CPU and outside of any graph",
     **{("ai.onnx.preview.training", op): _TRAINING for op in (
-        "Adam", "Adagrad", "Momentum", "Gradient",
+        "Gradient",
     )},
 }  # fmt: skip
 

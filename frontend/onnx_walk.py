@@ -43,10 +43,22 @@ class Walk:
     # ---- what rows ask for
 
     def input_name(self, value: Value) -> str | None:
-        """The name of the graph input that the value is, or is a cast of."""
-        while value not in self.inputs and value.node is not None and value.node.op == "cast":
-            value = value.node.operands[0]  # type: ignore[assignment]
-        return self.inputs.get(value)
+        """The graph input that decides a value, where only short lists of numbers do."""
+        leaves: list[Value] = []
+        seen: set[Value] = set()
+        waiting = [value]
+        while waiting:
+            current = waiting.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            if current in self.inputs:
+                leaves.append(current)
+            elif current.node is not None:
+                waiting += current.node.values
+        if not leaves or not all(_is_short(v) for v in leaves):
+            return None
+        return self.inputs[leaves[-1]]
 
     def readable(self, initializer: str) -> str:
         return readable(initializer)
@@ -229,6 +241,11 @@ class _Refused:
             raise TranspileError(f"the initializer {self.name!r} has no data")
         dtype_of(self.tensor.dtype, repr(self.name))
         raise TranspileError(f"the initializer {self.name!r} cannot be read")
+
+
+def _is_short(value: Value) -> bool:
+    shape = value.tensor.shape
+    return len(shape) < 2 and all(isinstance(d, int) and d <= 64 for d in shape)
 
 
 def _type_of(x: Any) -> Tensor:
