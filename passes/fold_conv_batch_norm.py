@@ -44,7 +44,7 @@ def _refusal(graph: Graph, norm: Node, layer: Node | None, uses: Uses) -> str | 
         return "weights are computed by the model"
     if not all(used_once(o, uses, graph.outputs) for o in read):
         return "a weight is used elsewhere"
-    if bias_name(*layer.operands[1:3], graph.params) is None:
+    if bias_name(layer.operands[1], layer.operands[2], graph.params) is None:
         return "the layer has no place for a bias"
     return None
 

@@ -45,7 +45,7 @@ def _refusal(graph: Graph, norm: Node, uses: Uses) -> str | None:
         return "a weight is used elsewhere"
     if len(norm.operands) > 2 and norm.operands[2] is not None:
         for node, _ in readers:
-            if bias_name(*node.operands[1:3], graph.params) is None:
+            if bias_name(node.operands[1], node.operands[2], graph.params) is None:
                 return "a linear layer has no place for a bias"
     return None
 

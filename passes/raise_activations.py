@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ class _Row:
 
     op: str
     pattern: Is
-    numbers: dict[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
     attrs: Callable[[Match], dict[str, Any]] = lambda match: {}
     guard: Callable[[Match], str | None] = lambda match: None
 

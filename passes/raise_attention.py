@@ -92,7 +92,7 @@ def _windows_refused(match: Match) -> bool:
     batch, *rest = match["product"].out.tensor.shape
     parted = match["parted"].out.tensor.shape
     whole = parted[0] * parted[1] if len(parted) == 5 else None
-    return whole != batch or parted[2:] != tuple(rest) or match["windows"].tensor.rank != 5
+    return bool(whole != batch or parted[2:] != tuple(rest) or match["windows"].tensor.rank != 5)
 
 
 def _build(out: Rebuild, match: Match, like: Node) -> Any:
