@@ -15,6 +15,7 @@ from .index_terms import (
     Compare,
     Dim,
     Formula,
+    TooLarge,
     at_least_zero,
     every,
     holds,
@@ -105,9 +106,15 @@ def visible_keys(analysis: Analysis, node: Node) -> Formula | None:
     if not isinstance(mask, Value):
         return True
     shape = scores(node)
-    term: Any = analysis.read(mask, own(shape)[4 - mask.tensor.rank :], shape)
-    if isinstance(term, FORMULAS):
-        return term
+    try:
+        term: Any = analysis.read(mask, own(shape)[4 - mask.tensor.rank :], shape)
+        return term if isinstance(term, FORMULAS) else _zero_to_add(mask, term)
+    except TooLarge:
+        return None
+
+
+def _zero_to_add(mask: Value, term: Any) -> Formula | None:
+    """Where a choice of numbers to add shows a key, if all others of its numbers hide it."""
     lowest = _HIDDEN_F16 if mask.tensor.dtype is DType.f16 else _HIDDEN
     numbers = leaves_of(term)
     if any(not isinstance(x, float) or not (x == 0 or x <= lowest) for x in numbers):

@@ -140,6 +140,14 @@ def never_negative(dim: Dim, shape: Shape) -> bool:
 # ---- formulas
 
 
+class TooLarge(Exception):
+    """A formula, or a choice between numbers, that is not worth following."""
+
+
+_LEAVES = 6
+_PARTS = 12
+
+
 def at_least_zero(dim: Dim, shape: Shape) -> Formula:
     """`dim >= 0`, decided where the shape decides it."""
     if isinstance(dim, int):
@@ -203,6 +211,8 @@ def both(kind: str, *formulas: Formula) -> Formula:
                 return decisive
             if not isinstance(part, bool) and part not in parts:
                 parts.append(part)
+    if len(parts) > _PARTS:
+        raise TooLarge
     parts = [p for p in parts if not any(q is not p and _settles(kind, q, p) for q in parts)]
     if not parts:
         return not decisive
@@ -249,7 +259,11 @@ def choose(condition: Formula, yes: Any, no: Any) -> Any:
     if type(yes) is type(no) and yes == no:
         return yes
     agreed = _agree(condition, yes, no)
-    return Choice(condition, yes, no) if agreed is None else agreed
+    if agreed is not None:
+        return agreed
+    if len(leaves_of(yes)) + len(leaves_of(no)) > _LEAVES:
+        raise TooLarge
+    return Choice(condition, yes, no)
 
 
 def _agree(condition: Formula, yes: Any, no: Any) -> Any:
@@ -307,13 +321,6 @@ def _as_sum(number: Any) -> Sum:
     return number if isinstance(number, Sum) else Sum(number, ())
 
 
-class TooLarge(Exception):
-    """A choice between more numbers than are worth following."""
-
-
-_LEAVES = 6
-
-
 def leaves_of(number: Number) -> list[Any]:
     if isinstance(number, Choice):
         return leaves_of(number.yes) + leaves_of(number.no)
@@ -328,10 +335,7 @@ def spread(function: Callable[..., Any], *numbers: Any) -> Any:
                 spread(function, *numbers[:place], side, *numbers[place + 1 :])
                 for side in (number.yes, number.no)
             ]
-            result = choose(number.condition, *sides)
-            if len(leaves_of(result)) > _LEAVES:
-                raise TooLarge
-            return result
+            return choose(number.condition, *sides)
     return function(*numbers)
 
 

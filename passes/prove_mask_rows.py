@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ir import Graph, Node
 from .index_analysis import Analysis
 from .index_masks import scores, visible_keys
-from .index_terms import Both, Dim, Formula, Not, Read, both, index, moved, reads_of
+from .index_terms import Both, Dim, Formula, Not, Read, TooLarge, both, index, moved, reads_of
 
 
 def prove_mask_rows(graph: Graph) -> bool:
@@ -39,7 +39,10 @@ def _shows_a_key(node: Node, analysis: Analysis) -> bool:
 
 def _at_key(visible: Formula, key: Dim, shape: tuple[Dim, ...]) -> Formula:
     """Whether the queries see one key, which may depend on the query."""
-    at: Formula = moved(visible, {"$3": key}, shape)
+    try:
+        at: Formula = moved(visible, {"$3": key}, shape)
+    except TooLarge:
+        return False
     return at
 
 

@@ -53,7 +53,7 @@ def prove_masks(graph: Graph, log: Log | None = None) -> bool:
         return None if reason else _unmasked(out, node, visible is not True)
 
     changed = walk(graph, step)
-    return shorten_masks(graph) or changed
+    return shorten_masks(graph, analysis) or changed
 
 
 def _unmasked(out: Rebuild, node: Node, causal: bool) -> Value:
@@ -99,9 +99,8 @@ class Short:
     no: float | None = None
 
 
-def shorten_masks(graph: Graph) -> bool:
+def shorten_masks(graph: Graph, analysis: Analysis) -> bool:
     """Write masks anew where that takes fewer nodes than the code that computes them."""
-    analysis = Analysis()
     shorts = {}
     for root in _roots(graph, analysis):
         short = _short(analysis.term(root))
