@@ -127,6 +127,8 @@ def _factor(atom: Any) -> str:
 
 def is_number(tree: Bound) -> bool:
     """Whether the tree is a host number rather than an array."""
+    if isinstance(tree, t.Infix):
+        return is_number(tree.left) and is_number(tree.right)
     return isinstance(tree, t.Literal | SlotRef | Expr | int | float)
 
 
@@ -244,6 +246,8 @@ def _plain(tree: Bound, names: Names) -> str:
 
 
 def _infix(operator: str, left: Bound, right: Bound, names: Names) -> Text:
+    if operator == "+" and is_number(left) and is_number(right):
+        return Text(f"{_plain(left, names)} + {_plain(right, names)}", _PRECEDENCE["+"])
     mixed = is_number(left) or is_number(right)
     if operator in _FUNCTION_OF or (operator in _NAMED and mixed) or (operator == "%" and mixed):
         return Text(_operator_call(operator, left, right, mixed, names))
