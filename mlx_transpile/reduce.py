@@ -238,6 +238,7 @@ def _tidy(graph: Graph, result: Any) -> Graph | None:
             kept.append((name, tree))
             bound |= own
     graph.arguments = [a for a in graph.arguments if a in kept]
+    dce(graph)  # names of arguments that went
     fresh = {str(r.type.value) for n in graph.nodes for r in n.results
              if not isinstance(r.type, Tensor)}  # fmt: skip
     return graph if needed <= bound | fresh else None

@@ -140,6 +140,7 @@ def test_reduce_leaves_what_fails(monkeypatch):
     small = reduce(graph, lambda g: moves(clone(g)))
     assert len(graph.nodes) == 31
     assert [n.op for n in small.nodes] == ["square", "mean", "add", "rsqrt", "multiply"]
+    assert print_graph(parse_graph(print_graph(small))) == print_graph(small)
     assert print_graph(graph) == print_graph(parse_graph(layers(3)))
 
 
@@ -156,6 +157,7 @@ def test_reduce_a_captured_model(monkeypatch, tmp_path):
     wrong_eps(monkeypatch)
     small = reduce(graph, lambda g: moves(clone(g)))
     assert len(graph.nodes) > 60 and len(small.nodes) < 10
+    assert print_graph(parse_graph(print_graph(small))) == print_graph(small)
 
 
 CHECK = """
