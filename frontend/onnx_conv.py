@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, floordiv, maximum, product
-from .aten_common import channels_first, channels_last, reshaped
+from .aten_common import channels_first, channels_last, permuted, reshaped
 from .aten_conv import _transposed_weight, _weight
 from .onnx_shape import pad
 from .onnx_values import Call, Source
@@ -110,16 +110,21 @@ def _conv_transpose(c: Call, x: Source, w: Source, bias: Source = None) -> Value
         **_cropping(low, high, extra),
     )  # fmt: skip
     out = channels_first(b, out, spatial)
-    if _cropping(low, high, extra)["padding"] == tuple(low):
+    if _is_even(low, high, extra):
         return out
-    return pad(b, out, [0, 0, *(-n for n in low)], [0, 0, *(e - n for n, e in zip(high, extra, strict=True))])
+    behind = [e - n for n, e in zip(high, extra, strict=True)]
+    return pad(b, out, [0, 0, *(-n for n in low)], [0, 0, *behind])
 
 
 def _cropping(low: list[Any], high: list[Any], extra: list[int]) -> dict[str, Any]:
     """Even cropping is the layer's own padding; else it is done after a layer that crops nothing."""
-    if low == high and all(n >= 0 for n in low) and all(e >= 0 for e in extra):
+    if _is_even(low, high, extra):
         return {"padding": tuple(low), "output_padding": tuple(extra)}
     return {"padding": (0,) * len(low), "output_padding": (0,) * len(low)}
+
+
+def _is_even(low: list[Any], high: list[Any], extra: list[int]) -> bool:
+    return low == high and all(n >= 0 for n in (*low, *extra))
 
 
 def _transposed_pads(
@@ -341,13 +346,14 @@ def _max_unpool(c: Call, x: Source, places: Source, shape: Source = None) -> Val
         for i, (d, s, k) in enumerate(zip(sizes, strides, kernel, strict=True))
     ]
     inner = (n, channels, *own)
-    target = inner if shape is None else tuple(c.dims(shape, "the output shape"))
     zeros = b.op("full", shape=(product(inner),), value=0.0, dtype=value.tensor.dtype)
     flat = [reshaped(b, v, (product(value.tensor.shape),)) for v in (value, index)]
-    if shape is not None and target != inner:
-        zeros = b.op("full", shape=(product(target),), value=0.0, dtype=value.tensor.dtype)
-    out = b.op("scatter", zeros, flat[1], flat[0], axis=0)
-    return reshaped(b, out, target)
+    out = reshaped(b, b.op("scatter", zeros, flat[1], flat[0], axis=0), inner)
+    if shape is None:
+        return out
+    wanted = c.dims(shape, "the output shape")  # places count in the inner shape
+    behind = [w - n for w, n in zip(wanted, inner, strict=True)]
+    return pad(b, out, [0] * len(behind), behind)
 
 
 def _col2im(c: Call, x: Source, image: Source, block: Source) -> Value:
@@ -399,7 +405,121 @@ def _col2im_any(
     return pad(b, out, [0, 0, *(-p for p in pads[:count])], [0, 0, *(-p for p in pads[count:])])
 
 
+def _deform_conv(
+    c: Call, x: Source, w: Source, offset: Source, bias: Source = None, mask: Source = None
+) -> Value:
+    """Each tap of the kernel reads the image at a place of its own."""
+    b, value, weight, moved = c.b, c.value(x), c.value(w, role="weight"), c.value(offset)
+    if value.tensor.rank != 4:
+        raise TranspileError("DeformConv over other than two axes")
+    n, channels, height, width = value.tensor.shape
+    outputs, _, kh, kw = _fixed(weight.tensor.shape, "the kernel size")
+    parts, groups, taps = int(c.attr("offset_group", 1)), int(c.attr("group", 1)), kh * kw
+    rows, columns = moved.tensor.shape[2:]
+    grid = _deformed_places(c, moved, (kh, kw), (rows, columns), (height, width), parts)
+    image = reshaped(b, value, (n * parts, channels // parts, height, width))
+    read = b.op("grid_sample", channels_last(b, image, 2), grid, align_corners=True)
+    read = reshaped(b, read, (n, parts, taps, rows, columns, channels // parts))
+    if mask is not None:
+        factor = reshaped(b, c.value(mask), (n, parts, taps, rows, columns, 1))
+        read = b.op("multiply", read, factor)
+    read = permuted(b, read, [0, 3, 4, 1, 5, 2])
+    size = (channels // groups) * taps
+    read = reshaped(b, read, (n, rows, columns, groups, size))
+    kernel = reshaped(b, weight, (groups, outputs // groups, size))
+    out = b.op("einsum", read, kernel, subscripts="nhwgk,gok->nhwgo")
+    out = reshaped(b, out, (n, rows, columns, outputs))
+    out = out if bias is None else b.op("add", out, c.value(bias, role="bias"))
+    return channels_first(b, out, 2)
+
+
+def _deformed_places(
+    c: Call, offset: Value, kernel: tuple[int, int], out: tuple[Dim, Dim],
+    image: tuple[Dim, Dim], parts: int,
+) -> Value:  # fmt: skip
+    """Places in [-1, 1], x before y: [N * parts, taps * rows, columns, 2]."""
+    b, taps = c.b, kernel[0] * kernel[1]
+    n = offset.tensor.shape[0]
+    strides, holes = _list(c, "strides", 2, 1), _list(c, "dilations", 2, 1)
+    pads = _list(c, "pads", 4, 0)
+    moved = reshaped(b, offset, (n * parts, *kernel, 2, *out))
+    places = []
+    for i in range(2):
+        own = b.op("select", moved, axis=3, index=i)
+        tap = b.op("arange", start=0, stop=kernel[i], dtype=DType.f32)
+        tap = b.op("multiply", reshaped(b, tap, tuple(kernel[i] if k == i else 1 for k in range(4))), float(holes[i]))
+        at = b.op("arange", start=0, stop=out[i], dtype=DType.f32)
+        at = b.op("multiply", reshaped(b, at, tuple(out[i] if k == i + 2 else 1 for k in range(4))), float(strides[i]))
+        place = b.op("add", own, b.op("add", b.op("subtract", at, float(pads[i])), tap))
+        span = maximum(image[i] - 1, 1)
+        place = b.op("subtract", b.op("divide", b.op("multiply", place, 2.0), span), 1.0)
+        places.append(reshaped(b, place, (n * parts, taps * out[0], out[1])))
+    return b.op("stack", places[1], places[0], axis=3)
+
+
+def _roi_align(c: Call, x: Source, rois: Source, batch: Source) -> Value:
+    """Bins of each region, each the mean or the largest of samples between pixels."""
+    b, value, boxes = c.b, c.value(x), c.value(rois)
+    samples = int(c.attr("sampling_ratio", 0))
+    if samples < 1:
+        raise TranspileError("RoiAlign whose samples depend on the regions", hint="set sampling_ratio")
+    bins = int(c.attr("output_height", 1)), int(c.attr("output_width", 1))
+    images = b.op("take", value, c.value(batch), axis=0)
+    rows = _roi_weights(c, boxes, 1, bins[0], samples, value.tensor.shape[2])
+    columns = _roi_weights(c, boxes, 0, bins[1], samples, value.tensor.shape[3])
+    count, channels = boxes.tensor.shape[0], value.tensor.shape[1]
+    shape = (count, channels, bins[0], samples, bins[1], samples)
+
+    def read(row: Value, column: Value) -> Value:
+        left = b.op("matmul", b.op("expand_dims", row, axes=(1,)), images)
+        right = permuted(b, b.op("expand_dims", column, axes=(1,)), [0, 1, 3, 2])
+        return reshaped(b, b.op("matmul", left, right), shape)
+
+    if _text(c.attr("mode", "avg")) == "avg":
+        whole = read(b.op("add", *rows), b.op("add", *columns))
+        return b.op("mean", whole, axes=(3, 5), keepdims=False)
+    corners = [read(r, k) for r in rows for k in columns]
+    largest = corners[0]
+    for corner in corners[1:]:
+        largest = b.op("maximum", largest, corner)
+    return b.op("max", largest, axes=(3, 5), keepdims=False)
+
+
+def _roi_weights(
+    c: Call, boxes: Value, first: int, bins: int, samples: int, size: Dim
+) -> tuple[Value, Value]:
+    """Matrices [regions, bins * samples, size] with the weight of the pixel before each sample,
+    and of the one after it."""
+    b = c.b
+    default = "half_pixel" if c.opset >= 16 else "output_half_pixel"
+    half = _text(c.attr("coordinate_transformation_mode", default)) == "half_pixel"
+    scale, count = float(c.attr("spatial_scale", 1.0)), boxes.tensor.shape[0]
+    edges = []
+    for at in (first, first + 2):
+        edge = b.op("multiply", b.op("select", boxes, axis=1, index=at), scale)
+        edges.append(b.op("subtract", edge, 0.5) if half else edge)
+    extent = b.op("subtract", edges[1], edges[0])
+    extent = extent if half else b.op("maximum", extent, 1.0)
+    steps = b.op("arange", start=0, stop=bins * samples, dtype=DType.f32)
+    steps = b.op("divide", b.op("add", steps, 0.5), float(bins * samples))
+    start, extent = (reshaped(b, v, (count, 1)) for v in (edges[0], extent))
+    place = b.op("add", start, b.op("multiply", extent, steps))
+    inside = b.op("bitwise_and", b.op("greater_equal", place, -1.0), b.op("less_equal", place, size))
+    place = b.op("clip", place, 0.0, size - 1)
+    low = b.op("floor", place)
+    after = b.op("subtract", place, low)
+    pixels = b.op("arange", start=0, stop=size, dtype=DType.f32)
+    out = []
+    for pixel, weight in ((low, b.op("subtract", 1.0, after)), (b.op("add", low, 1.0), after)):
+        weight = b.op("expand_dims", b.op("where", inside, weight, 0.0), axes=(2,))
+        here = b.op("equal", b.op("expand_dims", pixel, axes=(2,)), pixels)
+        out.append(b.op("where", here, weight, 0.0))
+    return out[0], out[1]
+
+
 ROWS: dict[str, Any] = {
+    "DeformConv": _deform_conv,
+    "RoiAlign": _roi_align,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "MaxPool": _max_pool,

@@ -157,8 +157,20 @@ def _isinf(c: Call, x: Source) -> Value:
 
 
 def _bitshift(c: Call, a: Source, b: Source) -> Value:
-    op = "left_shift" if c.required("direction") == "LEFT" else "right_shift"
-    return c.b.op(op, c.value(a), c.operand(b) if isinstance(b, Host) else c.value(b))
+    """A shift by all bits or more leaves nothing but the sign."""
+    left = c.required("direction") in ("LEFT", b"LEFT")
+    value, count = c.value(a), c.value(b)
+    dtype = value.tensor.dtype
+    width = int(dtype.value[1:])
+    signed = dtype.value[0] == "i"
+    far = c.b.op("greater_equal", count, width)
+    if signed:
+        far = c.b.op("bitwise_or", far, c.b.op("less", count, 0))
+    near = c.b.op("where", far, 0, count)
+    out = c.b.op("left_shift" if left else "right_shift", value, near)
+    if left or not signed:
+        return c.b.op("where", far, 0, out)
+    return c.b.op("where", far, c.b.op("where", c.b.op("less", value, 0), -1, c.b.op("multiply", value, 0)), out)
 
 
 def _where(c: Call, condition: Source, a: Source, b: Source) -> Value:

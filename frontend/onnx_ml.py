@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..errors import TranspileError
 from ..ir import DType, Value
 from .onnx_math import to_dtype
@@ -128,9 +130,80 @@ def _average(c: Call, old: Value, new: Value, share: float) -> Value:
     return c.b.op("add", c.b.op("multiply", old, share), c.b.op("multiply", new, 1 - share))
 
 
+# ---- counts of n-grams
+
+
+def _tf_idf(c: Call, x: Source) -> Value:
+    """How often each n-gram of a pool occurs in a row, its items up to `max_skip_count` apart."""
+    b, value = c.b, c.value(x)
+    if "pool_int64s" not in c.attrs:
+        raise TranspileError("TfIdfVectorizer of strings: strings are no tensors")
+    rows = value if value.tensor.rank == 2 else b.op("expand_dims", value, axes=(0,))
+    counts, order = [], []
+    for size, grams, first in _grams(c):
+        counts.append(_occurrences(c, rows, size, grams))
+        order += [int(v) for v in c.required("ngram_indexes")[first : first + len(grams)]]
+    return _weighted(c, value, counts, order)
+
+
+def _grams(c: Call) -> list[tuple[int, np.ndarray, int]]:
+    """(length, items, number of the first) for each length of n-grams."""
+    pool, starts = c.required("pool_int64s"), [int(v) for v in c.required("ngram_counts")]
+    out, first = [], 0
+    for i, start in enumerate(starts):
+        end = starts[i + 1] if i + 1 < len(starts) else len(pool)
+        grams = np.array(pool[start:end], np.int64).reshape(-1, i + 1)
+        if len(grams) and c.required("min_gram_length") <= i + 1 <= c.required("max_gram_length"):
+            out.append((i + 1, grams, first))
+        first += len(grams)
+    return out
+
+
+def _occurrences(c: Call, rows: Value, size: int, grams: np.ndarray) -> Value:
+    """[rows, grams]: single items are counted once, whatever may be skipped."""
+    b, (batch, length) = c.b, rows.tensor.shape
+    total: Any = None
+    for step in range(1, 2 if size == 1 else int(c.required("max_skip_count")) + 2):
+        places = length - (size - 1) * step
+        if isinstance(places, int) and places < 1:
+            break
+        found: Any = None
+        for j in range(size):
+            items = c.constant(grams[:, j].astype(rows.tensor.dtype.numpy), rows.tensor.dtype, "items")
+            part = b.op("slice", rows, axis=1, start=j * step, stop=j * step + places)
+            hit = b.op("equal", b.op("expand_dims", part, axes=(2,)), items)
+            found = hit if found is None else b.op("bitwise_and", found, hit)
+        count = b.op("sum", b.op("cast", found, dtype=DType.f32), axes=(1,), keepdims=False)
+        total = count if total is None else b.op("add", total, count)
+    if total is None:
+        return b.op("full", shape=(batch, len(grams)), value=0.0, dtype=DType.f32)
+    return total
+
+
+def _weighted(c: Call, x: Value, counts: list[Value], order: list[int]) -> Value:
+    b = c.b
+    width = max(int(v) for v in c.required("ngram_indexes")) + 1
+    table = counts[0] if len(counts) == 1 else b.op("concatenate", *counts, axis=1)
+    grams = table.tensor.shape[1]
+    table = b.op("pad", table, low=(0, 0), high=(0, 1), value=0.0)
+    places = np.full(width, grams, np.int32)
+    places[order] = np.arange(len(order))
+    out = b.op("take", table, c.constant(places, DType.i32, "places"), axis=1)
+    mode, weights = c.required("mode"), c.attr("weights")
+    mode = mode.decode() if isinstance(mode, bytes) else mode
+    if mode == "IDF":
+        out = b.op("cast", b.op("greater", out, 0.0), dtype=DType.f32)
+    if mode != "TF" and weights:
+        factors = np.zeros(width, np.float32)
+        factors[[int(v) for v in c.required("ngram_indexes")]] = weights
+        out = b.op("multiply", out, c.constant(factors, DType.f32, "weights"))
+    return out if x.tensor.rank == 2 else b.op("squeeze", out, axes=(0,))
+
+
 _TRAINING = "ai.onnx.preview.training."
 
 ROWS: dict[str, Any] = {
+    "TfIdfVectorizer": _tf_idf,
     "ai.onnx.ml.Binarizer": _binarizer,
     "ai.onnx.ml.LabelEncoder": _label_encoder,
     f"{_TRAINING}Momentum": _momentum,

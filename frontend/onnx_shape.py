@@ -63,6 +63,8 @@ def reshape_to(b: Builder, x: Value, wanted: Sequence[Any], allowzero: bool = Fa
         total = product(old)
         exact = divide_exact(total, known)
         shape[free] = floordiv(total, known) if exact is None and known != 0 else exact or 0
+    if any(isinstance(d, int) and d == 0 for d in shape):
+        return b.op("full", shape=tuple(shape), value=0, dtype=x.tensor.dtype)
     return reshaped(b, x, shape)
 
 
