@@ -16,9 +16,13 @@ from ..ir.dims import Expr, floordiv
 from .aten_common import expand_dims, permuted, reshaped, sliced
 from .onnx_math import to_dtype
 from .onnx_matrix import matmul
-from .onnx_values import Call, Source
+from .onnx_values import Call, Host, Source
 
 Dim = int | Expr
+
+
+def shape_of(x: Value | Host) -> tuple[Dim, ...]:
+    return x.shape if isinstance(x, Host) else x.tensor.shape
 
 
 @dataclass
@@ -244,11 +248,10 @@ def _group_query(c: Call, *inputs: Source) -> list[Any]:
 
 def _refuse_cache(c: Call, key: Source, value: Source, scales: list[Source]) -> None:
     for past in (key, value):
-        if past is not None and past.shape[2] != 0 if hasattr(past, "shape") else False:
-            raise TranspileError("GroupQueryAttention with a cache")
-        if isinstance(past, Value) and past.tensor.shape[2] != 0:
+        length = 0 if past is None else shape_of(past)[2]
+        if length != 0:
             raise TranspileError(
-                f"GroupQueryAttention with a cache of {past.tensor.shape[2]} positions",
+                f"GroupQueryAttention with a cache of {length} positions",
                 hint="leave past_key and past_value out, or fix their length to 0 with --input",
             )
     if any(s is not None for s in scales):
@@ -333,15 +336,12 @@ def _angles(
     if ids is None:
         one, two = (sliced(c.b, t, 0, 0, length) for t in tables)
         return one, two
-    places_ = c.value(ids)
-    if first:  # a prompt starts at its first position
-        places_ = sliced(c.b, reshaped(c.b, places_, (-1,)) if False else places_, 1, 0, 1)
-        start = c.b.op("slice", places_, axis=0, start=0, stop=1)
-        places_ = reshaped(c.b, start, (1,))
-    if places_.tensor.rank == 1:
-        index = c.b.op("add", to_dtype(c.b, places_, DType.i32), places(c, length))
-    else:
-        index = places_
+    index = c.value(ids)
+    if first:  # a prompt starts at the first position that is given
+        corner = sliced(c.b, sliced(c.b, index, 0, 0, 1), 1, 0, 1)
+        index = reshaped(c.b, corner, (1,))
+    if index.tensor.rank == 1:
+        index = c.b.op("add", to_dtype(c.b, index, DType.i32), places(c, length))
     out = [c.b.op("take", t, index, axis=0) for t in tables]
     one, two = (expand_dims(c.b, t, 1) if t.tensor.rank == 3 else t for t in out)
     return one, two

@@ -19,6 +19,7 @@ from typing import Any
 
 from . import (
     onnx_attention,
+    onnx_contrib,
     onnx_control,
     onnx_conv,
     onnx_index,
@@ -64,6 +65,7 @@ TABLE = _table(
     onnx_loss.ROWS,
     onnx_ml.ROWS,
     onnx_control.ROWS,
+    onnx_contrib.ROWS,
 )
 
 

@@ -1,0 +1,181 @@
+"""Integers with a scale and a zero point as floats, and back.
+
+Weights are turned into floats by their recipe, when the target's weights are written; everything
+else by ops in the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir import DType, Tensor, Value
+from ..ir.recipe import Cast, Concatenate, Divide, Multiply, Number, Read, Recipe, Reshape, Slice
+from ..ir.recipe import Subtract
+from .aten_common import reshaped
+from .onnx_math import to_dtype
+from .onnx_values import Call, Host, Source
+
+LIMITS = {
+    DType.u8: (0, 255), DType.i8: (-128, 127), DType.u16: (0, 65535), DType.i16: (-32768, 32767),
+    DType.i32: (-(2**31), 2**31 - 1),
+}  # fmt: skip
+
+
+def along(shape: Sequence[Any], count: Any, axis: int) -> tuple[Any, ...]:
+    """The shape of a vector that stands along one axis."""
+    return tuple(count if i == axis else 1 for i in range(len(shape)))
+
+
+def dequantized(
+    c: Call, x: Source, scale: Source, zero: Source = None, axis: int | None = None,
+    role: str = "weight",
+) -> Value:  # fmt: skip
+    """(x - zero) * scale; scale and zero are numbers, or vectors along the axis."""
+    parts = (x, scale, zero)
+    if isinstance(x, Host) and x.initializer and all(p is None or _stored(p) for p in parts):
+        return _by_recipe(c, x, scale, zero, axis, role)
+    value = c.value(x)
+    shape, rank = value.tensor.shape, value.tensor.rank
+    factor = _placed(c, scale, shape, axis)
+    dtype = factor.tensor.dtype if isinstance(factor, Value) else DType.f32
+    out = to_dtype(c.b, value, dtype)
+    offset = None if zero is None else _placed(c, zero, shape, axis)
+    if isinstance(offset, Value):
+        out = c.b.op("subtract", out, to_dtype(c.b, offset, dtype))
+    elif offset:
+        out = c.b.op("subtract", out, float(offset))
+    assert rank == out.tensor.rank
+    return c.b.op("multiply", out, factor)
+
+
+def _stored(x: Source) -> bool:
+    return isinstance(x, Host) and not x.symbolic
+
+
+def _placed(c: Call, x: Source, shape: Sequence[Any], axis: int | None) -> Any:
+    """A number, or a vector with axes of size one around it."""
+    if isinstance(x, Host) and x.size == 1:
+        return x.number
+    value = c.value(x)
+    if value.tensor.rank == 0:
+        return value
+    if value.tensor.rank == 1 and value.tensor.shape[0] == 1:
+        return reshaped(c.b, value, ())
+    at = len(shape) - 1 if axis is None else axis
+    if value.tensor.rank == 1:
+        return reshaped(c.b, value, along(shape, value.tensor.shape[0], at))
+    return value
+
+
+def _by_recipe(
+    c: Call, x: Host, scale: Source, zero: Source, axis: int | None, role: str
+) -> Value:
+    assert isinstance(scale, Host)
+    recipe: Recipe = Cast(Read(x.initializer), scale.dtype)
+    if isinstance(zero, Host):
+        recipe = Subtract(recipe, _factor(zero, scale.dtype, x.shape, axis))
+    recipe = Multiply(recipe, _factor(scale, scale.dtype, x.shape, axis))
+    return derived(c, x, recipe, x.shape, scale.dtype, role)
+
+
+def _factor(x: Host, dtype: DType, shape: Sequence[int], axis: int | None) -> Recipe:
+    if x.size == 1:
+        return Number(float(x.number))
+    assert x.initializer or x.rank
+    at = len(shape) - 1 if axis is None else axis
+    return Reshape(Cast(source(x), dtype), along(shape, x.size, at) if x.rank == 1 else x.shape)
+
+
+def source(x: Host) -> Recipe:
+    """The tensor of the file, or the constant of the graph."""
+    from ..ir.recipe import Constant
+    from .arrays import digest
+
+    if x.initializer:
+        return Read(x.initializer)
+    return Constant(x.array, digest(x.array))
+
+
+def derived(
+    c: Call, x: Host, recipe: Recipe, shape: tuple[int, ...], dtype: DType, role: str
+) -> Value:
+    """A parameter computed from an initializer, named after it where its name means something."""
+    path = c.state.readable(x.initializer)
+    scope = path.rpartition(".")[0] if path else c.b.scope.path
+    name = c.state.names.free(scope, role, f"{recipe}")
+    return c.b.graph.param(name, Tensor(dtype, shape), recipe)
+
+
+def quantized(
+    c: Call, x: Value, scale: Source, zero: Source, dtype: DType, axis: int | None = None
+) -> Value:
+    """round(x / scale) + zero within the type's range, half to even."""
+    b, shape = c.b, x.tensor.shape
+    factor = _placed(c, scale, shape, axis)
+    out = b.op("round", b.op("divide", x, factor))
+    offset = None if zero is None else _placed(c, zero, shape, axis)
+    if isinstance(offset, Value):
+        out = b.op("add", out, to_dtype(b, offset, x.tensor.dtype))
+    elif offset:
+        out = b.op("add", out, float(offset))
+    low, high = LIMITS[dtype]
+    return b.op("cast", b.op("clip", out, float(low), float(high)), dtype=dtype)
+
+
+def type_of(x: Source, default: DType = DType.u8) -> DType:
+    if x is None:
+        return default
+    return x.dtype if isinstance(x, Host) else x.tensor.dtype
+
+
+# ---- packed integers
+
+
+def unpacked(packed: Recipe, shape: Sequence[int], bits: int) -> Recipe:
+    """Bytes along the last axis as floats, 8 / bits of them in each, the lowest bits first."""
+    wide: Recipe = Cast(packed, DType.f32)
+    if bits == 8:
+        return wide
+    base, parts = float(2**bits), []
+    for _ in range(8 // bits):  # a cast to integers cuts off
+        rest = Cast(Cast(Divide(wide, Number(base)), DType.i32), DType.f32)
+        low = Subtract(wide, Multiply(rest, Number(base)))
+        parts.append(Reshape(low, (*shape, 1)))
+        wide = rest
+    joined = Concatenate(tuple(parts), len(shape))
+    return Reshape(joined, (*shape[:-1], shape[-1] * (8 // bits)))
+
+
+def blocks(
+    c: Call, x: Host, scale: Host, zero: Host | None, rows: int, columns: int, size: int, bits: int
+) -> Value:
+    """Packed weights [rows, blocks, bytes] with a scale for each block, as [rows, columns]."""
+    count = -(-columns // size)
+    values = Reshape(
+        unpacked(Reshape(Read(x.initializer), (rows, count * (size * bits // 8))),
+                 (rows, count * (size * bits // 8)), bits),
+        (rows, count, size),
+    )  # fmt: skip
+    offset = _block_zeros(zero, rows, count, bits)
+    factor = Reshape(Cast(source(scale), DType.f32), (rows, count, 1))
+    flat: Recipe = Reshape(Multiply(Subtract(values, offset), factor), (rows, count * size))
+    flat = flat if count * size == columns else Slice(flat, 1, 0, columns)
+    flat = flat if scale.dtype is DType.f32 else Cast(flat, scale.dtype)
+    return derived(c, x, flat, (rows, columns), scale.dtype, "weight")
+
+
+def _block_zeros(zero: Host | None, rows: int, count: int, bits: int) -> Recipe:
+    if zero is None:
+        return Number(float(2 ** (bits - 1)))
+    if zero.dtype is not DType.u8:
+        return Reshape(Cast(source(zero), DType.f32), (rows, count, 1))
+    width = -(-count * bits // 8)
+    flat = unpacked(Reshape(source(zero), (rows, width)), (rows, width), bits)
+    cut = flat if width * (8 // bits) == count else Slice(flat, 1, 0, count)
+    return Reshape(cut, (rows, count, 1))
+
+
+__all__ = ["blocks", "dequantized", "derived", "np", "quantized", "type_of"]
