@@ -18,6 +18,7 @@ from ..ir.dims import provably_le
 from ..ir.graph import Param
 from ..ir.recipe import Constant
 from ..ir.types import Tensor
+from .cleanup import drop_broadcasts
 from .index_analysis import Analysis
 from .index_code import Code, Emit, NoShortForm
 from .index_masks import classify, scores, visible_keys
@@ -116,7 +117,8 @@ def shorten_masks(graph: Graph, analysis: Analysis) -> bool:
         out.rule = "short_mask"
         return _write(short, node, out) if short is not None else None
 
-    return walk(graph, step) if shorts else False
+    changed = walk(graph, step) if shorts else False
+    return (changed and drop_broadcasts(graph)) or changed
 
 
 def _at_hand(short: Short, root: Value) -> bool:
