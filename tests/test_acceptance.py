@@ -264,12 +264,14 @@ def test_a_file_name_does_not_reach_the_sources(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("route", ["pt", "pt2"])
-def test_the_number_of_layers_is_in_the_configuration(route: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("route", "level"), [("pt", 1), ("pt2", 1), ("pt", 2)])
+def test_the_number_of_layers_is_in_the_configuration(
+    route: str, level: int, tmp_path: Path
+) -> None:
     configs = []
     for layers in (2, 6):
         archive = save(llama_decoder(layers), route, tmp_path / f"{layers}.{route}")
-        transpile(archive, tmp_path / str(layers))
+        transpile(archive, tmp_path / str(layers), level=level)
         configs.append(json.loads((tmp_path / str(layers) / "config.json").read_text()))
     for file in SOURCES:
         assert (tmp_path / "2" / file).read_bytes() == (tmp_path / "6" / file).read_bytes()
