@@ -85,7 +85,7 @@ class Numbers:
                 got = _evaluate(graph, given.inputs, self.tensors)
             except (InterpretError, KeyError) as error:
                 return Moved(given.name, "", None, f"the graph no longer runs: {error}")
-            found = list(_differences(got, want, self.tolerance))
+            found = list(differences(got, want, self.tolerance))
             if found:
                 name, worst = max(found, key=lambda f: f[1].max_rel)
                 return Moved(given.name, name, worst)
@@ -179,7 +179,7 @@ def _sizes(graph: Graph, captured: Mapping[str, int], count: int) -> list[dict[s
     return [s for i, s in enumerate(found) if s not in found[:i]]
 
 
-def _differences(
+def differences(
     got: Structure, want: Structure, tolerance: Tolerance
 ) -> Iterator[tuple[str, Difference]]:
     """The results that differ beyond tolerance, with their names."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .bisect import Culprit
+    from .frontend.source import Captured
     from .ir import Graph
     from .ir_files import IrFile
     from .numbers import Numbers
@@ -360,7 +361,28 @@ def _model(options: argparse.Namespace) -> tuple[Graph, Numbers, Mapping[str, An
     captured = capture(options.model, inputs=specs, weights=options.weights)
     graph = captured.program.forward
     numbers = _numbers(graph, captured.tensors, options, captured_sizes(captured))
+    for line in _against_source(captured, numbers):
+        print(printable(line), file=sys.stderr)
     return graph, numbers, {}
+
+
+def _against_source(captured: Captured, numbers: Numbers) -> Iterator[str]:
+    """A line for each set of inputs on which the captured IR differs from the source already."""
+    from .compare import TOLERANCES, Tolerance
+    from .numbers import differences
+
+    tolerance = Tolerance(*TOLERANCES["float16"])  # the source rounds, the IR does not
+    for given, got in zip(numbers.sets, numbers.results, strict=True):
+        try:
+            want = captured.run(given.inputs)
+        except Exception as error:
+            yield f"the source does not run at {given.name}: {type(error).__name__}"
+            continue
+        for name, found in differences(got, want, tolerance):
+            yield (
+                f"before any pass, {name} differs from the source's by {found.max_abs:.2g} at "
+                f"{given.name}: the frontend is wrong, or the reference of an op"
+            )
 
 
 @contextmanager
