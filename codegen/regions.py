@@ -226,13 +226,14 @@ def dissolve(plan: Plan, region: Region, why: str) -> None:
     at = parent.items.index(region)
     for child in region.children:
         child.parent = parent
-    kept = [n for i in region.items for n in (i.items if _is_made(i) else [i])]
+    kept = [n for item in region.items for n in _unmade(item)]
     parent.items[at : at + 1] = kept
     plan.log.append(f"{region.path} ({region.scope.cls}) is written in its caller: it {why}")
 
 
-def _is_made(item: Node | Region) -> bool:
-    return isinstance(item, Region) and item.made
+def _unmade(item: Node | Region) -> list[Node | Region]:
+    """What a made layer was before, and everything else as it is."""
+    return item.items if isinstance(item, Region) and item.made else [item]
 
 
 def _dissolve_foreign(plan: Plan) -> bool:

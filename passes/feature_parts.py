@@ -49,7 +49,7 @@ def _cut(value: Value, node: Node) -> tuple[Value, int, int] | None:
         return _selected(node)
     if node.op not in ("slice", "split") or node["axis"] != node.type(0).rank - 1:
         return None
-    size = node.type(0).shape[-1]
+    size: Any = node.type(0).shape[-1]
     if node.op == "split":
         before = node["sizes"][: value.index]
         whole = all(isinstance(d, int) for d in before)

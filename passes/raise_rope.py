@@ -70,7 +70,10 @@ class Rotation:
 
     @property
     def dims(self) -> int:
-        return 2 * int(self.x.of.tensor.shape[-2]) if self.paired else self.x.stop - self.x.start
+        if not self.paired:
+            return self.x.stop - self.x.start
+        pairs: Any = self.x.of.tensor.shape[-2]
+        return 2 * int(pairs)
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -158,6 +161,8 @@ def _complex(match: Match, known: Known) -> Rotation:
     if found.function != CIS or found.layout:
         raise Unproved("what multiplies the complex numbers is no cosine and sine of angles")
     x = match["x"]
+    if not isinstance(x.tensor.shape[-2], int):
+        raise Unproved("the number of pairs is not constant")
     return Rotation(Part(x, 0, 2), found, traditional=True, paired=True)
 
 

@@ -130,11 +130,16 @@ def _einsum(node: Node, known: dict[Value, Table]) -> Table:
     parts = inputs.split(",")
     if len(parts) != 2 or sorted("".join(parts)) != sorted(output):
         raise Unproved("positions and frequencies are summed over")
-    moved = [
-        _moved(table(o, known), lambda axis, p=letters: output.index(p[axis]) - len(output))
+    a, b = (
+        _moved(table(o, known), _places(letters, output))
         for o, letters in zip(node.operands, parts, strict=True)
-    ]
-    return _product(*moved)
+    )
+    return _product(a, b)
+
+
+def _places(letters: str, output: str) -> Callable[[int], int | None]:
+    """Where the axes of an operand stand in the result."""
+    return lambda axis: output.index(letters[axis]) - len(output)
 
 
 def _moved(of: Table, to: Callable[[int], int | None]) -> Table:
