@@ -51,3 +51,10 @@ def test_a_mask_of_ones_shows_the_first_key():
 def test_rows_that_may_be_empty_keep_the_guard(body):
     changed, text = run(body)
     assert not changed and "empty_rows=True" in text
+
+
+def test_in_a_window_every_query_sees_itself():
+    both = "    both: bool[L, L] = bitwise_and(causal, window)\n"
+    tail = TAIL.replace("    mask: bool[B, 1, L, L] = bitwise_and({0}, {1})\n", "")
+    changed, text = run(both + tail.replace("mask,", "both,"))
+    assert changed and "empty_rows" not in text

@@ -1,11 +1,14 @@
 """Masks by what they say: causal ones are named, full ones go, the others are written short."""
 
+import numpy as np
 import pytest
-from pass_tools import applied, becomes, graph_of, refusals
+from pass_tools import applied, becomes, graph_of, random_case, refusals
 
+from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.verify import VerifyError
 from mlx_transpile.passes.index_analysis import Analysis
 from mlx_transpile.passes.index_masks import Proof, classify, scores, visible_keys
+from mlx_transpile.passes.pipeline import run
 
 
 def attention(
@@ -269,3 +272,38 @@ def test_a_mask_beside_causal_is_malformed():
     text = attention("m", body=CAUSAL).replace("empty_rows=True", "causal='lower_right'")
     with pytest.raises(VerifyError, match="not both"):
         graph_of(text)
+
+
+# ---- numbers
+
+
+WINDOWED = (
+    "c: bool[L, L] = less_equal(j, row)\ns: i64[L, 1] = subtract(row, 3)\n"
+    "w: bool[L, L] = greater(j, s)\nm: bool[L, L] = bitwise_and(c, w)"
+)
+SAME_NUMBERS = {
+    "causal": attention("m", body=CAUSAL),
+    "lower_right": attention(
+        "m", keys="L + 3", body="s: i64[L, 1] = add(row, 3)\nm: bool[L, L + 3] = less_equal(j, s)"
+    ),
+    "upper_left": attention("m", keys="T", body="m: bool[L, T] = less_equal(j, row)"),
+    "window": attention("m", body=WINDOWED),
+    "additive": attention("m", body=ADDITIVE[3], kind="f32"),
+    "padded": attention(
+        "m",
+        body="c: bool[L, L] = less_equal(j, row)\ng: bool[B, 1, 1, L] = expand_dims(pad, axes=(1, 2))\n"
+        "m: bool[B, 1, L, L] = bitwise_and(c, g)",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"B": 1, "L": 1, "T": 1}, {"L": 1, "T": 7}, {"L": 6, "T": 2}, {"L": 9, "T": 9}]
+)
+@pytest.mark.parametrize("name", SAME_NUMBERS)
+def test_numbers_stay_at_any_lengths(name, sizes):
+    graph = graph_of(SAME_NUMBERS[name])
+    case = random_case(graph, sizes)
+    before = interpret(graph, *case)
+    run(graph, passes=("prove_masks",), verify_each=True)
+    np.testing.assert_allclose(before, interpret(graph, *case), rtol=1e-6, atol=1e-6)
