@@ -207,6 +207,15 @@ def _casted(c: Call, x: Source, dtype: DType) -> Value:
     return c.b.op("cast", value, dtype=dtype)
 
 
+def _bit_cast(c: Call, x: Source) -> Value:
+    from .onnx_read import dtype_of
+
+    value, dtype = c.value(x), dtype_of(c.required("to"), "BitCast")
+    if DType.f64 in (dtype, value.tensor.dtype):
+        raise TranspileError("the bits of a float64: MLX computes those as float32")
+    return c.b.op("bitcast", value, dtype=dtype)
+
+
 # ---- activations
 
 
@@ -345,6 +354,7 @@ ROWS: dict[str, Any] = {
     "Where": _where,
     "Cast": _cast_row,
     "CastLike": _cast_like,
+    "BitCast": _bit_cast,
     "Identity": _identity,
     "Dropout": _dropout,
     "Clip": _clip,

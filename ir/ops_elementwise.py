@@ -124,6 +124,12 @@ def _logical(name: str, operator: str, function: Callable[..., Any], bitwise: st
     )
 
 
+def _infer_bitcast(x: Any, dtype: DType) -> Tensor:
+    if tensor(x).dtype.numpy.itemsize != dtype.numpy.itemsize:
+        raise InferError(f"the bits of {x} do not fit {dtype}")
+    return x.with_dtype(dtype)
+
+
 def _infer_where(condition: Any, a: Any, b: Any) -> Tensor:
     if tensor(condition).dtype is not DType.bool:
         raise InferError(f"where needs a boolean condition, got {condition}")
@@ -305,6 +311,15 @@ ROWS = [
         {"dtype": Attr("dtype")},
         elementwise=True,
         doc="Element type conversion; floats to integers truncate.",
+    ),
+    Op(
+        "bitcast",
+        "x",
+        _infer_bitcast,
+        lambda n, x: method(x, "view", n["dtype"]),
+        lambda x, dtype: x.view(dtype.numpy),
+        {"dtype": Attr("dtype")},
+        doc="The same bits read as another element type of the same width.",
     ),
     Op(
         "where",

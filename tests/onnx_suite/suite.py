@@ -83,7 +83,7 @@ def compiled(case: Suite) -> tuple[Any, list[str]]:
         (name, to_mlx(np.asarray(evaluate(p.recipe, captured.tensors))))
         for name, p in emitted.parameters.items()
     ]
-    model.load_weights(weights, strict=False)
+    model.load_weights(weights)
     model.eval()
     return model, list(captured.baked)
 
