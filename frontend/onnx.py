@@ -170,7 +170,7 @@ def _name(model: Any) -> str:
     for node in model.graph:
         classes = node.metadata_props.get("pkg.torch.onnx.class_hierarchy", "")
         found = re.match(r"\['([\w.]+)'", classes)
-        if found:
+        if found and found[1].rsplit(".", 1)[-1][:1].isupper():
             return found[1].rsplit(".", 1)[-1]
     words = re.findall(r"[A-Za-z0-9]+", model.graph.name or "")
     joined = "".join(w[:1].upper() + w[1:] for w in words)

@@ -26,7 +26,12 @@ def readable(initializer: str) -> str:
 
 
 def hint_of(node: Any) -> str:
-    """The name of a node's first result, where it is one that a person wrote."""
+    """The name of a node's first result, where it is one that a person wrote.
+
+    torch's newer exporter names results after its own functions (`view_3`): those say nothing.
+    """
+    if any(key.startswith("pkg.torch.") for key in getattr(node, "metadata_props", ())):
+        return ""
     name = (node.outputs[0].name or "") if len(node.outputs) else ""
     last = re.split(r"[/:.]", name)[-1]
     last = re.sub(r"_output_\d+$", "", last)

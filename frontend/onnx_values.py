@@ -226,18 +226,25 @@ class Call:
         return self.constant(x.array, x.dtype, role or x.name)
 
     def _parameter(self, x: Host, role: str) -> Param:
+        """The tensor of the file under a name of the target.
+
+        Exporters keep one of several equal tensors. Where a module reads the tensor of a module of
+        the same name, it gets a parameter of its own with the same recipe.
+        """
         graph, names = self.b.graph, self.state.names
-        if x.initializer not in names.given:
-            path = self.state.readable(x.initializer)
-            if path:
-                scope, _, last = path.rpartition(".")
-                name = names.free(scope, last, x.initializer)
-            else:
-                name = names.free(self.b.scope.path, role or self.state.role, x.initializer)
-            names.given[x.initializer] = name
-        name = names.given[x.initializer]
+        path = x.name or self.state.readable(x.initializer)
+        scope, _, last = path.rpartition(".")
+        own = self.b.scope.path
+        twin = scope != own and scope.rpartition(".")[2] == own.rpartition(".")[2]
+        if path and scope and twin and scope.count(".") == own.count("."):
+            path = f"{own}.{last}"
+        key = f"{x.initializer}\n{path}"
+        if key not in names.given:
+            scope, _, last = path.rpartition(".")
+            place, name = (scope, last) if path else (own, role or self.state.role)
+            names.given[key] = names.free(place, name, key)
         buffer = not (x.dtype.is_float or x.dtype.is_complex)
-        return graph.param(name, Tensor(x.dtype, x.shape), Read(x.initializer), buffer)
+        return graph.param(names.given[key], Tensor(x.dtype, x.shape), Read(x.initializer), buffer)
 
     def _of_dims(self, x: Host) -> Value:
         items = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import onnx_ir
@@ -151,6 +152,8 @@ class Walk:
         outputs = [bool(v.name) and (bool(v.uses()) or v.is_graph_output()) for v in node.outputs]
         attributes = self._attributes(node)
         call = Call(self.b, node.op_type, attributes, self._opset(node), outputs, self, env)
+        if domain == "" and node.op_type == "Identity" and isinstance(inputs[0], Host):
+            return [_renamed(inputs[0], node)]
         if domain == "" and all(x is None or isinstance(x, Host) for x in inputs) and inputs:
             known = on_host(call, inputs)
             if known is not None:
@@ -241,6 +244,12 @@ class _Refused:
             raise TranspileError(f"the initializer {self.name!r} has no data")
         dtype_of(self.tensor.dtype, repr(self.name))
         raise TranspileError(f"the initializer {self.name!r} cannot be read")
+
+
+def _renamed(x: Host, node: Any) -> Host:
+    """Exporters write a copy where two tensors were equal: the copy's name is the second's."""
+    name = readable(node.outputs[0].name or "") if x.initializer else ""
+    return replace(x, name=name) if name and "." in name else x
 
 
 def _is_short(value: Value) -> bool:
