@@ -21,6 +21,14 @@ def check_size(name: str, size: int, low: int, high: int | None) -> None:
         raise ValueError(f"{name} is {size}, it must be {bound}")
 
 
+def match_mask(mask: mx.array, queries: mx.array) -> mx.array:
+    """An additive mask in the dtype of the queries, whose lowest number stands for less."""
+    if mask.dtype == queries.dtype:
+        return mask
+    lowest = mx.finfo(queries.dtype).min
+    return mx.maximum(mask, lowest).astype(queries.dtype)
+
+
 @dataclass
 class ModelArgs:
     embeddings_position_ids_size: int
@@ -83,8 +91,9 @@ class BertSelfAttention(nn.Module):
         values = self.value(input).reshape(B, L, -1, self.head_dim)
         values = values.transpose(0, 2, 1, 3)
         keys = keys.transpose(0, 2, 1, 3)
+        mask = match_mask(attention_mask, queries)
         attn_output = mx.fast.scaled_dot_product_attention(
-            queries, keys, values, scale=self.scale, mask=attention_mask
+            queries, keys, values, scale=self.scale, mask=mask
         )
         return attn_output.transpose(0, 2, 1, 3).reshape(B, L, -1)
 
@@ -178,10 +187,12 @@ class Model(nn.Module):
         check_shape("token_type_ids", token_type_ids, (B, L))
         check_size("L", L, 1, 40)
 
-        mask = (
+        attention_mask = (
             1.0 - attention_mask[:, None, None].astype(mx.float32)
         ) * -3.4028234663852886e38
-        hidden_states = self.encoder(self.embeddings(input_ids, token_type_ids), mask)
+        hidden_states = self.encoder(
+            self.embeddings(input_ids, token_type_ids), attention_mask
+        )
         return (hidden_states, self.pooler(hidden_states))
 
 

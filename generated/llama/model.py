@@ -10,27 +10,15 @@ import mlx.nn as nn
 
 @dataclass
 class ModelArgs:
-    rotary_emb_inv_freq_size: int
     hidden_size: int
     num_attention_heads: int
     head_dim: int
     num_key_value_heads: int
+    rope_theta: float
     intermediate_size: int
     rms_norm_eps: float
     vocab_size: int
     num_hidden_layers: int
-
-
-class LlamaRotaryEmbedding(nn.Module):
-    def __init__(self, args: ModelArgs):
-        super().__init__()
-        self.inv_freq = mx.zeros((args.rotary_emb_inv_freq_size,))
-
-    def __call__(self, position_ids: mx.array) -> tuple[mx.array, mx.array]:
-        angles = self.inv_freq[None, :, None] @ position_ids[:, None].astype(mx.float32)
-        angles = angles.swapaxes(-1, -2)
-        angles = mx.concatenate([angles, angles], axis=-1)
-        return mx.cos(angles), mx.sin(angles)
 
 
 class LlamaAttention(nn.Module):
@@ -50,10 +38,9 @@ class LlamaAttention(nn.Module):
         self.o_proj = nn.Linear(
             args.num_attention_heads * args.head_dim, args.hidden_size, bias=False
         )
+        self.rope = nn.RoPE(args.head_dim, base=args.rope_theta)
 
-    def __call__(
-        self, hidden_states: mx.array, cos: mx.array, sin: mx.array, mask: mx.array
-    ) -> mx.array:
+    def __call__(self, hidden_states: mx.array) -> mx.array:
         B, L, _ = hidden_states.shape
 
         queries = self.q_proj(hidden_states).reshape(B, L, -1, self.head_dim)
@@ -62,16 +49,10 @@ class LlamaAttention(nn.Module):
         keys = keys.transpose(0, 2, 1, 3)
         values = self.v_proj(hidden_states).reshape(B, L, -1, self.head_dim)
         values = values.transpose(0, 2, 1, 3)
-        cos = cos[:, None]
-        first, second = mx.split(queries, 2, axis=-1)
-        sin = sin[:, None]
-        h = mx.concatenate([-second, first], axis=-1) * sin
-        queries = queries * cos + h
-        first, second = mx.split(keys, 2, axis=-1)
-        h = mx.concatenate([-second, first], axis=-1) * sin
-        keys = keys * cos + h
+        queries = self.rope(queries)
+        keys = self.rope(keys)
         attn_output = mx.fast.scaled_dot_product_attention(
-            queries, keys, values, scale=self.scale, mask=mask
+            queries, keys, values, scale=self.scale, mask="causal"
         )
         h = attn_output.transpose(0, 2, 1, 3).reshape(B, L, -1)
         return self.o_proj(h)
@@ -99,11 +80,10 @@ class LlamaDecoderLayer(nn.Module):
         )
         self.mlp = LlamaMLP(args)
 
-    def __call__(
-        self, hidden_states: mx.array, cos: mx.array, sin: mx.array, mask: mx.array
-    ) -> mx.array:
-        out = self.self_attn(self.input_layernorm(hidden_states), cos, sin, mask)
-        hidden_states = hidden_states + out
+    def __call__(self, hidden_states: mx.array) -> mx.array:
+        hidden_states = hidden_states + self.self_attn(
+            self.input_layernorm(hidden_states)
+        )
         return hidden_states + self.mlp(self.post_attention_layernorm(hidden_states))
 
 
@@ -111,21 +91,13 @@ class LlamaModel(nn.Module):
     def __init__(self, args: ModelArgs):
         super().__init__()
         self.embed_tokens = nn.Embedding(args.vocab_size, args.hidden_size)
-        self.rotary_emb = LlamaRotaryEmbedding(args)
         self.layers = [LlamaDecoderLayer(args) for _ in range(args.num_hidden_layers)]
         self.norm = nn.RMSNorm(args.hidden_size, eps=args.rms_norm_eps)
 
     def __call__(self, input_ids: mx.array) -> mx.array:
-        L = input_ids.shape[-1]
-
         hidden_states = self.embed_tokens(input_ids)
-        positions = mx.arange(L)
-        position_ids = positions[None]
-        allowed = (position_ids <= positions[..., None])[None, None]
-        mask = mx.where(allowed, 0.0, -3.4028234663852886e38)
-        cos, sin = self.rotary_emb(position_ids)
         for layer in self.layers:
-            hidden_states = layer(hidden_states, cos, sin, mask)
+            hidden_states = layer(hidden_states)
         return self.norm(hidden_states)
 
 

@@ -27,7 +27,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 HERE = Path(__file__).resolve().parent
-MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "37993e9650d5ca41"}
+MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "c2f312fbb7686605"}
 DTYPE = None  # default of --dtype; None keeps the checkpoint's
 QUANTIZE = None  # default of --quantize; None quantizes nothing
 KEEP_FLOAT = ""  # default of --keep-float
@@ -46,7 +46,6 @@ COPIED = [
     "model.layers.{}.input_layernorm.weight",
     "model.layers.{}.post_attention_layernorm.weight",
     "model.norm.weight",
-    "model.rotary_emb.inv_freq",
     "lm_head.weight",
 ]
 # Tensors that keep their name, and what is done to them:
@@ -71,7 +70,9 @@ LAYERS = [
     ("lm_head", "head"),
 ]
 # Tensors of the source that the model does not use.
-UNUSED = []
+UNUSED = [
+    "model.rotary_emb.inv_freq",
+]
 # Sources with this prefix stood in the source's code: constants.safetensors has them.
 CONSTANT = "constant:"
 

@@ -96,8 +96,9 @@ mx::array BertSelfAttention::operator()(
   auto values = mx::reshape(value_(input), {B, L, -1, head_dim_});
   values = mx::transpose(values, {0, 2, 1, 3});
   keys = mx::transpose(keys, {0, 2, 1, 3});
+  auto mask = nn::match_mask(attention_mask, queries);
   auto attn_output = mx::fast::scaled_dot_product_attention(
-      queries, keys, values, scale_, /* mask_mode = */ "array", attention_mask);
+      queries, keys, values, scale_, /* mask_mode = */ "array", mask);
   return mx::reshape(mx::transpose(attn_output, {0, 2, 1, 3}), {B, L, -1});
 }
 
@@ -218,7 +219,7 @@ Model::Model(
 
 std::tuple<mx::array, mx::array> Model::operator()(
     const mx::array& input_ids,
-    const mx::array& attention_mask,
+    mx::array attention_mask,
     const mx::array& token_type_ids) const {
   nn::check_input("input_ids", input_ids, {-1, -1}, mx::int64);
   int B = input_ids.shape(0);
@@ -231,11 +232,12 @@ std::tuple<mx::array, mx::array> Model::operator()(
     nn::check_range("token_type_ids", token_type_ids, 0, type_vocab_size_);
   }
 
-  auto mask =
+  attention_mask =
       (nn::Scalar(1.0f) -
        mx::astype(mx::expand_dims(attention_mask, {1, 2}), mx::float32)) *
       nn::Scalar(-3.4028235e+38f);
-  auto hidden_states = encoder_(embeddings_(input_ids, token_type_ids), mask);
+  auto hidden_states =
+      encoder_(embeddings_(input_ids, token_type_ids), attention_mask);
   return {hidden_states, pooler_(hidden_states)};
 }
 

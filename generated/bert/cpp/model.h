@@ -167,7 +167,7 @@ class Model {
       bool check_indices = true);
   std::tuple<mx::array, mx::array> operator()(
       const mx::array& input_ids,
-      const mx::array& attention_mask,
+      mx::array attention_mask,
       const mx::array& token_type_ids) const;
 
  private:

@@ -1135,6 +1135,32 @@ inline const mx::array& input(
   return it->second;
 }
 
+// mx.maximum where one side may be a number.
+inline mx::array maximum(const mx::array& a, const mx::array& b) {
+  return mx::maximum(a, b);
+}
+
+inline mx::array maximum(const mx::array& a, Scalar b) {
+  return mx::maximum(a, b.like(a));
+}
+
+inline mx::array maximum(Scalar a, const mx::array& b) {
+  return mx::maximum(a.like(b), b);
+}
+
+// An additive mask in the dtype of the queries, whose lowest number stands for
+// less.
+inline mx::array match_mask(const mx::array& mask, const mx::array& queries) {
+  auto dtype = queries.dtype();
+  if (mask.dtype() == dtype) {
+    return mask;
+  }
+  float lowest = dtype == mx::float16 ? -65504.0f
+      : dtype == mx::bfloat16         ? -3.3895314e38f
+                                      : std::numeric_limits<float>::lowest();
+  return mx::astype(nn::maximum(mask, Scalar(lowest)), dtype);
+}
+
 // Start and stop of Python's [start:stop:step] on an axis of `size` elements,
 // clamped as there; backwards, a stop before the first element is -1.
 inline std::pair<int, int> slice_bounds(

@@ -2,40 +2,22 @@
 
 #include <cmath>
 #include <string>
-#include <tuple>
 #include <vector>
 
 namespace llama_for_causal_lm {
 
 ModelArgs ModelArgs::read(const nn::Weights& weights) {
   return {
-      .rotary_emb_inv_freq_size = weights.integer("rotary_emb_inv_freq_size"),
       .hidden_size = weights.integer("hidden_size"),
       .num_attention_heads = weights.integer("num_attention_heads"),
       .head_dim = weights.integer("head_dim"),
       .num_key_value_heads = weights.integer("num_key_value_heads"),
+      .rope_theta = weights.number("rope_theta"),
       .intermediate_size = weights.integer("intermediate_size"),
       .rms_norm_eps = weights.number("rms_norm_eps"),
       .vocab_size = weights.integer("vocab_size"),
       .num_hidden_layers = weights.integer("num_hidden_layers"),
   };
-}
-
-LlamaRotaryEmbedding::LlamaRotaryEmbedding(
-    const nn::Weights& weights,
-    const std::string& prefix,
-    const ModelArgs& args)
-    : inv_freq_(
-          weights.get(prefix + "inv_freq", {args.rotary_emb_inv_freq_size})) {}
-
-std::tuple<mx::array, mx::array> LlamaRotaryEmbedding::operator()(
-    const mx::array& position_ids) const {
-  auto angles = mx::matmul(
-      mx::expand_dims(inv_freq_, {0, 2}),
-      mx::astype(mx::expand_dims(position_ids, 1), mx::float32));
-  angles = mx::swapaxes(angles, -1, -2);
-  angles = mx::concatenate({angles, angles}, -1);
-  return {mx::cos(angles), mx::sin(angles)};
 }
 
 LlamaAttention::LlamaAttention(
@@ -67,13 +49,15 @@ LlamaAttention::LlamaAttention(
           prefix + "o_proj",
           args.num_attention_heads * args.head_dim,
           args.hidden_size,
-          /* bias = */ false) {}
+          /* bias = */ false),
+      rope_(
+          weights,
+          prefix + "rope",
+          args.head_dim,
+          /* traditional = */ false,
+          args.rope_theta) {}
 
-mx::array LlamaAttention::operator()(
-    const mx::array& hidden_states,
-    mx::array cos,
-    mx::array sin,
-    const mx::array& mask) const {
+mx::array LlamaAttention::operator()(const mx::array& hidden_states) const {
   int B = hidden_states.shape(0);
   int L = hidden_states.shape(1);
 
@@ -83,17 +67,11 @@ mx::array LlamaAttention::operator()(
   keys = mx::transpose(keys, {0, 2, 1, 3});
   auto values = mx::reshape(v_proj_(hidden_states), {B, L, -1, head_dim_});
   values = mx::transpose(values, {0, 2, 1, 3});
-  cos = mx::expand_dims(cos, 1);
-  auto [first, second] = nn::split<2>(queries, -1);
-  sin = mx::expand_dims(sin, 1);
-  auto h = mx::concatenate({-second, first}, -1) * sin;
-  queries = queries * cos + h;
-  std::tie(first, second) = nn::split<2>(keys, -1);
-  h = mx::concatenate({-second, first}, -1) * sin;
-  keys = keys * cos + h;
+  queries = rope_(queries);
+  keys = rope_(keys);
   auto attn_output = mx::fast::scaled_dot_product_attention(
-      queries, keys, values, scale_, /* mask_mode = */ "array", mask);
-  h = mx::reshape(mx::transpose(attn_output, {0, 2, 1, 3}), {B, L, -1});
+      queries, keys, values, scale_, /* mask_mode = */ "causal");
+  auto h = mx::reshape(mx::transpose(attn_output, {0, 2, 1, 3}), {B, L, -1});
   return o_proj_(h);
 }
 
@@ -147,13 +125,8 @@ LlamaDecoderLayer::LlamaDecoderLayer(
           args.rms_norm_eps),
       mlp_(weights, prefix + "mlp.", args) {}
 
-mx::array LlamaDecoderLayer::operator()(
-    mx::array hidden_states,
-    const mx::array& cos,
-    const mx::array& sin,
-    const mx::array& mask) const {
-  auto out = self_attn_(input_layernorm_(hidden_states), cos, sin, mask);
-  hidden_states = hidden_states + out;
+mx::array LlamaDecoderLayer::operator()(mx::array hidden_states) const {
+  hidden_states = hidden_states + self_attn_(input_layernorm_(hidden_states));
   return hidden_states + mlp_(post_attention_layernorm_(hidden_states));
 }
 
@@ -163,7 +136,6 @@ LlamaModel::LlamaModel(
     const ModelArgs& args)
     : embed_tokens_(
           weights, prefix + "embed_tokens", args.vocab_size, args.hidden_size),
-      rotary_emb_(weights, prefix + "rotary_emb.", args),
       norm_(weights, prefix + "norm", args.hidden_size, args.rms_norm_eps) {
   for (int i = 0; i < args.num_hidden_layers; ++i) {
     layers_.emplace_back(
@@ -172,17 +144,9 @@ LlamaModel::LlamaModel(
 }
 
 mx::array LlamaModel::operator()(const mx::array& input_ids) const {
-  int L = input_ids.shape(1);
-
   auto hidden_states = embed_tokens_(input_ids);
-  auto positions = mx::arange(L);
-  auto position_ids = mx::expand_dims(positions, 0);
-  auto allowed =
-      mx::expand_dims(position_ids <= mx::expand_dims(positions, 1), {0, 1});
-  auto mask = nn::where(allowed, nn::Scalar(0.0f), nn::Scalar(-3.4028235e+38f));
-  auto [cos, sin] = rotary_emb_(position_ids);
   for (const auto& layer : layers_) {
-    hidden_states = layer(hidden_states, cos, sin, mask);
+    hidden_states = layer(hidden_states);
   }
   return norm_(hidden_states);
 }

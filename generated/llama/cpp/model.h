@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "nn.h"
@@ -11,11 +10,11 @@ namespace llama_for_causal_lm {
 
 // The values of config.json, which the weights carry.
 struct ModelArgs {
-  int rotary_emb_inv_freq_size;
   int hidden_size;
   int num_attention_heads;
   int head_dim;
   int num_key_value_heads;
+  float rope_theta;
   int intermediate_size;
   float rms_norm_eps;
   int vocab_size;
@@ -24,30 +23,13 @@ struct ModelArgs {
   static ModelArgs read(const nn::Weights& weights);
 };
 
-class LlamaRotaryEmbedding {
- public:
-  LlamaRotaryEmbedding(
-      const nn::Weights& weights,
-      const std::string& prefix,
-      const ModelArgs& args);
-  std::tuple<mx::array, mx::array> operator()(
-      const mx::array& position_ids) const;
-
- private:
-  mx::array inv_freq_;
-};
-
 class LlamaAttention {
  public:
   LlamaAttention(
       const nn::Weights& weights,
       const std::string& prefix,
       const ModelArgs& args);
-  mx::array operator()(
-      const mx::array& hidden_states,
-      mx::array cos,
-      mx::array sin,
-      const mx::array& mask) const;
+  mx::array operator()(const mx::array& hidden_states) const;
 
  private:
   int head_dim_;
@@ -56,6 +38,7 @@ class LlamaAttention {
   nn::Linear k_proj_;
   nn::Linear v_proj_;
   nn::Linear o_proj_;
+  nn::RoPE rope_;
 };
 
 class LlamaMLP {
@@ -78,11 +61,7 @@ class LlamaDecoderLayer {
       const nn::Weights& weights,
       const std::string& prefix,
       const ModelArgs& args);
-  mx::array operator()(
-      mx::array hidden_states,
-      const mx::array& cos,
-      const mx::array& sin,
-      const mx::array& mask) const;
+  mx::array operator()(mx::array hidden_states) const;
 
  private:
   nn::RMSNorm input_layernorm_;
@@ -101,7 +80,6 @@ class LlamaModel {
 
  private:
   nn::Embedding embed_tokens_;
-  LlamaRotaryEmbedding rotary_emb_;
   std::vector<LlamaDecoderLayer> layers_;
   nn::RMSNorm norm_;
 };

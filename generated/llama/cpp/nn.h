@@ -3,10 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cctype>
-#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -797,194 +795,32 @@ class RMSNorm {
   float eps_;
 };
 
-// A number that takes the dtype of the array it meets, as Python's numbers do:
-// a plain C++ number in mx:: would lift float16 and bfloat16 to float32.
-class Scalar {
+// Rotary position embeddings of the first dims features of x (..., length,
+// size), at the positions offset, offset + 1, ...
+class RoPE {
  public:
-  explicit Scalar(bool value)
-      : kind_(Kind::boolean),
-        integer_(value) {}
-  explicit Scalar(int value)
-      : kind_(Kind::integer),
-        integer_(value) {}
-  explicit Scalar(int64_t value)
-      : kind_(Kind::integer),
-        integer_(value) {}
-  explicit Scalar(float value)
-      : kind_(Kind::number),
-        number_(value) {}
-  explicit Scalar(double value)
-      : kind_(Kind::number),
-        number_(static_cast<float>(value)) {}
+  RoPE(
+      const Weights&,
+      const std::string&,
+      int dims,
+      bool traditional = false,
+      float base = 10000.0f,
+      float scale = 1.0f)
+      : dims_(dims),
+        traditional_(traditional),
+        base_(base),
+        scale_(scale) {}
 
-  // A 0-d array of the dtype that this number has beside `dtype`.
-  mx::array like(mx::Dtype dtype) const {
-    switch (kind_) {
-      case Kind::number:
-        return mx::array(
-            number_, mx::issubdtype(dtype, mx::floating) ? dtype : mx::float32);
-      case Kind::integer:
-        return mx::array(integer_, dtype == mx::bool_ ? own_dtype() : dtype);
-      default:
-        return mx::array(integer_ != 0, dtype);
-    }
-  }
-
-  mx::array like(const mx::array& x) const {
-    return like(x.dtype());
-  }
-
-  // A 0-d array of the dtype that this number has alone.
-  mx::array alone() const {
-    return like(own_dtype());
+  mx::array operator()(const mx::array& x, int offset = 0) const {
+    return mx::fast::rope(x, dims_, traditional_, base_, scale_, offset);
   }
 
  private:
-  enum class Kind { boolean, integer, number };
-
-  mx::Dtype own_dtype() const {
-    if (kind_ == Kind::boolean) {
-      return mx::bool_;
-    }
-    bool small = integer_ >= std::numeric_limits<int>::min() &&
-        integer_ <= std::numeric_limits<int>::max();
-    return kind_ == Kind::number ? mx::float32 : small ? mx::int32 : mx::int64;
-  }
-
-  Kind kind_;
-  int64_t integer_ = 0;
-  float number_ = 0;
+  int dims_;
+  bool traditional_;
+  float base_;
+  float scale_;
 };
-
-// Operators between an array and a number, with the results of Python's.
-
-inline mx::array operator+(const mx::array& a, Scalar b) {
-  return mx::add(a, b.like(a));
-}
-
-inline mx::array operator+(Scalar a, const mx::array& b) {
-  return mx::add(a.like(b), b);
-}
-
-inline mx::array operator-(const mx::array& a, Scalar b) {
-  return mx::subtract(a, b.like(a));
-}
-
-inline mx::array operator-(Scalar a, const mx::array& b) {
-  return mx::subtract(a.like(b), b);
-}
-
-inline mx::array operator*(const mx::array& a, Scalar b) {
-  return mx::multiply(a, b.like(a));
-}
-
-inline mx::array operator*(Scalar a, const mx::array& b) {
-  return mx::multiply(a.like(b), b);
-}
-
-inline mx::array operator/(const mx::array& a, Scalar b) {
-  return mx::divide(a, b.like(a));
-}
-
-inline mx::array operator/(Scalar a, const mx::array& b) {
-  return mx::divide(a.like(b), b);
-}
-
-inline mx::array operator%(const mx::array& a, Scalar b) {
-  return mx::remainder(a, b.like(a));
-}
-
-inline mx::array operator%(Scalar a, const mx::array& b) {
-  return mx::remainder(a.like(b), b);
-}
-
-inline mx::array operator==(const mx::array& a, Scalar b) {
-  return mx::equal(a, b.like(a));
-}
-
-inline mx::array operator==(Scalar a, const mx::array& b) {
-  return mx::equal(a.like(b), b);
-}
-
-inline mx::array operator!=(const mx::array& a, Scalar b) {
-  return mx::not_equal(a, b.like(a));
-}
-
-inline mx::array operator!=(Scalar a, const mx::array& b) {
-  return mx::not_equal(a.like(b), b);
-}
-
-inline mx::array operator<(const mx::array& a, Scalar b) {
-  return mx::less(a, b.like(a));
-}
-
-inline mx::array operator<(Scalar a, const mx::array& b) {
-  return mx::less(a.like(b), b);
-}
-
-inline mx::array operator<=(const mx::array& a, Scalar b) {
-  return mx::less_equal(a, b.like(a));
-}
-
-inline mx::array operator<=(Scalar a, const mx::array& b) {
-  return mx::less_equal(a.like(b), b);
-}
-
-inline mx::array operator>(const mx::array& a, Scalar b) {
-  return mx::greater(a, b.like(a));
-}
-
-inline mx::array operator>(Scalar a, const mx::array& b) {
-  return mx::greater(a.like(b), b);
-}
-
-inline mx::array operator>=(const mx::array& a, Scalar b) {
-  return mx::greater_equal(a, b.like(a));
-}
-
-inline mx::array operator>=(Scalar a, const mx::array& b) {
-  return mx::greater_equal(a.like(b), b);
-}
-
-inline mx::array operator&(const mx::array& a, Scalar b) {
-  return mx::bitwise_and(a, b.like(a));
-}
-
-inline mx::array operator&(Scalar a, const mx::array& b) {
-  return mx::bitwise_and(a.like(b), b);
-}
-
-inline mx::array operator|(const mx::array& a, Scalar b) {
-  return mx::bitwise_or(a, b.like(a));
-}
-
-inline mx::array operator|(Scalar a, const mx::array& b) {
-  return mx::bitwise_or(a.like(b), b);
-}
-
-inline mx::array operator^(const mx::array& a, Scalar b) {
-  return mx::bitwise_xor(a, b.like(a));
-}
-
-inline mx::array operator^(Scalar a, const mx::array& b) {
-  return mx::bitwise_xor(a.like(b), b);
-}
-
-inline mx::array operator<<(const mx::array& a, Scalar b) {
-  return mx::left_shift(a, b.like(a));
-}
-
-inline mx::array operator<<(Scalar a, const mx::array& b) {
-  return mx::left_shift(a.like(b), b);
-}
-
-inline mx::array operator>>(const mx::array& a, Scalar b) {
-  return mx::right_shift(a, b.like(a));
-}
-
-inline mx::array operator>>(Scalar a, const mx::array& b) {
-  return mx::right_shift(a.like(b), b);
-}
 
 // Throws std::runtime_error where the weights hold tensors that no part of the
 // model asked for: they belong to another model.
@@ -1112,61 +948,6 @@ inline const mx::array& input(
 // torch's silu.
 inline mx::array silu(const mx::array& x) {
   return nn::fuse([](const auto& x) { return x * mx::sigmoid(x); }, x);
-}
-
-// A tuple of N arrays.
-template <size_t N>
-using Parts =
-    decltype(std::tuple_cat(std::declval<std::array<mx::array, N>>()));
-
-template <size_t... I>
-Parts<sizeof...(I)> to_parts(
-    const std::vector<mx::array>& parts, std::index_sequence<I...>) {
-  return {parts[I]...};
-}
-
-// N parts that can be taken apart: auto [a, b] = to_parts<2>(parts).
-template <size_t N>
-Parts<N> to_parts(const std::vector<mx::array>& parts) {
-  if (parts.size() != N) {
-    throw std::invalid_argument(
-        "expected " + std::to_string(N) + " parts, got " +
-        std::to_string(parts.size()));
-  }
-  return nn::to_parts(parts, std::make_index_sequence<N>());
-}
-
-// N equal parts of x along an axis.
-template <size_t N>
-Parts<N> split(const mx::array& x, int axis) {
-  return nn::to_parts<N>(mx::split(x, static_cast<int>(N), axis));
-}
-
-// The N parts of x between N - 1 indices along an axis.
-template <size_t N>
-Parts<N> split(const mx::array& x, const std::vector<int>& indices, int axis) {
-  mx::Shape ends(indices.begin(), indices.end());
-  return nn::to_parts<N>(mx::split(x, ends, axis));
-}
-
-// mx.where where the values may be numbers. Two numbers take their own dtypes.
-inline mx::array where(
-    const mx::array& condition, const mx::array& x, const mx::array& y) {
-  return mx::where(condition, x, y);
-}
-
-inline mx::array where(
-    const mx::array& condition, const mx::array& x, Scalar y) {
-  return mx::where(condition, x, y.like(x));
-}
-
-inline mx::array where(
-    const mx::array& condition, Scalar x, const mx::array& y) {
-  return mx::where(condition, x.like(y), y);
-}
-
-inline mx::array where(const mx::array& condition, Scalar x, Scalar y) {
-  return mx::where(condition, x.alone(), y.alone());
 }
 
 } // namespace nn
