@@ -18,8 +18,7 @@ from . import onnx_contrib_attention, onnx_contrib_quant
 from .aten_common import channels_first, channels_last, expand_dims, permuted, reshaped, sliced
 from .onnx_conv import _conv
 from .onnx_index import ROWS as INDEX_ROWS
-from .onnx_math import elu, hard_sigmoid, leaky_relu, pair, softsign, thresholded_relu, to_dtype
-from .onnx_math import ROWS as MATH_ROWS
+from .onnx_math import elu, hard_sigmoid, leaky_relu, softsign, thresholded_relu, to_dtype
 from .onnx_matrix import matmul
 from .onnx_norm import _layer_norm, _rms_norm
 from .onnx_shape import ROWS as SHAPE_ROWS
@@ -403,10 +402,6 @@ def _reduce_sum_integer(c: Call, x: Source) -> Value:
     return c.b.op("sum", value, axes=axes, keepdims=bool(c.attr("keepdims", 1)))
 
 
-def _bias_binary(c: Call, x: Source, y: Source) -> Value:
-    return c.b.op("add", *pair(c, x, y))
-
-
 _OWN: dict[str, Any] = {
     "Gelu": _gelu("none"),
     "BiasGelu": _gelu("none"),
@@ -458,5 +453,3 @@ ROWS: dict[str, Any] = {
         }.items()
     },
 }
-
-__all__ = ["MATH_ROWS", "ROWS"]

@@ -202,7 +202,9 @@ def _three(c: Call, query: Source, key: Source, value: Source, bias: Source) -> 
         return [_biased_heads(c, x, bias, i) for i, x in enumerate(parts)]
     v = c.value(value)
     shifts = _shifts(c, q, k, v, bias)
-    q, k, v = (x if s is None else b.op("add", x, s) for x, s in zip((q, k, v), shifts, strict=True))
+    q, k, v = (
+        x if s is None else b.op("add", x, s) for x, s in zip((q, k, v), shifts, strict=True)
+    )
     return [x if x.tensor.rank == 4 else split_heads(c, x, heads) for x in (q, k, v)]
 
 
@@ -367,9 +369,7 @@ def rotated(c: Call, x: Value, cos: Value, sin: Value, interleaved: bool) -> Val
 def _pairs(c: Call, x: Value, half: Any, interleaved: bool) -> tuple[Value, Value]:
     at = x.tensor.rank - 1
     if interleaved:
-        first, second = (
-            c.b.op("slice", x, axis=at, start=i, stop=None, step=2) for i in range(2)
-        )
+        first, second = (c.b.op("slice", x, axis=at, start=i, stop=None, step=2) for i in range(2))
         return first, second
     first, second = c.b.op("split", x, sizes=(half, half), axis=at)
     return first, second

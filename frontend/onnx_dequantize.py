@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..ir import DType, Tensor, Value
-from ..ir.recipe import Cast, Concatenate, Divide, Multiply, Number, Read, Recipe, Reshape, Slice
-from ..ir.recipe import Subtract
+from ..ir.recipe import (
+    Cast,
+    Concatenate,
+    Divide,
+    Multiply,
+    Number,
+    Read,
+    Recipe,
+    Reshape,
+    Slice,
+    Subtract,
+)
 from .aten_common import reshaped
 from .onnx_math import to_dtype
 from .onnx_values import Call, Host, Source
@@ -38,7 +46,7 @@ def dequantized(
     if isinstance(x, Host) and x.initializer and all(p is None or _stored(p) for p in parts):
         return _by_recipe(c, x, scale, zero, axis, role)
     value = c.value(x)
-    shape, rank = value.tensor.shape, value.tensor.rank
+    shape = value.tensor.shape
     factor = _placed(c, scale, shape, axis)
     dtype = factor.tensor.dtype if isinstance(factor, Value) else DType.f32
     out = to_dtype(c.b, value, dtype)
@@ -47,7 +55,6 @@ def dequantized(
         out = c.b.op("subtract", out, to_dtype(c.b, offset, dtype))
     elif offset:
         out = c.b.op("subtract", out, float(offset))
-    assert rank == out.tensor.rank
     return c.b.op("multiply", out, factor)
 
 
@@ -70,9 +77,7 @@ def _placed(c: Call, x: Source, shape: Sequence[Any], axis: int | None) -> Any:
     return value
 
 
-def _by_recipe(
-    c: Call, x: Host, scale: Source, zero: Source, axis: int | None, role: str
-) -> Value:
+def _by_recipe(c: Call, x: Host, scale: Source, zero: Source, axis: int | None, role: str) -> Value:
     assert isinstance(scale, Host)
     recipe: Recipe = Cast(Read(x.initializer), scale.dtype)
     if isinstance(zero, Host):
@@ -84,7 +89,6 @@ def _by_recipe(
 def _factor(x: Host, dtype: DType, shape: Sequence[int], axis: int | None) -> Recipe:
     if x.size == 1:
         return Number(float(x.number))
-    assert x.initializer or x.rank
     at = len(shape) - 1 if axis is None else axis
     return Reshape(Cast(source(x), dtype), along(shape, x.size, at) if x.rank == 1 else x.shape)
 
@@ -176,6 +180,3 @@ def _block_zeros(zero: Host | None, rows: int, count: int, bits: int) -> Recipe:
     flat = unpacked(Reshape(source(zero), (rows, width)), (rows, width), bits)
     cut = flat if width * (8 // bits) == count else Slice(flat, 1, 0, count)
     return Reshape(cut, (rows, count, 1))
-
-
-__all__ = ["blocks", "dequantized", "derived", "np", "quantized", "type_of"]
