@@ -24,7 +24,7 @@ class Recovered:
 
 @dataclass
 class Emitted:
-    """The Python model.
+    """The Python model. `precise` names the parameters that stay float32 in any precision.
 
     `config` holds the constructor arguments (config.json). `parameters` maps each parameter's path
     in the emitted module tree to its IR parameter (type and recipe). `modules` maps (source module
@@ -41,4 +41,5 @@ class Emitted:
     classes: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     layers: dict[str, str] = field(default_factory=dict)
+    precise: list[str] = field(default_factory=list)
     recovered: Recovered | None = None

@@ -11,6 +11,7 @@ from .emitted import Emitted, Recovered
 from .fields import Fields, inner_widths, width_roles
 from .init import counts
 from .names import class_names, safe
+from .precision import precise_parameters
 from .structure import Group, Structure, recover
 from .widths import key
 
@@ -31,6 +32,7 @@ def emit(program: Program, name: str) -> Emitted:
     )
     modules = structure.modules
     paths = {n: modules.emitted(n) for n in graph.params}
+    precise = precise_parameters(graph)
     return Emitted(
         source,
         config,
@@ -39,6 +41,7 @@ def emit(program: Program, name: str) -> Emitted:
         [p.name for p in printed],
         structure.log,
         {modules.emitted(p): r.layer.cls for p, r in modules.layers.items() if r.layer},
+        [paths[n] for n in graph.params if n in precise],
         Recovered(structure, fields, order, config),
     )
 

@@ -44,6 +44,8 @@ class Rules:
     unused: list[Row]
     prefix: str
     layers: list[Row]
+    precise: list[Row]
+    precise_names: frozenset[str]
 
     @property
     def digest(self) -> str:
@@ -58,12 +60,13 @@ def make_rules(
     aliases: Mapping[str, str],
     facts: Mapping[str, int] | None = None,
     layers: Mapping[str, str] | None = None,
+    precise: Collection[str] = (),
 ) -> Rules:
     """The rules for all parameters.
 
     `available` are the source's tensors, `aliases` the second names of tied ones, `facts` the
     values of integer tensors that became part of the code, `layers` those that may be quantized
-    (see `quantize.layers`).
+    (see `quantize.layers`), `precise` those that stay float32.
     """
     facts = facts or {}
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
@@ -82,6 +85,8 @@ def make_rules(
         unused=generalise([Row(name, ()) for name in available if name not in known]),
         prefix=prefix,
         layers=generalise([Row(name, (), words) for name, words in (layers or {}).items()]),
+        precise=generalise([Row(name, ()) for name in precise]),
+        precise_names=frozenset(precise),
     )
 
 
@@ -247,7 +252,7 @@ def write_weights(
     source = _Narrow(tensors)
 
     def entry(name: str, param: Param) -> tensorfile.Entry:
-        final = stored(param.tensor.dtype, dtype)
+        final = stored(param.tensor.dtype, None if name in rules.precise_names else dtype)
         return tensorfile.Entry(
             name,
             final,

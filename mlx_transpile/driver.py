@@ -222,7 +222,9 @@ def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
     emitted = emit(captured.program, options.name or captured.program.forward.name)
     aliases, facts = (captured.details.get(k, {}) for k in ("aliases", "baked_buffers"))
     layers = quantize.layers(captured.program.forward, emitted)
-    rules = make_rules(emitted.parameters, captured.tensors, aliases, facts, layers)
+    rules = make_rules(
+        emitted.parameters, captured.tensors, aliases, facts, layers, emitted.precise
+    )
     if options.quantization:
         work.choice = quantize.choose(
             options.quantization, layers, lambda n: shape_of(emitted.parameters[f"{n}.weight"])

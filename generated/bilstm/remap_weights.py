@@ -69,6 +69,8 @@ LAYERS = [
     ("embedding", "embeddings"),
     ("hidden2tag", "head"),
 ]
+# Tensors that --dtype leaves in float32.
+PRECISE = []
 # Tensors of the source that the model does not use.
 UNUSED = []
 # Sources with this prefix stood in the source's code: constants.safetensors has them.
@@ -663,7 +665,11 @@ def remap(checkpoint, output, dtype=DTYPE, quantize_to=None, keep_float=None):
         arrays = checked(tensors, want)
     else:
         arrays = checked(tensors, want)
-    arrays = {name: cast(array, dtype) for name, array in arrays.items()}
+    precise = [matcher(name) for name in PRECISE]
+    arrays = {
+        name: array if any(p.fullmatch(name) for p in precise) else cast(array, dtype)
+        for name, array in arrays.items()
+    }
     if quantization and not packed:
         chosen, kept = choose(want, quantization, keep_float)
         quantize(arrays, chosen, quantization)

@@ -97,6 +97,8 @@ FACTS = []
 LAYERS = [
     ("fc", "head"),
 ]
+# Tensors that --dtype leaves in float32.
+PRECISE = []
 # Tensors of the source that the model does not use.
 UNUSED = [
     "bn1.num_batches_tracked",
@@ -701,7 +703,11 @@ def remap(checkpoint, output, dtype=DTYPE, quantize_to=None, keep_float=None):
         arrays = checked(tensors, want)
     else:
         arrays = checked(tensors, want)
-    arrays = {name: cast(array, dtype) for name, array in arrays.items()}
+    precise = [matcher(name) for name in PRECISE]
+    arrays = {
+        name: array if any(p.fullmatch(name) for p in precise) else cast(array, dtype)
+        for name, array in arrays.items()
+    }
     if quantization and not packed:
         chosen, kept = choose(want, quantization, keep_float)
         quantize(arrays, chosen, quantization)
