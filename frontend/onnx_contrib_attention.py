@@ -234,9 +234,9 @@ def _biased_heads(c: Call, x: Value, bias: Source, index: int) -> Value:
 
 def _group_query(c: Call, *inputs: Source) -> list[Any]:
     """Causal attention whose keys are shared by groups of queries, without a cache."""
-    query, key, value, past_key, past_value, lengths, total, cos, sin, ids, extra, sink, *rest = (
-        *inputs, *[None] * (16 - len(inputs))
-    )  # fmt: skip
+    padded: list[Source] = [*inputs, *[None] * (16 - len(inputs))]
+    query, key, value, past_key, past_value, lengths = padded[:6]
+    cos, sin, ids, extra, sink, *rest = padded[7:]
     _refuse_cache(c, past_key, past_value, rest[:2])
     h = Heads(*_grouped(c, query, key, value))
     h.query, h.key = _unit_heads(c, h.query, rest[2]), _unit_heads(c, h.key, rest[3])
@@ -245,7 +245,17 @@ def _group_query(c: Call, *inputs: Source) -> list[Any]:
         interleaved = bool(c.attr("rotary_interleaved", 0))
         h.query, h.key = (rotated(c, x, *angles, interleaved) for x in (h.query, h.key))
     h.bias = c.maybe(extra)
+    if not c.attr("causal", 1):  # else what stands behind a row's end is ahead of all its queries
+        h.bias = added(c, h.bias, _behind(c, h, lengths))
     return [_group_query_scores(c, h, sink), h.key, h.value]
+
+
+def _behind(c: Call, h: Heads, lengths: Source) -> Value:
+    """Leaves out keys behind the end of their row; `lengths` are one less than the numbers of keys."""
+    batch, length = h.query.tensor.shape[0], h.key.tensor.shape[2]
+    ends = c.b.op("add", c.value(lengths), 1)
+    zeros = c.b.op("full", shape=(), value=0.0, dtype=h.query.tensor.dtype)
+    return c.b.op("where", _within(c, ends, batch, length), zeros, -math.inf)
 
 
 def _refuse_cache(c: Call, key: Source, value: Source, scales: list[Source]) -> None:

@@ -233,6 +233,7 @@ CASES = [
     Case("GroupQueryAttention", _gqa(*WIDE), {**GQA, "do_rotary": 1, "rotary_interleaved": 1}, (0, 1, 2),
          name="rotary-pairs"),
     Case("GroupQueryAttention", _gqa(*WIDE, POSITIONS), {**GQA, "do_rotary": 1}, (0, 1, 2), name="positions"),
+    Case("GroupQueryAttention", _gqa(), {**GQA, "causal": 0}, (0, 1, 2), name="both-ways"),
     Case("GroupQueryAttention", _gqa(), {**GQA, "local_window_size": 3}, (0, 1, 2), name="window"),
     Case("GroupQueryAttention", _gqa(), {**GQA, "softcap": 2.0, "scale": 0.8}, (0, 1, 2), name="softcap"),
     Case("GroupQueryAttention", _gqa(), {**GQA, "smooth_softmax": 1}, (0, 1, 2), name="smooth"),
