@@ -50,8 +50,17 @@ def results(c: Call, **made: Value) -> list[Any]:
 
 
 def biased(c: Call, x: Source, bias: Source) -> Value:
+    """x + bias. The optimizer took the bias from the layer in front: it is added where that is."""
     value = c.value(x)
-    return value if bias is None else c.b.op("add", value, c.value(bias, role="bias"))
+    if bias is None:
+        return value
+    scope = c.b.scope
+    if value.node is not None and value.node.op in ("matmul", "linear"):
+        c.b.scope = value.node.scope
+    try:
+        return c.b.op("add", value, c.value(bias, role="bias"))
+    finally:
+        c.b.scope = scope
 
 
 def _gelu(approximate: str) -> Row:
@@ -153,8 +162,7 @@ def _simple_layer_norm(c: Call, x: Source, scale: Source) -> list[Any]:
 
 
 def _skip(c: Call, x: Source, skip: Source, bias: Source) -> Value:
-    total = c.b.op("add", c.value(x), c.value(skip))
-    return total if bias is None else c.b.op("add", total, c.value(bias, role="bias"))
+    return c.b.op("add", biased(c, x, bias), c.value(skip))
 
 
 def _skip_layer_norm(
