@@ -23,7 +23,7 @@ from .onnx_matrix import matmul
 from .onnx_norm import _layer_norm, _rms_norm
 from .onnx_shape import ROWS as SHAPE_ROWS
 from .onnx_shape import axis
-from .onnx_values import Call, Row, Source
+from .onnx_values import Call, Host, Row, Source
 
 STANDARD = 23  # the standard's version whose rows are used here
 
@@ -161,15 +161,23 @@ def _simple_layer_norm(c: Call, x: Source, scale: Source) -> list[Any]:
     return results(c, at0=_rms_norm(as_standard(c), x, scale))
 
 
-def _skip(c: Call, x: Source, skip: Source, bias: Source) -> Value:
-    return c.b.op("add", biased(c, x, bias), c.value(skip))
+def _skip(c: Call, x: Source, skip: Source, bias: Source, gamma: Source) -> Value:
+    """x + skip + bias, outside of the module that holds nothing but the norm's own weight."""
+    total, scope = biased(c, x, bias), c.b.scope
+    if isinstance(gamma, Host) and scope.parent is not None:
+        home = c.state.readable(gamma.initializer).rpartition(".")[0]
+        c.b.scope = scope.parent if home == scope.path else scope
+    try:
+        return c.b.op("add", total, c.value(skip))
+    finally:
+        c.b.scope = scope
 
 
 def _skip_layer_norm(
     c: Call, x: Source, skip: Source, gamma: Source, beta: Source = None, bias: Source = None
 ) -> list[Any]:
     """layer_norm(x + skip + bias), and the sum itself as the fourth result."""
-    total = _skip(c, x, skip, bias)
+    total = _skip(c, x, skip, bias, gamma)
     weight, shift = c.value(gamma, role="weight"), c.maybe(beta, role="bias")
     eps = float(c.attr("epsilon", 1e-12))
     return results(c, at0=c.b.op("layer_norm", total, weight, shift, eps=eps), at3=total)
@@ -178,7 +186,7 @@ def _skip_layer_norm(
 def _skip_rms_norm(
     c: Call, x: Source, skip: Source, gamma: Source, bias: Source = None
 ) -> list[Any]:
-    total = _skip(c, x, skip, bias)
+    total = _skip(c, x, skip, bias, gamma)
     eps = float(c.attr("epsilon", 1e-12))
     out = c.b.op("rms_norm", total, c.value(gamma, role="weight"), eps=eps)
     return results(c, at0=out, at3=total)
