@@ -251,7 +251,7 @@ def _group_query(c: Call, *inputs: Source) -> list[Any]:
 
 
 def _behind(c: Call, h: Heads, lengths: Source) -> Value:
-    """Leaves out keys behind the end of their row; `lengths` are one less than the numbers of keys."""
+    """Leaves out keys behind the end of their row; `lengths` count from 0."""
     batch, length = h.query.tensor.shape[0], h.key.tensor.shape[2]
     ends = c.b.op("add", c.value(lengths), 1)
     zeros = c.b.op("full", shape=(), value=0.0, dtype=h.query.tensor.dtype)
