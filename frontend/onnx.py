@@ -145,7 +145,11 @@ def _output(walk: Walk, result: Any, value: Any) -> Value:
     if isinstance(result, Host):
         call = Call(walk.b, "output", {}, 1, [True], walk)
         found = call.value(result)
-        return found if not isinstance(found, Param) else walk.b.op("reshape", found, shape=found.tensor.shape)
+        return (
+            found
+            if not isinstance(found, Param)
+            else walk.b.op("reshape", found, shape=found.tensor.shape)
+        )
     found = result
     if not found.hint and found.node is not None:
         found.hint = _output_hint(value.name or "")

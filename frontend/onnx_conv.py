@@ -136,7 +136,11 @@ def _transposed_pads(
     if shape is None and auto not in ("SAME_UPPER", "SAME_LOWER"):
         given = [0] * (2 * count) if auto == "VALID" else _list(c, "pads", 2 * count, 0)
         return list(given[:count]), list(given[count:])
-    wanted = shape[-count:] if shape is not None else [n * s for n, s in zip(sizes, strides, strict=True)]
+    wanted = (
+        shape[-count:]
+        if shape is not None
+        else [n * s for n, s in zip(sizes, strides, strict=True)]
+    )
     low, high = [], []
     for f, e, w in zip(full, extra, wanted, strict=True):
         total = _fixed([f + e - w], "the padding")[0]
@@ -447,9 +451,17 @@ def _deformed_places(
     for i in range(2):
         own = b.op("select", moved, axis=3, index=i)
         tap = b.op("arange", start=0, stop=kernel[i], dtype=DType.f32)
-        tap = b.op("multiply", reshaped(b, tap, tuple(kernel[i] if k == i else 1 for k in range(4))), float(holes[i]))
+        tap = b.op(
+            "multiply",
+            reshaped(b, tap, tuple(kernel[i] if k == i else 1 for k in range(4))),
+            float(holes[i]),
+        )
         at = b.op("arange", start=0, stop=out[i], dtype=DType.f32)
-        at = b.op("multiply", reshaped(b, at, tuple(out[i] if k == i + 2 else 1 for k in range(4))), float(strides[i]))
+        at = b.op(
+            "multiply",
+            reshaped(b, at, tuple(out[i] if k == i + 2 else 1 for k in range(4))),
+            float(strides[i]),
+        )
         place = b.op("add", own, b.op("add", b.op("subtract", at, float(pads[i])), tap))
         span = maximum(image[i] - 1, 1)
         place = b.op("subtract", b.op("divide", b.op("multiply", place, 2.0), span), 1.0)
@@ -462,7 +474,9 @@ def _roi_align(c: Call, x: Source, rois: Source, batch: Source) -> Value:
     b, value, boxes = c.b, c.value(x), c.value(rois)
     samples = int(c.attr("sampling_ratio", 0))
     if samples < 1:
-        raise TranspileError("RoiAlign whose samples depend on the regions", hint="set sampling_ratio")
+        raise TranspileError(
+            "RoiAlign whose samples depend on the regions", hint="set sampling_ratio"
+        )
     bins = int(c.attr("output_height", 1)), int(c.attr("output_width", 1))
     images = b.op("take", value, c.value(batch), axis=0)
     rows = _roi_weights(c, boxes, 1, bins[0], samples, value.tensor.shape[2])
@@ -504,7 +518,9 @@ def _roi_weights(
     steps = b.op("divide", b.op("add", steps, 0.5), float(bins * samples))
     start, extent = (reshaped(b, v, (count, 1)) for v in (edges[0], extent))
     place = b.op("add", start, b.op("multiply", extent, steps))
-    inside = b.op("bitwise_and", b.op("greater_equal", place, -1.0), b.op("less_equal", place, size))
+    inside = b.op(
+        "bitwise_and", b.op("greater_equal", place, -1.0), b.op("less_equal", place, size)
+    )
     place = b.op("clip", place, 0.0, size - 1)
     low = b.op("floor", place)
     after = b.op("subtract", place, low)

@@ -40,6 +40,7 @@ class Dims:
     limits: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     captured: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)  # names that an exporter made up
 
     @classmethod
     def of(
@@ -90,14 +91,19 @@ class Dims:
         text = str(getattr(dim, "value", dim) or "")
         name = _identifier(text)
         if isinstance(given, int):
+            name = name or self.renamed.get(text, "")
             if name:
                 self._learn(name, given, "fixed by --input")
             return given
         if isinstance(given, str):
             name = given
+        if text in self.renamed and not isinstance(given, str):
+            return symbol(self.renamed[text])
         if not name:
             name = next(n for n in _candidates(axis, rank) if n not in taken)
             taken.add(name)
+            if text:
+                self.renamed[text] = name
         return symbol(name)
 
     # ---- reading
@@ -245,8 +251,8 @@ def _rankless(value: Any, spec: InputSpec | None, example: Any) -> list[Any]:
 
 
 def _identifier(text: str) -> str:
-    """A dim's name as an identifier; "" where it says nothing."""
-    if text.startswith("unk__") or text in ("None", "?", "-1"):
+    """A dim's name as an identifier; "" where it says nothing (`s72`, as torch counts them)."""
+    if re.fullmatch(r"unk__.*|[su]\d+|None|\?|-1", text):
         return ""
     name = re.sub(r"\W+", "_", text).strip("_")
     if not name or not name.isascii() or keyword.iskeyword(name):

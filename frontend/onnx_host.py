@@ -341,5 +341,7 @@ HOST: dict[str, Function] = {
     "ReduceSum": _reduce(_over(numbers.add)),
     "ReduceMax": _reduce(_over(numbers.NUMBERS["maximum"])),
     "ReduceMin": _reduce(_over(numbers.NUMBERS["minimum"])),
-    "Flatten": _shape_like(lambda call, x: x.reshape(int(np.prod(x.shape[: call.attr("axis", 1)])), -1)),
+    "Flatten": _shape_like(
+        lambda call, x: x.reshape(int(np.prod(x.shape[: call.attr("axis", 1)])), -1)
+    ),
 }

@@ -110,9 +110,7 @@ def _scatter_nd(c: Call, x: Source, indices: Source, updates: Source) -> Value:
     return _scatter_rows(b, value, index, new, depth, _REDUCE[how])
 
 
-def _scatter_rows(
-    b: Builder, x: Value, index: Value, new: Value, depth: int, how: str
-) -> Value:
+def _scatter_rows(b: Builder, x: Value, index: Value, new: Value, depth: int, how: str) -> Value:
     """Rows combined at their flat place."""
     shape = x.tensor.shape
     lead, tail = shape[:depth], product(shape[depth:])
@@ -169,9 +167,7 @@ def _reverse_sequence(c: Call, x: Source, lengths: Source) -> Value:
     return b.op("gather", value, place, axis=time)
 
 
-def _tensor_scatter(
-    c: Call, past: Source, update: Source, at: Source = None
-) -> Value:
+def _tensor_scatter(c: Call, past: Source, update: Source, at: Source = None) -> Value:
     """New rows written into a cache from a place on; circular: modulo its length."""
     b, cache, new = c.b, c.value(past), c.value(update)
     along = axis(cache, c.attr("axis", -2))
@@ -189,7 +185,19 @@ def _tensor_scatter(
     return b.op("scatter", cache, place, new, axis=along)
 
 
+def _compress(c: Call, x: Source, condition: Source) -> Value:
+    """The slices that a condition selects; it must be known, since it makes the shape."""
+    value = c.value(x)
+    chosen = np.flatnonzero(c.static(condition, "the condition").reshape(-1)).astype(np.int32)
+    at = c.attr("axis")
+    if at is None:
+        value, at = reshaped(c.b, value, (product(value.tensor.shape),)), 0
+    index = c.constant(chosen, DType.i32, "places")
+    return c.b.op("take", value, index, axis=axis(value, at))
+
+
 ROWS: dict[str, Any] = {
+    "Compress": _compress,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
@@ -201,5 +209,3 @@ ROWS: dict[str, Any] = {
     "ReverseSequence": _reverse_sequence,
     "ai.onnx.ml.ArrayFeatureExtractor": _array_feature,
 }
-
-__all__ = ["ROWS", "np"]

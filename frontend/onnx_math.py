@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,10 @@ def _pow(c: Call, a: Source, b: Source) -> Value:
     if not isinstance(right, Value):
         if right == 2:
             return c.b.op("square", left)
-        return c.b.op("power", left, _as(right, dtype)) if _same_kind(right, dtype) else _cast(
-            c.b, c.b.op("power", _cast(c.b, left, DType.f32), float(right)), dtype
+        return (
+            c.b.op("power", left, _as(right, dtype))
+            if _same_kind(right, dtype)
+            else _cast(c.b, c.b.op("power", _cast(c.b, left, DType.f32), float(right)), dtype)
         )
     kind = right.tensor.dtype
     if kind is dtype:
@@ -170,13 +172,21 @@ def _bitshift(c: Call, a: Source, b: Source) -> Value:
     out = c.b.op("left_shift" if left else "right_shift", value, near)
     if left or not signed:
         return c.b.op("where", far, 0, out)
-    return c.b.op("where", far, c.b.op("where", c.b.op("less", value, 0), -1, c.b.op("multiply", value, 0)), out)
+    return c.b.op(
+        "where",
+        far,
+        c.b.op("where", c.b.op("less", value, 0), -1, c.b.op("multiply", value, 0)),
+        out,
+    )
 
 
 def _where(c: Call, condition: Source, a: Source, b: Source) -> Value:
     mask = c.value(condition)
     if isinstance(a, Host) and isinstance(b, Host):
-        return c.b.op("where", mask, c.value(a), c.operand(b, a.rank))
+        rank = mask.tensor.rank
+        plain = a.dtype is DType.f32 and a.size == b.size == 1 and max(a.rank, b.rank) <= rank
+        first = float(a.number) if plain and not a.symbolic else c.value(a)
+        return c.b.op("where", mask, first, c.operand(b, rank))
     return c.b.op("where", mask, *pair(c, a, b))
 
 
@@ -317,13 +327,8 @@ def _identity(c: Call, x: Source) -> Source:
     return x
 
 
-
 def _bitwise(op: str) -> Row:
     return lambda c, a, b: c.b.op(op, c.value(a), c.value(b))
-
-
-
-
 
 
 ROWS: dict[str, Any] = {

@@ -6,10 +6,15 @@ from typing import Any
 
 from ..ir import DType, Value
 from .aten_common import expand_dims, permuted
-from .onnx_values import Call, Source
+from .onnx_values import Call, Host, Source
 
 
 def _matmul(c: Call, a: Source, b: Source) -> Value:
+    """A weight that nothing else reads makes a linear layer; exporters store it turned."""
+    if isinstance(b, Host) and b.initializer and b.single and b.rank == 2 and b.dtype.is_float:
+        x = c.value(a)
+        if x.tensor.rank > 1:
+            return c.b.op("linear", x, permuted(c.b, c.value(b, role="weight"), [1, 0]), None)
     return matmul(c, c.value(a, role="weight"), c.value(b, role="weight"))
 
 
@@ -100,7 +105,9 @@ def _minors(c: Call, x: Value) -> Value:
     total: Any = None
     below = c.b.op("slice", x, axis=rank - 2, start=1, stop=None)
     for i in range(n):
-        first = c.b.op("select", c.b.op("select", x, axis=rank - 1, index=i), axis=rank - 2, index=0)
+        first = c.b.op(
+            "select", c.b.op("select", x, axis=rank - 1, index=i), axis=rank - 2, index=0
+        )
         parts = [
             c.b.op("slice", below, axis=rank - 1, start=a, stop=z)
             for a, z in ((0, i), (i + 1, n))

@@ -113,7 +113,9 @@ def _adam(c: Call, rate: Source, turn: Source, *rest: Source) -> list[Value]:
         b.op("sqrt", b.op("subtract", 1.0, b.op("power", beta, steps))),
         b.op("subtract", 1.0, b.op("power", alpha, steps)),
     )
-    r = b.op("where", b.op("greater", steps, 0.0), b.op("multiply", c.value(rate), bias), c.value(rate))
+    r = b.op(
+        "where", b.op("greater", steps, 0.0), b.op("multiply", c.value(rate), bias), c.value(rate)
+    )
     rows = []
     for x, g, v, h in _grouped(rest, 4):
         value = c.value(x)
@@ -169,7 +171,9 @@ def _occurrences(c: Call, rows: Value, size: int, grams: np.ndarray) -> Value:
             break
         found: Any = None
         for j in range(size):
-            items = c.constant(grams[:, j].astype(rows.tensor.dtype.numpy), rows.tensor.dtype, "items")
+            items = c.constant(
+                grams[:, j].astype(rows.tensor.dtype.numpy), rows.tensor.dtype, "items"
+            )
             part = b.op("slice", rows, axis=1, start=j * step, stop=j * step + places)
             hit = b.op("equal", b.op("expand_dims", part, axes=(2,)), items)
             found = hit if found is None else b.op("bitwise_and", found, hit)

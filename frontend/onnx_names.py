@@ -41,6 +41,19 @@ def hint_of(node: Any) -> str:
     return "" if last.lower() == node.op_type.lower() or len(last) > 30 else last
 
 
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
+
+
+def line_of(node: Any) -> str:
+    """ "model.py:31" of the source's own code, where the exporter wrote it down; else ""."""
+    frames = _FRAME.findall(node.metadata_props.get("pkg.torch.onnx.stack_trace", ""))
+    own = [f for f in frames if not re.search(r"torch[/\\](nn|fx|_)", f[0])]
+    if not own:
+        return ""
+    file, line = own[-1]
+    return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
+
+
 def scope_path(node: Any) -> list[tuple[str, str]]:
     """(path, class) of every module around a node, outermost first; [] where nothing is said."""
     listed = _from_metadata(node)

@@ -18,9 +18,7 @@ def _in_channels_last(b: Builder, x: Value, body: Callable[[Value], Value]) -> V
     return channels_first(b, body(channels_last(b, x, spatial)), spatial)
 
 
-def _batch_norm(
-    c: Call, x: Source, scale: Source, bias: Source, mean: Source, var: Source
-) -> Any:
+def _batch_norm(c: Call, x: Source, scale: Source, bias: Source, mean: Source, var: Source) -> Any:
     value = c.value(x)
     eps = float(c.attr("epsilon", 1e-5))
     names = ("weight", "bias", "running_mean", "running_var")

@@ -18,12 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import (
-    onnx_attention,
     onnx_contrib,
     onnx_control,
     onnx_conv,
     onnx_index,
-    onnx_loss,
     onnx_math,
     onnx_matrix,
     onnx_ml,
@@ -58,11 +56,9 @@ TABLE = _table(
     onnx_resize.ROWS,
     onnx_reduce.ROWS,
     onnx_index.ROWS,
-    onnx_attention.ROWS,
     onnx_rnn.ROWS,
     onnx_quantize.ROWS,
     onnx_signal.ROWS,
-    onnx_loss.ROWS,
     onnx_ml.ROWS,
     onnx_control.ROWS,
     onnx_contrib.ROWS,

@@ -132,7 +132,9 @@ def _conv_integer(
 def _scale(c: Call, x: Source, rank: int, at: int) -> Value:
     value = to_dtype(c.b, c.value(x), DType.f32)
     if value.tensor.rank == 1 and value.tensor.shape != (1,):
-        return reshaped(c.b, value, tuple(value.tensor.shape[0] if i == at else 1 for i in range(rank)))
+        return reshaped(
+            c.b, value, tuple(value.tensor.shape[0] if i == at else 1 for i in range(rank))
+        )
     return reshaped(c.b, value, ()) if product(value.tensor.shape) == 1 else value
 
 
@@ -150,7 +152,9 @@ def _qlinear_matmul(
 ) -> Value:  # fmt: skip
     total = _matmul_integer(c, a, b, a_zero, b_zero)
     rank = total.tensor.rank
-    factor = c.b.op("multiply", _scale(c, a_scale, rank, rank - 2), _scale(c, b_scale, rank, rank - 1))
+    factor = c.b.op(
+        "multiply", _scale(c, a_scale, rank, rank - 2), _scale(c, b_scale, rank, rank - 1)
+    )
     return _requantized(c, total, factor, y_scale, y_zero)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
 from .onnx_math import to_dtype
-from .onnx_shape import axis, axes_of
+from .onnx_shape import axes_of, axis
 from .onnx_values import Call, Row, Source
 
 _NARROW = (DType.bool, DType.u8, DType.u16, DType.i8, DType.i16)
@@ -182,8 +182,8 @@ def _hardmax_axis(c: Call, x: Value, at: int) -> Value:
 
 def _flattened(c: Call, x: Value, body: Callable[[Call, Value, int], Value]) -> Value:
     """Before opset 13 the axes from `axis` on are one."""
-    from .aten_common import reshaped
     from ..ir.dims import product
+    from .aten_common import reshaped
 
     shape, at = x.tensor.shape, axis(x, c.attr("axis", 1))
     if at == x.tensor.rank - 1:

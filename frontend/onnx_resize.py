@@ -147,7 +147,9 @@ def _layer(c: Call, x: Value, plans: dict[int, Plan]) -> dict[str, Any] | None:
     """The options of `interpolate` where it is the same."""
     rank = x.tensor.rank
     mode = _text(c.attr("mode", "nearest"))
-    place = _text(c.attr("coordinate_transformation_mode", "half_pixel" if c.opset >= 11 else "asymmetric"))
+    place = _text(
+        c.attr("coordinate_transformation_mode", "half_pixel" if c.opset >= 11 else "asymmetric")
+    )
     spatial = rank in (3, 4, 5) and min(plans) >= 2
     if not spatial or not x.tensor.dtype.is_float or c.attr("antialias", 0):
         return None
@@ -156,10 +158,16 @@ def _layer(c: Call, x: Value, plans: dict[int, Plan]) -> dict[str, Any] | None:
         whole = all(p.given and p.scale == int(p.scale) for p in plans.values())
         if place == "asymmetric" and rounding == "floor":
             return {"mode": "nearest"}
-        return {"mode": "nearest"} if place == "half_pixel" and whole and rounding.startswith("round") else None
+        return (
+            {"mode": "nearest"}
+            if place == "half_pixel" and whole and rounding.startswith("round")
+            else None
+        )
     if place not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
         return None
-    if mode == "cubic" and (c.attr("exclude_outside", 0) or abs(c.attr("cubic_coeff_a", -0.75) + 0.75) > 1e-6):
+    if mode == "cubic" and (
+        c.attr("exclude_outside", 0) or abs(c.attr("cubic_coeff_a", -0.75) + 0.75) > 1e-6
+    ):
         return None
     if place == "pytorch_half_pixel" and any(p.out == 1 for p in plans.values()):
         return None
@@ -180,14 +188,11 @@ def _interpolated(c: Call, x: Value, plans: dict[int, Plan], options: dict[str, 
     shape = x.tensor.shape[2:]
     size = tuple(plans[i + 2].out if i + 2 in plans else d for i, d in enumerate(shape))
     scales = tuple(
-        plans[i + 2].scale if i + 2 in plans and plans[i + 2].given else 0.0
-        for i in range(spatial)
+        plans[i + 2].scale if i + 2 in plans and plans[i + 2].given else 0.0 for i in range(spatial)
     )
     if options.get("align_corners"):
         scales = (0.0,) * spatial
-    out = c.b.op(
-        "interpolate", channels_last(c.b, x, spatial), size=size, scales=scales, **options
-    )
+    out = c.b.op("interpolate", channels_last(c.b, x, spatial), size=size, scales=scales, **options)
     return channels_first(c.b, out, spatial)
 
 

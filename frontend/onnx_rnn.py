@@ -102,9 +102,7 @@ def _gates(b: Builder, x: Value, kind: str, hidden: int) -> Value:
     order = _ORDER[kind]
     if order == tuple(range(len(order))):
         return x
-    parts = [
-        b.op("slice", x, axis=0, start=g * hidden, stop=(g + 1) * hidden) for g in order
-    ]
+    parts = [b.op("slice", x, axis=0, start=g * hidden, stop=(g + 1) * hidden) for g in order]
     return b.op("concatenate", *parts, axis=0)
 
 
@@ -185,7 +183,9 @@ def _functions(layer: Layer, way: int) -> list[Callable[[Value], Value]]:
 
     def make(f: Any, alpha: float, beta: float) -> Callable[[Value], Value]:
         def run(x: Value) -> Value:
-            return f(b, x if clip is None else b.op("clip", x, -float(clip), float(clip)), alpha, beta)
+            return f(
+                b, x if clip is None else b.op("clip", x, -float(clip), float(clip)), alpha, beta
+            )
 
         return run
 
@@ -211,9 +211,7 @@ def _one_way(layer: Layer, way: int, steps: int) -> list[Value]:
     b = layer.c.b
     back = layer.direction == "reverse" or way == 1
     initial = [layer.h0, layer.c0] if layer.kind == "LSTM" else [layer.h0]
-    state = [
-        b.op("select", _zeros(layer) if s is None else s, axis=0, index=way) for s in initial
-    ]
+    state = [b.op("select", _zeros(layer) if s is None else s, axis=0, index=way) for s in initial]
     own = [None if v is None else b.op("select", v, axis=0, index=way)
            for v in (layer.w, layer.r, layer.bias, layer.peepholes)]  # fmt: skip
     step = _STEPS[layer.kind]
@@ -282,8 +280,13 @@ def _gru_step(
     wb, rb = _biases(b, bias)
     x_z, x_r, x_n = _parts(b, _affine(b, x, w, wb), 3)
     size = layer.hidden
-    lead = [b.op("slice", m, axis=0, start=0, stop=2 * size) if m is not None else None for m in (r, rb)]
-    tail = [b.op("slice", m, axis=0, start=2 * size, stop=None) if m is not None else None for m in (r, rb)]
+    lead = [
+        b.op("slice", m, axis=0, start=0, stop=2 * size) if m is not None else None for m in (r, rb)
+    ]
+    tail = [
+        b.op("slice", m, axis=0, start=2 * size, stop=None) if m is not None else None
+        for m in (r, rb)
+    ]
     h_z, h_r = _parts(b, _affine(b, h, lead[0], lead[1]), 2)  # type: ignore[arg-type]
     z, reset = f[0](b.op("add", x_z, h_z)), f[0](b.op("add", x_r, h_r))
     if layer.c.attr("linear_before_reset", 0):

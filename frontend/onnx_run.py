@@ -50,9 +50,7 @@ class Runner:
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
         source = self.source if isinstance(self.source, str) else self.source.SerializeToString()
         try:
-            return onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
+            return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception:  # an operator that it has not, a newer opset
             return self._reference()
 

@@ -209,7 +209,9 @@ def _backwards(b: Builder, x: Value, at: int, start: Dim, end: Dim, step: int) -
     first, last = size - 1 - place(start), size - 1 - place(end)
     if first == 0 and last == size and step == -1:
         return turned
-    return b.op("slice", turned, axis=at, start=first, stop=None if last == size else last, step=-step)
+    return b.op(
+        "slice", turned, axis=at, start=first, stop=None if last == size else last, step=-step
+    )
 
 
 # ---- padding

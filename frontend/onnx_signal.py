@@ -77,9 +77,7 @@ def _as_complex(b: Builder, x: Value) -> Value:
     return x if x.tensor.dtype.is_complex else b.op("cast", x, dtype=DType.c64)
 
 
-def _stft(
-    c: Call, x: Source, step: Source, window: Source = None, length: Source = None
-) -> Value:
+def _stft(c: Call, x: Source, step: Source, window: Source = None, length: Source = None) -> Value:
     """Frames of the signal times the window, transformed."""
     b, value = c.b, c.value(x)
     hop = c.ints(step, "the step")[0]

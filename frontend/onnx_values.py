@@ -50,6 +50,7 @@ class Host:
     load: Callable[[], np.ndarray]
     initializer: str = ""
     name: str = ""
+    single: bool = False  # an initializer that one node reads
 
     @cached_property
     def array(self) -> np.ndarray:

@@ -14,14 +14,14 @@ from typing import Any
 import onnx_ir
 
 from ..errors import TranspileError
-from ..ir import Builder, DType, Graph, InferError, Scope, Tensor, Unequal, Value
+from ..ir import Builder, Graph, InferError, Source, Tensor, Unequal, Value
 from .missing import Missing
 from .onnx_host import on_host
-from .onnx_names import hint_of, readable, scope_path
+from .onnx_names import hint_of, line_of, readable
 from .onnx_ops import find
 from .onnx_read import DTYPES, array_of, dtype_of
 from .onnx_scopes import Scopes
-from .onnx_values import UNKNOWN, Call, Host, Names, NeedsValue, Source, host
+from .onnx_values import UNKNOWN, Call, Host, Names, host
 
 Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
 _DOMAINS = {"": "", "ai.onnx": ""}
@@ -94,10 +94,14 @@ class Walk:
         if tensor is None or tensor.dtype.name not in DTYPES:
             return _Refused(name, tensor)
         shape = tuple(int(d) for d in tensor.shape)
-        return Host(dtype_of(tensor.dtype, name), shape, lambda: array_of(tensor), name)
+        single = len(value.uses()) == 1 and not value.is_graph_output()
+        dtype = dtype_of(tensor.dtype, name)
+        return Host(dtype, shape, lambda: array_of(tensor), name, single=single)
 
     def _node(self, node: Any, env: Env) -> None:
         self.b.scope = self.scopes.of(node)
+        at = line_of(node)
+        self.b.source = Source(at) if at else None
         inputs = [None if v is None else self._input(v, env) for v in node.inputs]
         self.b.hint = hint_of(node)
         results = self.call(node, inputs, env)
@@ -138,7 +142,11 @@ class Walk:
     def where(self, node: Any) -> str:
         """The node, by name where it has one, and its module."""
         place = self.b.scope.path or self.graph.name
-        return f"{node.op_type} {node.name!r} in {place}" if node.name else f"{node.op_type} in {place}"
+        return (
+            f"{node.op_type} {node.name!r} in {place}"
+            if node.name
+            else f"{node.op_type} in {place}"
+        )
 
     def _lowered(self, node: Any, op: str, inputs: list[Any], env: Env) -> list[Any]:
         domain = _DOMAINS.get(node.domain, node.domain)
@@ -280,6 +288,3 @@ def _bind(body: Any, attributes: Mapping[str, Any]) -> None:
                         inner.attributes[name] = onnx_ir.Attr(name, source.type, source.value)
                 elif attr.type == onnx_ir.AttributeType.GRAPH:
                     waiting.append(attr.value)
-
-
-__all__ = ["DType", "NeedsValue", "Scope", "Source", "Walk", "scope_path"]

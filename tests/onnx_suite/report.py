@@ -101,7 +101,11 @@ def run(cases: Iterable[Any]) -> list[Line]:
     names: dict[str, str] = {}
     for case in cases:
         op = operator(case)
-        op = names.get(op[1:], "(function)") if op.startswith("=") else names.setdefault(case.name, op)
+        op = (
+            names.get(op[1:], "(function)")
+            if op.startswith("=")
+            else names.setdefault(case.name, op)
+        )
         why = outside(case.model)
         if why:
             found.append(Line(case.name, op, "outside", why))

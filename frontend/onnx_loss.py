@@ -1,7 +1,0 @@
-"""ONNX rows."""
-
-from __future__ import annotations
-
-from typing import Any
-
-ROWS: dict[str, Any] = {}
