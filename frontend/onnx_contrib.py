@@ -389,7 +389,8 @@ def _complex_mul(conjugate: bool) -> Row:
 
 def _all_finite(c: Call, *xs: Source) -> Value:
     """One truth value over all elements of all inputs."""
-    b, out = c.b, None
+    b: Builder = c.b
+    out: Any = None
     only_nan, only_inf = c.attr("isnan_only", 0), c.attr("isinf_only", 0)
     bad = "isnan" if only_nan else "isinf" if only_inf else ""
     for x in xs:

@@ -250,11 +250,12 @@ def _embed(
 
     tables = [words, positions, kinds, gamma, beta]
     roles = ("word_embeddings", "position_embeddings", "token_type_embeddings", "weight", "bias")
-    floats = [
+    floats: list[Any] = [
         None if t is None else dequantized(c, t, numbers[i], numbers[i + 5], role=roles[i])
         for i, t in enumerate(tables)
     ]
-    return embed_layer_norm(c, ids, segments, *floats, mask)[:2]
+    a, b, kind, weight, shift = floats
+    return embed_layer_norm(c, ids, segments, a, b, kind, weight, shift, mask)[:2]
 
 
 ROWS: dict[str, Any] = {

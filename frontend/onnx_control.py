@@ -198,7 +198,7 @@ def _scanned(c: Call, body: Any, state: list[Any], scanned: list[Any]) -> list[A
             f"a scan over {steps} elements, which is not fixed", hint="fix the dim with --input"
         )
     _small(steps, body)
-    rows = []
+    rows: list[list[Any]] = []
     for i in range(steps):
         places = [steps - 1 - i if b else i for b in back]
         each = [
