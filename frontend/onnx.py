@@ -63,7 +63,7 @@ def _capture(
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
     examples = _examples(inputs, example_inputs)
     state = _Capture(model, Dims.of(inputs, specs or [], examples), examples)
-    walk, graph = _walked(state, inputs)
+    _, graph = _walked(state, inputs)
     names = {v: v.name for v in inputs}
     sizes = state.dims.sizes(graph)
     arrays = _example_arrays(graph, inputs, state, sizes, runner)

@@ -1,4 +1,4 @@
-"""The sizes of an ONNX model's inputs: from the file, from the user, and from what operators demand."""
+"""The sizes of an ONNX model's inputs: of the file, of the user, and what operators demand."""
 
 from __future__ import annotations
 
@@ -180,14 +180,14 @@ class Dims:
         for sym in sorted(symbols(difference), key=lambda s: -order.index(s.name)):
             value = _solution(difference, sym.name)
             if value is not None and sym.name not in {s.name for s in symbols(value)}:
-                low, high = bounds(value)
+                _, high = bounds(value)
                 if (high is None or high >= 1) and (not isinstance(value, int) or value >= 1):
                     self._learn(sym.name, value, text)
                     return True
         return self._by_trial(difference, text)
 
     def _by_trial(self, difference: Expr, text: str) -> bool:
-        """The one symbol of an equation that is not linear (a rounded quotient): a size that fits."""
+        """The one symbol of an equation that is not linear (a rounded quotient)."""
         found = [s.name for s in symbols(difference)]
         if len(found) != 1:
             return False

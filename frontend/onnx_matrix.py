@@ -31,7 +31,6 @@ def integer_matmul(c: Call, a: Value, b: Value, dtype: DType) -> Value:
     wide = [c.value(v, DType.i64 if dtype in (DType.i64, DType.u64) else DType.i32) for v in (a, b)]
     left, right = wide
     left = expand_dims(c.b, left, left.tensor.rank)
-    right = right if right.tensor.rank == 1 else right
     if right.tensor.rank == 1:
         right = expand_dims(c.b, right, 1)
         return c.value(_summed(c, left, right, drop=True), dtype)

@@ -87,8 +87,7 @@ def _line(error: Exception) -> str:
 
 def _graphs(model: Any) -> Iterator[Any]:
     yield model.graph
-    for function in model.functions.values():
-        yield function
+    yield from model.functions.values()
 
 
 def _sort(model: Any, name: str) -> None:
