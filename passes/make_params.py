@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ..ir import DType, Graph, Node, Param, Value
 from ..ir.graph import Operand
@@ -60,10 +60,14 @@ def used_once(param: Operand, uses: Uses, outputs: Iterable[Value]) -> bool:
 
 def put(graph: Graph, new: Sequence[Param], after: str) -> None:
     """Add the parameters, new ones behind the one of that name: attributes keep their order."""
+    put_all(graph, {after: new})
+
+
+def put_all(graph: Graph, new: Mapping[str, Sequence[Param]]) -> None:
+    """Add parameters behind those of several names."""
     params: dict[str, Param] = {}
     for name, param in graph.params.items():
         params[name] = param
-        if name == after:
-            params.update((p.name, p) for p in new if p.name not in graph.params)
-    params.update((p.name, p) for p in new)
+        params.update((p.name, p) for p in new.get(name, ()) if p.name not in graph.params)
+    params.update((p.name, p) for ps in new.values() for p in ps)
     graph.params = params

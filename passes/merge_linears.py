@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.recipe import Concatenate, Zeros
 from .dce import dce
-from .make_params import Uses, owner, put, used_once
+from .make_params import Uses, owner, put_all, used_once
 from .rebuild import make_node
 from .record import Log, applies, entry
 
 Group = list[Node]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A group, and the layer and the split that take its place."""
+
+    group: Group
+    params: list[Param]
+    layer: Node
+    split: Node
 
 
 def merge_linears(graph: Graph, log: Log | None = None) -> bool:
@@ -18,18 +31,28 @@ def merge_linears(graph: Graph, log: Log | None = None) -> bool:
     They must be modules of one module, each called once, with weights of their own.
     """
     log = log if log is not None else []
-    uses = graph.uses()
-    changed = False
+    uses, taken = graph.uses(), _paths(graph.params)
+    merged: list[Merged] = []
     for group in _siblings(graph):
         name = _name([_last(n) for n in group])
-        reason = _refusal(graph, group, name, uses)
+        reason = _refusal(graph, group, name, uses, taken)
         log.append(entry("merge_linears", group[0], reason))
         if reason is None and applies("merge_linears", group[0]):
-            _merge(graph, group, name)
-            changed = True
-    if changed:
+            merged.append(_merge(group, name))
+            taken.add(_path(group[0], name))
+    if merged:
+        _place(graph, merged)
         dce(graph)
-    return changed
+    return bool(merged)
+
+
+def _paths(params: Iterable[str]) -> set[str]:
+    """Every parameter's and every module's path that has one."""
+    return {
+        ".".join(parts[:end])
+        for parts in (name.split(".") for name in params)
+        for end in range(1, len(parts) + 1)
+    }
 
 
 def _siblings(graph: Graph) -> list[Group]:
@@ -49,7 +72,9 @@ def _last(node: Node) -> str:
     return node.scope.path.rpartition(".")[2]
 
 
-def _refusal(graph: Graph, group: Group, name: str, uses: Uses) -> str | None:
+def _refusal(
+    graph: Graph, group: Group, name: str, uses: Uses, taken: Container[str]
+) -> str | None:
     weights = [n.operands[1] for n in group]
     biases = [n.operands[2] for n in group]
     for operand in (*weights, *(b for b in biases if b is not None)):
@@ -59,8 +84,7 @@ def _refusal(graph: Graph, group: Group, name: str, uses: Uses) -> str | None:
         return "a weight belongs to another module"
     if any(n.type(1).dtype is not group[0].type(1).dtype for n in group):
         return "the weights differ in dtype"
-    path = _path(group[0], name)
-    if any(p == path or p.startswith(f"{path}.") for p in graph.params):
+    if _path(group[0], name) in taken:
         return f"there is a {name} already"
     return None
 
@@ -93,7 +117,7 @@ def _path(node: Node, name: str) -> str:
     return ".".join([*node.scope.path.split(".")[:-1], name])
 
 
-def _merge(graph: Graph, group: Group, name: str) -> None:
+def _merge(group: Group, name: str) -> Merged:
     first = group[0]
     scope = Scope(_path(first, name), first.scope.cls, first.scope.parent)
     params = [
@@ -101,7 +125,6 @@ def _merge(graph: Graph, group: Group, name: str) -> None:
         for place, attr in ((1, "weight"), (2, "bias"))
         if any(n.operands[place] is not None for n in group)
     ]
-    put(graph, params, str(owner(first.operands[1])) + ".weight")
     bias = params[1] if len(params) > 1 else None
     layer = make_node("linear", [first.operands[0], params[0], bias], {}, first, scope, hint="")
     layer.by = (*first.by, "merge_linears")
@@ -111,11 +134,16 @@ def _merge(graph: Graph, group: Group, name: str) -> None:
     split.by = layer.by
     for part, node in zip(split.results, group, strict=True):
         part.hint = node.out.hint or _role(_last(node))
-    at = graph.nodes.index(first)
-    graph.nodes[at : at + 1] = [layer, split]
-    gone = set(group)
-    graph.nodes = [n for n in graph.nodes if n not in gone]
-    graph.replace({n.out: part for n, part in zip(group, split.results, strict=True)})
+    return Merged(group, params, layer, split)
+
+
+def _place(graph: Graph, merged: Sequence[Merged]) -> None:
+    """Put the layers where the first of each group was, in one walk of the graph."""
+    put_all(graph, {str(owner(m.group[0].operands[1])) + ".weight": m.params for m in merged})
+    placed: dict[Node, list[Node]] = {n: [] for m in merged for n in m.group}
+    placed |= {m.group[0]: [m.layer, m.split] for m in merged}
+    graph.nodes = [new for n in graph.nodes for new in placed.get(n, [n])]
+    graph.replace({n.out: p for m in merged for n, p in zip(m.group, m.split.results, strict=True)})
 
 
 _ROLES = {"q": "queries", "k": "keys", "v": "values"}
