@@ -1,6 +1,6 @@
 """What the optimizer saves, and what it costs.
 
-    python benchmarks/optimizer.py [MODEL...] [--rounds N] [--part times|transposes|growth] [-o FILE]
+    python benchmarks/optimizer.py [MODEL...] [--rounds N] [--part PART] [-o FILE]
 
 *times*: each model is transpiled at -O0, -O1 and -O2; one process, on one thread with OpenBLAS
 preloaded where it is found, runs the three in turns. *transposes*: those in the forward, before and
@@ -359,9 +359,8 @@ def growth_page(level: int, repeat: int, folder: Path) -> list[str]:
 
 
 GROWTH = """\
-The Llama of `tests/models` from a trace: seconds of processor time, the best of {repeat} runs, from
-`benchmarks/transpile_time.py`'s archives. Linear in the depth is {linear:.2f}, at most 5.5 is wanted.
-Below are the slowest at 32 layers, each timed alone; the graph is verified after every pass that
+The Llama of `tests/models` from a trace: seconds of processor time, the best of {repeat} runs.
+Linear in the depth is {linear:.2f}, at most 5.5 is wanted. Below are the slowest at 32 layers, each timed alone; the graph is verified after every pass that
 changed it and copied once, so that a failure can be shown again."""
 
 
