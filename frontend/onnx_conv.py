@@ -117,7 +117,7 @@ def _conv_transpose(c: Call, x: Source, w: Source, bias: Source = None) -> Value
 
 
 def _cropping(low: list[Any], high: list[Any], extra: list[int]) -> dict[str, Any]:
-    """Even cropping is the layer's own padding; else it is done after a layer that crops nothing."""
+    """Even cropping is the layer's own padding; else a layer crops nothing."""
     if _is_even(low, high, extra):
         return {"padding": tuple(low), "output_padding": tuple(extra)}
     return {"padding": (0,) * len(low), "output_padding": (0,) * len(low)}
@@ -187,9 +187,9 @@ def _overhang(padded: Dim, k: int, s: int, d: int, low: Dim, size: Dim) -> Dim:
     """How far the last window reaches over the end; none starts in the padding behind."""
     reach = (k - 1) * d + 1
     windows = -floordiv(-(padded - reach), s) + 1
-    if isinstance(windows, int) and isinstance(size, int) and isinstance(low, int):
-        if (windows - 1) * s >= size + low:
-            windows -= 1
+    fixed = isinstance(windows, int) and isinstance(size, int) and isinstance(low, int)
+    if fixed and (windows - 1) * s >= size + low:
+        windows = windows - 1
     return maximum((windows - 1) * s + reach - padded, 0)
 
 
@@ -362,7 +362,7 @@ def _max_unpool(c: Call, x: Source, places: Source, shape: Source = None) -> Val
 
 def _col2im(c: Call, x: Source, image: Source, block: Source) -> Value:
     """Blocks summed into an image; any number of spatial axes by scatter."""
-    b, value = c.b, c.value(x)
+    value = c.value(x)
     sizes, kernel = c.ints(image, "the image's shape"), c.ints(block, "the block's shape")
     count = len(sizes)
     strides, holes = _list(c, "strides", count, 1), _list(c, "dilations", count, 1)

@@ -3,8 +3,8 @@
 A row is a function `(c, *inputs)`. Inputs arrive in the operator's order as `Host` (known while
 walking: constants, initializers, sizes), as IR values, or None where left out; `c` (a `Call`) reads
 them: `c.value(x)` as a tensor, `c.operand(x)` as a number where it is one, `c.ints(x, what)` as
-numbers that must be known, `c.attr(name, default)` for attributes. It returns a value (or a `Host`),
-or a list of them. What cannot be said in the IR is a `TranspileError`.
+numbers that must be known, `c.attr(name, default)` for attributes. It returns a value (or a
+`Host`), or a list of them. What cannot be said in the IR is a `TranspileError`.
 
 To add an operator: a row in the `ROWS` of the file of its family, under its name, or
 `{7: old, 13: new}` where versions differ (`c.opset` tells small differences). Operators of another
