@@ -13,24 +13,19 @@ FREQS = 1  # the operand of `rope`
 
 def precise_parameters(graph: Graph) -> set[str]:
     """The names of parameters that nothing but the angles of rotary embeddings reads."""
-    uses = graph.uses()
-    outputs = set(graph.outputs)
-    known: dict[Value, bool] = {}
+    read: set[Value] = set()
+    otherwise = set(graph.outputs)
 
     def only_turns(value: Value) -> bool:
-        if value not in known:
-            users = uses.get(value, [])
-            known[value] = (
-                bool(users)
-                and value not in outputs
-                and all(
-                    _turns(node, place)
-                    or (node.op != "rope" and all(map(only_turns, node.results)))
-                    for node, place in users
-                )
-            )
-        return known[value]
+        return value in read and value not in otherwise
 
+    for node in reversed(graph.nodes):  # readers first
+        leads = node.op != "rope" and all(map(only_turns, node.results))
+        for place, operand in enumerate(node.operands):
+            if isinstance(operand, Value):
+                read.add(operand)
+                if not leads and not _turns(node, place):
+                    otherwise.add(operand)
     return {name for name, p in graph.params.items() if p.tensor.dtype.is_float and only_turns(p)}
 
 

@@ -28,7 +28,9 @@ class X:
     def array(self, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray:
         if self.make is not None:
             return np.asarray(self.make(sizes), KINDS[self.kind])
-        return drawn(tuple(sizes.get(d, d) for d in self.shape), self.kind, rng, self.low, self.high)
+        return drawn(
+            tuple(sizes.get(d, d) for d in self.shape), self.kind, rng, self.low, self.high
+        )
 
 
 def x(*shape: Any, kind: str = "f32", low: int = 0, high: int = 2, make: Any = None) -> X:
@@ -306,7 +308,9 @@ def _gelu_tanh(x: Any) -> Any:
 
 def _group_norm(x: Any, gamma: Any, beta: Any, groups: int) -> Any:
     parts = x.reshape(x.shape[0], -1, groups, x.shape[-1] // groups)
-    normed = (parts - parts.mean((1, 3), keepdims=True)) / np.sqrt(parts.var((1, 3), keepdims=True) + 1e-5)
+    normed = (parts - parts.mean((1, 3), keepdims=True)) / np.sqrt(
+        parts.var((1, 3), keepdims=True) + 1e-5
+    )
     return normed.reshape(x.shape) * gamma + beta
 
 

@@ -22,7 +22,7 @@ def check_size(name: str, size: int, low: int, high: int | None) -> None:
 
 
 def match_mask(mask: mx.array, queries: mx.array) -> mx.array:
-    """An additive mask in the dtype of the queries, whose lowest number stands for less."""
+    """An additive mask in the dtype of the queries, clamped to its range."""
     if mask.dtype == queries.dtype:
         return mask
     lowest = mx.finfo(queries.dtype).min

@@ -3,8 +3,7 @@
 #include "Scalar.h"
 #include "maximum.h"
 
-// An additive mask in the dtype of the queries, whose lowest number stands for
-// less.
+// An additive mask in the dtype of the queries, clamped to its range.
 inline mx::array match_mask(const mx::array& mask, const mx::array& queries) {
   auto dtype = queries.dtype();
   if (mask.dtype() == dtype) {

@@ -110,7 +110,7 @@ def test_a_cycle() -> None:
 def test_a_truncated_file(tmp_path: Path) -> None:
     path = saved(tmp_path, linear())
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(BadRequest, match="cut short|no readable"):
+    with pytest.raises(BadRequest, match=r"cut short|no readable"):
         transpile(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

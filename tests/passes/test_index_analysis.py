@@ -11,7 +11,9 @@ from mlx_transpile.passes.index_analysis import Analysis, Counted, analyse, desc
 
 
 def terms(
-    body: str, inputs: str = "x: f32[B, L, 4], pad: bool[B, L], past: i64[1], t: f32[T]", constants=None
+    body: str,
+    inputs: str = "x: f32[B, L, 4], pad: bool[B, L], past: i64[1], t: f32[T]",
+    constants=None,
 ):
     """The last value's term as text, checked against the interpreter with all terms before it."""
     graph = graph_of(f"def forward({inputs}):\n{body}\n    return y", constants)

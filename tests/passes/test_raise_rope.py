@@ -87,13 +87,17 @@ def test_positions_from_an_offset():
 def test_neighbours_that_turn():
     text = HALVES.replace("concatenate(g, g, axis=1)", "repeat(g, repeats=2, axis=1)")
     at = text.index("    one, two")
-    text = text[:at] + """    r: f32[B, 2, L, 4, 2] = reshape(x, shape=(B, 2, L, 4, 2))
+    text = (
+        text[:at]
+        + """    r: f32[B, 2, L, 4, 2] = reshape(x, shape=(B, 2, L, 4, 2))
     one: f32[B, 2, L, 4] = select(r, axis=4, index=0)
     two: f32[B, 2, L, 4] = select(r, axis=4, index=1)
     n: f32[B, 2, L, 4] = negative(two)
     k: f32[B, 2, L, 4, 2] = stack(n, one, axis=4)
     j: f32[B, 2, L, 8] = reshape(k, shape=(B, 2, L, 8))
-""" + text[text.index("    u: ") :]
+"""
+        + text[text.index("    u: ") :]
+    )
     assert "rope(x, None, dims=8, traditional=True" in applied(text, PASS, constants=FREQS)[0]
     sliced = text.replace("select(r, axis=4, index=0)", "slice(x, axis=3, step=2)")
     sliced = sliced.replace("select(r, axis=4, index=1)", "slice(x, axis=3, start=1, step=2)")

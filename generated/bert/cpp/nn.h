@@ -1148,8 +1148,7 @@ inline mx::array maximum(Scalar a, const mx::array& b) {
   return mx::maximum(a.like(b), b);
 }
 
-// An additive mask in the dtype of the queries, whose lowest number stands for
-// less.
+// An additive mask in the dtype of the queries, clamped to its range.
 inline mx::array match_mask(const mx::array& mask, const mx::array& queries) {
   auto dtype = queries.dtype();
   if (mask.dtype() == dtype) {
