@@ -360,8 +360,9 @@ def growth_page(level: int, repeat: int, folder: Path) -> list[str]:
 
 GROWTH = """\
 The Llama of `tests/models` from a trace: seconds of processor time, the best of {repeat} runs.
-Linear in the depth is {linear:.2f}, at most 5.5 is wanted. Below are the slowest at 32 layers, each timed alone; the graph is verified after every pass that
-changed it and copied once, so that a failure can be shown again."""
+Linear in the depth is {linear:.2f}, at most 5.5 is wanted. Below are the slowest at 32 layers, each
+timed alone; the graph is verified after every pass that changed it and copied once, so that a
+failure can be shown again."""
 
 
 # ---- the page
