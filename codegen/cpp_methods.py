@@ -199,7 +199,7 @@ class MethodPrinter:
         """The list, or the part of it that is looped over."""
         member = self.printer.list_of(loop)
         steps = zip(member.path, loop.list.steps, strict=False)
-        whole = member.name + "".join(f"[{name}]" for p, (_, name) in steps if p is None)
+        whole: str = member.name + "".join(f"[{name}]" for p, (_, name) in steps if p is None)
         first, behind = member.range or (0, loop.size)
         if (loop.start, loop.stop) == (first, behind):
             return whole

@@ -178,17 +178,18 @@ def _pool_input(
         ]
     if ceil or any(not isinstance(a, int) or a != z for a, z in zip(low, high, strict=True)):
         return pad(c.b, x, [0, 0, *low], [0, 0, *high], fill), (0,) * len(kernel), low, given
-    if any(2 * a > k for a, k in zip(low, kernel, strict=True)):
+    fixed = tuple(a for a in low if isinstance(a, int))
+    if any(2 * a > k for a, k in zip(fixed, kernel, strict=True)):
         return pad(c.b, x, [0, 0, *low], [0, 0, *high], fill), (0,) * len(kernel), low, given
-    return x, tuple(int(a) for a in low), low, given  # type: ignore[arg-type]
+    return x, fixed, low, given
 
 
 def _overhang(padded: Dim, k: int, s: int, d: int, low: Dim, size: Dim) -> Dim:
     """How far the last window reaches over the end; none starts in the padding behind."""
     reach = (k - 1) * d + 1
     windows = -floordiv(-(padded - reach), s) + 1
-    fixed = isinstance(windows, int) and isinstance(size, int) and isinstance(low, int)
-    if fixed and (windows - 1) * s >= size + low:
+    spare = (windows - 1) * s - size - low
+    if isinstance(spare, int) and spare >= 0:
         windows = windows - 1
     return maximum((windows - 1) * s + reach - padded, 0)
 

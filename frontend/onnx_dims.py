@@ -137,7 +137,7 @@ class Dims:
         """A minimum or maximum that must be one of its arguments bounds a symbol."""
         for atom in sorted(_extremes(difference), key=str):
             for chosen in atom.args:
-                if rebuild(difference, lambda a, k=atom, c=chosen: c if a == k else None) != 0:
+                if _replaced(difference, atom, chosen) != 0:
                     continue
                 rest = [a for a in atom.args if a != chosen]
                 signs = [a - chosen if atom.kind == "min" else chosen - a for a in rest]
@@ -274,6 +274,10 @@ def _candidates(axis: int, rank: int) -> Iterator[str]:
 
 def _fits(size: int, low: int, high: int | None) -> bool:
     return low <= size and (high is None or size <= high)
+
+
+def _replaced(dim: Dim, atom: Atom, by: Dim) -> Dim:
+    return rebuild(dim, lambda a: by if a == atom else None)
 
 
 def _extremes(dim: Dim) -> set[Atom]:

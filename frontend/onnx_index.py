@@ -172,7 +172,7 @@ def _tensor_scatter(c: Call, past: Source, update: Source, at: Source = None) ->
     b, cache, new = c.b, c.value(past), c.value(update)
     along = axis(cache, c.attr("axis", -2))
     size, count = cache.tensor.shape[along], new.tensor.shape[along]
-    shape = [1] * cache.tensor.rank
+    shape: list[int | Expr] = [1] * cache.tensor.rank
     shape[along] = count
     place = reshaped(b, b.op("arange", start=0, stop=count, dtype=DType.i64), shape)
     if at is not None:

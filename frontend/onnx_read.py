@@ -19,7 +19,7 @@ from ..ir import DType
 try:
     import onnx_ir
 except ImportError:  # an optional dependency: said when an .onnx file is read
-    onnx_ir = None  # type: ignore[assignment]
+    onnx_ir = None
 
 DTYPES = {
     "BOOL": DType.bool, "UINT8": DType.u8, "UINT16": DType.u16, "UINT32": DType.u32,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
+from ..ir.dims import Expr
 from .onnx_math import to_dtype
 from .onnx_shape import axes_of, axis
 from .onnx_values import Call, Row, Source
@@ -173,7 +174,7 @@ def _hardmax(c: Call, x: Source) -> Value:
 
 def _hardmax_axis(c: Call, x: Value, at: int) -> Value:
     place = c.b.op("argmax", x, axis=at, keepdims=True)
-    shape = [1] * x.tensor.rank
+    shape: list[int | Expr] = [1] * x.tensor.rank
     shape[at] = x.tensor.shape[at]
     along = c.b.op("arange", start=0, stop=x.tensor.shape[at], dtype=place.tensor.dtype)
     along = c.b.op("reshape", along, shape=tuple(shape))

@@ -7,6 +7,7 @@ coefficients) is a product with a matrix for each axis, computed here from the f
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from ..errors import TranspileError
 from ..ir import DType, Value
 from ..ir.dims import Expr, floordiv
-from .aten_common import channels_first, channels_last
+from .aten_common import channels_first, channels_last, static
 from .onnx_math import to_dtype
 from .onnx_shape import axis
 from .onnx_values import Call, Host, Source
@@ -109,9 +110,12 @@ def _by_sizes(
     for at, size, out, crop in zip(axes, shape, wanted, crops, strict=True):
         if size == out and crop == (0.0, 1.0):
             continue
-        fixed = isinstance(size, int) and isinstance(out, int)
-        scale = factor if factor is not None else out / size if fixed else 0.0  # type: ignore[operator]
-        plans[at] = Plan(size, out, float(scale), *crop, given=factor is not None)  # type: ignore[arg-type]
+        scale = 0.0
+        if factor is not None:
+            scale = factor
+        elif isinstance(size, int) and isinstance(out, int):
+            scale = out / size
+        plans[at] = Plan(size, out, scale, *crop, given=factor is not None)
     return plans
 
 
@@ -230,7 +234,7 @@ def _places(c: Call, plan: Plan) -> np.ndarray:
     raise TranspileError(f"the coordinate transformation {mode}")
 
 
-_ROUND = {
+_ROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
     "round_prefer_ceil": lambda x: np.floor(x + 0.5),
     "floor": np.floor,
@@ -241,7 +245,7 @@ _ROUND = {
 def _nearest(c: Call, x: Value, at: int, plan: Plan) -> Value:
     places = _places(c, plan)
     rounding = _text(c.attr("nearest_mode", "round_prefer_floor" if c.opset >= 11 else "floor"))
-    index = np.clip(_ROUND[rounding](places), 0, plan.size - 1).astype(np.int32)  # type: ignore[operator]
+    index = np.clip(_ROUND[rounding](places), 0, static(plan.size, "the size") - 1).astype(np.int32)
     return c.b.op("take", x, c.constant(index, DType.i32, "places"), axis=at)
 
 
@@ -255,7 +259,7 @@ def _keys(d: np.ndarray, a: float) -> np.ndarray:
 
 def _matrix(c: Call, plan: Plan) -> np.ndarray:
     """[out, size]: each row holds the weights of the elements around a place."""
-    places, n = _places(c, plan), int(plan.size)  # type: ignore[arg-type]
+    places, n = _places(c, plan), static(plan.size, "the size")
     cubic = _text(c.attr("mode", "nearest")) == "cubic"
     shrink = min(plan.scale, 1.0) if c.attr("antialias", 0) else 1.0
     reach = (2 if cubic else 1) / shrink
@@ -291,7 +295,7 @@ def _extrapolated(c: Call, x: Value, plans: dict[int, Plan]) -> Value:
     value = float(c.attr("extrapolation_value", 0.0))
     for at, plan in plans.items():
         places = _places(c, plan)
-        outside = (places < 0) | (places > plan.size - 1)  # type: ignore[operator]
+        outside = (places < 0) | (places > static(plan.size, "the size") - 1)
         if outside.any():
             shape = [len(places) if i == at else 1 for i in range(x.tensor.rank)]
             mask = c.constant(outside.reshape(shape), DType.bool, "outside")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
-from .aten_common import permuted, reshaped
+from .aten_common import permuted, reshaped, static
 from .onnx_math import elu, hard_sigmoid, leaky_relu, softsign, thresholded_relu, to_dtype
 from .onnx_values import UNKNOWN, Call, Source
 
@@ -44,7 +44,7 @@ class Layer:
 
     @property
     def ways(self) -> int:
-        return int(self.w.tensor.shape[0])
+        return static(self.w.tensor.shape[0], "the number of directions")
 
     @property
     def direction(self) -> str:
@@ -53,7 +53,7 @@ class Layer:
 
     @property
     def hidden(self) -> int:
-        return int(self.r.tensor.shape[-1])
+        return static(self.r.tensor.shape[-1], "the hidden size")
 
 
 def _rnn(kind: str) -> Any:
@@ -62,13 +62,14 @@ def _rnn(kind: str) -> Any:
         h0: Source = None, c0: Source = None, peepholes: Source = None,
     ) -> list[Any]:  # fmt: skip
         value, swapped = c.value(x), bool(c.attr("layout", 0))
-        initial = [c.maybe(s) for s in (h0, c0)]
+        first, cell = c.maybe(h0), c.maybe(c0)
         if swapped:
             value = permuted(c.b, value, [1, 0, 2])
-            initial = [None if s is None else permuted(c.b, s, [1, 0, 2]) for s in initial]
+            first = first and permuted(c.b, first, [1, 0, 2])
+            cell = cell and permuted(c.b, cell, [1, 0, 2])
         layer = Layer(
             c, kind, value, c.value(w, role="weight_ih"), c.value(r, role="weight_hh"),
-            c.maybe(bias, role="bias"), c.maybe(lengths), *initial, c.maybe(peepholes),
+            c.maybe(bias, role="bias"), c.maybe(lengths), first, cell, c.maybe(peepholes),
         )  # fmt: skip
         out, *last = _as_layer(layer) if _is_plain(layer) else _step_by_step(layer)
         if swapped:  # [batch, steps, ways, hidden], [batch, ways, hidden]

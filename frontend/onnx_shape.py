@@ -103,10 +103,9 @@ def _expand(c: Call, x: Source, shape: Source) -> Value:
 
 
 def broadcast_both(b: Builder, x: Value, wanted: Sequence[Dim]) -> Value:
-    old = list(x.tensor.shape)
-    rank = max(len(old), len(wanted))
-    old = [1] * (rank - len(old)) + old
-    new = [1] * (rank - len(wanted)) + list(wanted)
+    rank = max(x.tensor.rank, len(wanted))
+    old: list[Dim] = [*[1] * (rank - x.tensor.rank), *x.tensor.shape]
+    new: list[Dim] = [*[1] * (rank - len(wanted)), *wanted]
     shape = tuple(a if n == 1 else n for a, n in zip(old, new, strict=True))
     return x if shape == x.tensor.shape else b.op("broadcast_to", x, shape=shape)
 

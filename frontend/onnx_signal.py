@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
+from .aten_common import static
 from .onnx_math import to_dtype
 from .onnx_shape import axis, pad
 from .onnx_values import Call, Host, Source
@@ -87,7 +88,7 @@ def _stft(c: Call, x: Source, step: Source, window: Source = None, length: Sourc
     if length is not None:
         size = c.ints(length, "the frame length")[0]
     elif weights is not None:
-        size = int(weights.tensor.shape[0])
+        size = static(weights.tensor.shape[0], "the window's length")
     else:
         raise TranspileError("STFT without window and length")
     frames = b.op("windows", signal, axis=1, size=size, step=hop)

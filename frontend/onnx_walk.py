@@ -176,7 +176,7 @@ class Walk:
     def _opset(self, node: Any) -> int:
         if node.version is not None:
             return int(node.version)
-        return int(self.opsets.get(node.domain, self.opsets.get("", 1)))
+        return int(self.opsets.get(node.domain) or self.opsets.get("") or 1)
 
     def _attributes(self, node: Any) -> dict[str, Any]:
         return {name: self._attribute(attr) for name, attr in node.attributes.items()}
