@@ -51,7 +51,7 @@ class _Cloner:
         types = [r.type for r in node.results]
         operands = [self.leaf(o) for o in node.operands]
         out = Node(node.op, operands, node.attrs, types, self.scope(node.scope), node.source)
-        out.by = node.by
+        out.by, out.via = node.by, node.via
         for old, new in zip(node.results, out.results, strict=True):
             new.hint = old.hint
             self.values[old] = new

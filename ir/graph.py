@@ -40,12 +40,26 @@ class Scope:
 
 
 class Source:
-    """Where a node comes from: file:line of the source framework's code."""
+    """Where a node comes from: file:line of the source framework's code.
 
-    __slots__ = ("at",)
+    `also` are the lines of other nodes that the node stands for, since a pass put it there.
+    """
 
-    def __init__(self, at: str):
+    __slots__ = ("also", "at")
+
+    def __init__(self, at: str, also: Iterable[str] = ()):
         self.at = at
+        self.also = tuple(line for line in dict.fromkeys(also) if line != at)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.at, *self.also
+
+
+def joined(sources: Iterable[Source | None]) -> Source | None:
+    """One source for what stands for nodes of all these; the first is where it is."""
+    lines = [line for s in sources if s for line in s.lines]
+    return Source(lines[0], lines[1:]) if lines else None
 
 
 class Value:
@@ -87,9 +101,12 @@ Operand = Value | bool | int | float | Expr | None
 
 
 class Node:
-    """One operation. Operands are values, scalars, dims, or None for one left out."""
+    """One operation. Operands are values, scalars, dims, or None for one left out.
 
-    __slots__ = ("attrs", "by", "op", "operands", "results", "scope", "source")
+    `by` are the rewrite rules that made it from others, `via` the passes that made or changed it.
+    """
+
+    __slots__ = ("attrs", "by", "op", "operands", "results", "scope", "source", "via")
 
     def __init__(
         self,
@@ -105,6 +122,7 @@ class Node:
         self.results = [Value(t, hint, self, i) for i, t in enumerate(types)]
         self.scope, self.source = scope, source
         self.by: tuple[str, ...] = ()
+        self.via: tuple[str, ...] = ()
 
     @property
     def row(self) -> ops.Op:

@@ -135,8 +135,10 @@ def _node(node: Node, name: _Namer) -> str:
         target = f"{name(node.out)}: {node.out.type}"
     if node.by:
         args.append(f"by={list(node.by)!r}")
+    if node.via:
+        args.append(f"via={list(node.via)!r}")
     if node.source:
-        args.append(f"at={node.source.at!r}")
+        args.append(f"at={list(node.source.lines) if node.source.also else node.source.at!r}")
     return f"{target} = {node.op}({', '.join(args)})"
 
 
@@ -258,13 +260,14 @@ class _Parser:
         if op not in TABLE:
             raise ParseError(f"line {call.lineno}: unknown op {ast.unparse(call.func)}")
         extra = {str(k.arg): k.value for k in call.keywords if k.arg != "types"}
-        source, by = extra.pop("at", None), extra.pop("by", None)
+        at, by, via = (extra.pop(k, None) for k in ("at", "by", "via"))
         attrs = {k: self._attr(v) for k, v in extra.items()}
         node = Node(
             op, [self._operand(a) for a in call.args], TABLE[op].complete(attrs), types, scope
         )
-        node.source = Source(ast.literal_eval(source)) if source else None
+        node.source = _source(ast.literal_eval(at)) if at else None
         node.by = tuple(ast.literal_eval(by)) if by else ()
+        node.via = tuple(ast.literal_eval(via)) if via else ()
         for name, result in zip(names, node.results, strict=True):
             result.hint = "" if _hint(name) == op else _hint(name)
             self.values[name] = result
@@ -385,6 +388,10 @@ _INFIX: dict[str, type[rcp.Infix]] = {
     "divide": rcp.Divide,
     "product": rcp.Product,
 }
+
+
+def _source(at: str | list[str]) -> Source:
+    return Source(at) if isinstance(at, str) else Source(at[0], at[1:])
 
 
 def _hint(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node, Param
+from ..ir.graph import joined
 from ..ir.recipe import Add, Multiply, Number, Recipe, Rsqrt, Subtract
 from .dce import dce
 from .make_params import Uses, bias_name, made, put, recipe_of, scaled_rows, used_once
@@ -64,6 +65,7 @@ def _fold(graph: Graph, norm: Node, layer: Node) -> None:
     put(graph, [moved], new.name)
     layer.operands[1:3] = [new, moved]
     layer.by = (*layer.by, "fold_conv_batch_norm")
+    layer.source = joined([layer.source, norm.source])
     layer.out.hint = norm.out.hint or layer.out.hint
     graph.replace({norm.out: layer.out})
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, Node, Param, Scope, Value
+from ..ir.graph import joined
 from ..ir.recipe import Concatenate, Zeros
 from .dce import dce
 from .make_params import Uses, owner, put_all, used_once
@@ -128,6 +129,7 @@ def _merge(group: Group, name: str) -> Merged:
     bias = params[1] if len(params) > 1 else None
     layer = make_node("linear", [first.operands[0], params[0], bias], {}, first, scope, hint="")
     layer.by = (*first.by, "merge_linears")
+    layer.source = joined(n.source for n in group)
     sizes = tuple(n.out.tensor.shape[-1] for n in group)
     attrs = {"sizes": sizes, "axis": layer.out.tensor.rank - 1}
     split = make_node("split", [layer.out], attrs, first, first.scope.parent, hint="")

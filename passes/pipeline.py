@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..ir import Graph, Program
+from ..ir import Graph, Node, Program
 from ..ir.clone import clone
+from ..ir.graph import Param
 from ..ir.text import constants_of, print_graph
 from ..ir.verify import verify
 from .record import Log, Record, recording
@@ -149,14 +151,24 @@ def _run(
 def apply(graph: Graph, pass_: Pass, number: int = 0, record: Record | None = None) -> Run:
     """Run one pass, unverified. The record, where one is given, may limit what is replaced."""
     log: Log = []
+    before = {node: _state(node) for node in graph.nodes}
     start = time.perf_counter()
     with recording(record or Record()) as record:
         record.pass_name = pass_.name
         changed = pass_.function(graph, log) if pass_.logs else pass_.function(graph)
     ms = (time.perf_counter() - start) * 1000
+    for node in graph.nodes:
+        if before.get(node) != _state(node) and pass_.name not in node.via:
+            node.via = (*node.via, pass_.name)
     for entry in log:
         _logger.debug("%s: %s", pass_.name, entry)
     return Run(pass_, changed, len(graph.nodes), ms, log, number, len(graph.params), record.applied)
+
+
+def _state(node: Node) -> tuple[Any, ...]:
+    """What a pass may change in place, less the values that other nodes make."""
+    params = [o for o in node.operands if isinstance(o, Param)]
+    return dict(node.attrs), node.by, params
 
 
 def _failed(start: Graph, done: list[Pass], remaining: list[Pass], error: Exception) -> PassError:

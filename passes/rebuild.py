@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir import TABLE, Graph, Node, Scope, Value
-from ..ir.graph import Operand, Param
+from ..ir.graph import Operand, Param, joined
 from .dce import sweep
 from .record import current_record, entry
 
@@ -72,7 +72,7 @@ def make_node(
     types = row.infer_types([o.type if isinstance(o, Value) else o for o in operands], attrs)
     name = like.out.hint if hint is None else hint
     node = Node(op, operands, attrs, types, scope or like.scope, like.source, name)
-    node.by = like.by
+    node.by, node.via = like.by, like.via
     return node
 
 
@@ -81,13 +81,16 @@ def walk(graph: Graph, step: Step) -> bool:
     out = Rebuild(graph)
     record = current_record()
     changed = False
-    for node in graph.nodes:
+    made: list[tuple[Node, list[Node]]] = []
+    old = graph.nodes
+    for node in old:
         _update(node, out)
         before = len(out.nodes)
         replacement = None if record.full else step(out, node)
         if len(out.nodes) > before or replacement is not None:
             changed = True
             record.applied.append(entry(out.rule or _owner(step) or record.pass_name, node))
+            made.append((node, out.nodes[before:]))
         if replacement is None:
             out.nodes.append(node)
         else:
@@ -96,7 +99,29 @@ def walk(graph: Graph, step: Step) -> bool:
         graph.nodes = out.nodes
         graph.replace(out.replaced)
         sweep(graph)
+        _inherit_lines(made, set(old).difference(graph.nodes))
     return changed
+
+
+def _inherit_lines(made: list[tuple[Node, list[Node]]], gone: set[Node]) -> None:
+    """New nodes stand for the nodes that they made needless: they know the lines of those, too."""
+    for node, new in made:
+        if new and node in gone:
+            source = joined([node.source, *(n.source for n in _needed(node, gone))])
+            for fresh in new:
+                fresh.source = joined([fresh.source, source])
+
+
+def _needed(node: Node, among: set[Node]) -> list[Node]:
+    """The nodes that the node's operands come from, as far as they are among these."""
+    found: dict[Node, None] = {}
+    left = [node]
+    while left:
+        for value in left.pop().values:
+            if value.node in among and value.node not in found:
+                found[value.node] = None
+                left.append(value.node)
+    return list(found)
 
 
 def _owner(step: Step) -> str:

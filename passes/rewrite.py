@@ -166,7 +166,7 @@ def _build(out: Rebuild, row: Rewrite, match: Match) -> Value:
         root.out.hint,
     )
     like.scope = common_scope([n.scope for n in match.nodes])
-    like.by = (*root.by, row.name)
+    like.by, like.via = (*root.by, row.name), root.via
     value = row.build(out, match, like)
     if not isinstance(value, Value) or value.type != root.out.type:
         raise TypeError(f"{row.name} put {value!r} in the place of {root.out!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..ir import Graph, Node, Value
 from ..ir.dims import Expr
+from ..ir.graph import joined
 from ..ir.ops_shape import slice_range
 from .record import applies
 
@@ -51,8 +52,9 @@ def _tiling(nodes: list[Node]) -> list[Node] | None:
 def _split(value: Value, axis: int, parts: list[Node], first: Node) -> Node:
     sizes = tuple(p.out.tensor.shape[axis] for p in parts)
     types = [p.out.type for p in parts]
-    node = Node("split", [value], {"sizes": sizes, "axis": axis}, types, first.scope, first.source)
+    source = joined(p.source for p in [first, *parts])
+    node = Node("split", [value], {"sizes": sizes, "axis": axis}, types, first.scope, source)
     for result, part in zip(node.results, parts, strict=True):
         result.hint = part.out.hint
-    node.by = (*first.by, "split_slices")
+    node.by, node.via = (*first.by, "split_slices"), first.via
     return node

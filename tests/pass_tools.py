@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 import numpy as np
@@ -27,8 +28,8 @@ def graph_of(text: str, constants=None, head: str = "Net") -> Graph:
 
 
 def text_of(graph: Graph) -> str:
-    """The graph's text, less the decorator line."""
-    return print_graph(graph).strip().split("\n", 1)[1]
+    """The graph's text, less the decorator line and the passes that each node came through."""
+    return re.sub(r",? ?via=\[[^]]*\]", "", print_graph(graph).strip().split("\n", 1)[1])
 
 
 def applied(text: str, *passes: str, constants=None) -> tuple[str, list[Run]]:
