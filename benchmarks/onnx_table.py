@@ -37,8 +37,8 @@ the emitted Python model against onnxruntime on the same file, in float32; *C++*
 relative difference of the built C++ model from the Python one. *sizes*: where each free size of
 the emitted model was compared. *symbolic*: axes that stay free, of those the model's author calls
 free. *classes*: emitted, and in parentheses the module types of the source without those of
-`torch.nn`. *names kept*: tensors of the checkpoint that the emitted model has under the same name, and
-in parentheses those that the file has so (exporters fold batch norms and rename matrices).
+`torch.nn`. *names kept*: tensors of the checkpoint that the emitted model has under the same name,
+and in parentheses those that the file has so (exporters fold batch norms and rename matrices).
 *transposes*: in the text of the model. *fused*: calls and layers in the text. Seconds are of
 processor time from reading to the end of the validation.
 """
