@@ -1,12 +1,19 @@
-"""Composed attention becomes `attention`, which shares keys and values among query heads."""
+"""Composed attention becomes `attention`, which shares keys and values among query heads.
+
+A guard that turns weights which are no number into zero (exporters write one for queries that see
+no key) goes where the mask leaves finite scores; a mask of zeros and -inf becomes boolean for it.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from ..ir import DType, Graph, Node, Value
 from ..ir.graph import Operand
-from .rebuild import Rebuild, make_node, producer
+from .rebuild import Rebuild, is_param, make_node, producer
 from .record import Log
 from .rewrite import Bind, Is, Match, Number, Pattern, Perhaps, Rewrite, rewrite
 
@@ -54,7 +61,7 @@ def _guard(match: Match) -> str | None:
     rank = ranks.pop()
     if match["softmax"]["axis"] != rank - 1:
         return "the softmax is not over the keys"
-    if producer(key, "transpose") is None:
+    if _turned(key) is None:
         return "the keys are not transposed for the product"
     if not query.tensor.shape[0] == key.tensor.shape[0] == value.tensor.shape[0]:
         return "the batch sizes differ"
@@ -65,7 +72,75 @@ def _guard(match: Match) -> str | None:
         or query.tensor.shape[:-1] != match.root.out.tensor.shape[:-1]
     ):
         return "the result has another type than the queries"
-    return _guard_mask(match)
+    return _guard_mask(match) or _guard_nan(match)
+
+
+def _turned(key: Value) -> tuple[Node, float] | None:
+    """The transpose that makes the keys, and the factor that they are scaled by after it."""
+    turn = producer(key, "transpose")
+    if turn is not None:
+        return turn, 1.0
+    scaled = producer(key, "multiply")
+    if scaled is None:
+        return None
+    for x, factor in (scaled.operands, scaled.operands[::-1]):
+        turn = producer(x, "transpose")
+        if turn is not None and isinstance(factor, int | float) and factor > 0:
+            return turn, float(factor)
+    return None
+
+
+def _guard_nan(match: Match) -> str | None:
+    """Why the weights that are no number cannot be left to the op."""
+    if "nan" not in match.bound:
+        return None
+    if match["nan"] != 0:
+        return f"weights that are no number become {match['nan']}"
+    masks = [match[name] for name in ("mask", "more", "windows") if name in match.bound]
+    if match.get("fill") is not None:
+        return None if math.isfinite(match["fill"]) else "masked scores are -inf, not added"
+    if all(map(_is_finite, masks)) or (len(masks) == 1 and _shown(masks[0]) is not None):
+        return None
+    return "the mask may hide all keys of a query"
+
+
+_FINITE = (
+    "take", "index", "gather", "embedding", "reshape", "transpose", "expand_dims", "squeeze",
+    "broadcast_to", "slice", "select", "concatenate", "cast", "add", "subtract", "multiply",
+    "where", "full", "arange", "sigmoid",
+)  # fmt: skip
+
+
+def _is_finite(x: Operand) -> bool:
+    """Whether a mask is made of finite numbers alone. Weights are taken to be finite."""
+    todo, seen = [x], set[Value]()
+    while todo:
+        at = todo.pop()
+        if isinstance(at, int | float):
+            if not math.isfinite(at):
+                return False
+        elif isinstance(at, Value) and at.tensor.dtype.is_float and at not in seen:
+            seen.add(at)
+            if at.node is None and not is_param(at):
+                return False
+            if at.node is not None:
+                if at.node.op not in _FINITE or not _is_finite_number(at.node.attrs.get("value")):
+                    return False
+                todo += at.node.operands
+    return True
+
+
+def _is_finite_number(x: Any) -> bool:
+    return not isinstance(x, float) or math.isfinite(x)
+
+
+def _shown(mask: Any) -> Value | None:
+    """The condition of a mask that is 0 where it holds and -inf elsewhere."""
+    node = producer(mask, "where")
+    if node is None or node.operands[1] != 0 or node.operands[2] != -math.inf:
+        return None
+    condition = node.operands[0]
+    return condition if isinstance(condition, Value) else None
 
 
 def _guard_mask(match: Match) -> str | None:
@@ -96,14 +171,43 @@ def _windows_refused(match: Match) -> bool:
 
 
 def _build(out: Rebuild, match: Match, like: Node) -> Any:
-    scale = float(match.get("scale") or 1.0) / float(match.get("divisor") or 1.0)
-    key = _transposed(out, match["key"], like)
-    operands = [match["query"], key, match["value"], _mask(out, match, like)]
-    if match["query"].tensor.rank == 4:
-        return out.emit("attention", *operands, like=like, scale=scale)
+    turned = _turned(match["key"])
+    assert turned is not None  # the guard saw it
+    query, scale = _scale(match, turned[1])
+    key = _transposed(out, turned[0], like)
+    shown = (
+        _shown(match.get("mask")) if "nan" in match.bound and "more" not in match.bound else None
+    )
+    mask = _mask(out, match, like) if shown is None else shown
+    attrs = {"scale": scale, "empty_rows": shown is not None}
+    operands = [query, key, match["value"], mask]
+    if query.tensor.rank == 4:
+        return out.emit("attention", *operands, like=like, **attrs)
     grown = [_with_head(out, x, like) for x in operands]
-    value = out.emit("attention", *grown, like=like, scale=scale)
+    value = out.emit("attention", *grown, like=like, **attrs)
     return out.emit("squeeze", value, like=like, axes=(1,))
+
+
+def _scale(match: Match, of_keys: float) -> tuple[Value, float]:
+    """The queries and the scale. A root that queries and keys are both multiplied by is squared."""
+    scale = float(match.get("scale") or 1.0) / float(match.get("divisor") or 1.0)
+    query = match["query"]
+    node = producer(query, "multiply")
+    for x, factor in (node.operands, node.operands[::-1]) if node is not None else ():
+        if factor == of_keys != 1.0 and isinstance(x, Value):
+            return x, scale * squared(of_keys, query.tensor.shape[-1])
+    return query, scale * of_keys
+
+
+def squared(root: float, size: Any) -> float:
+    """The number with that root in float32: size^-0.5 where it fits, else one with few digits."""
+    single = np.float32(root)
+    shortest = (float(f"{float(root) ** 2:.{digits}g}") for digits in range(1, 10))
+    wanted = size**-0.5 if isinstance(size, int) and size > 0 else root**2
+    for number in (wanted, *shortest):
+        if np.float32(math.sqrt(number)) == single:
+            return number
+    return float(root) ** 2
 
 
 def _with_head(out: Rebuild, x: Value | None, like: Node) -> Any:
@@ -113,10 +217,8 @@ def _with_head(out: Rebuild, x: Value | None, like: Node) -> Any:
     return out.emit("expand_dims", x, like=like, hint=x.hint, axes=(1,))
 
 
-def _transposed(out: Rebuild, key: Value, like: Node) -> Operand:
+def _transposed(out: Rebuild, inner: Node, like: Node) -> Operand:
     """The keys as (batch, heads, length, size), in one transpose at the most."""
-    inner = producer(key, "transpose")
-    assert inner is not None  # the guard saw it
     rank = len(inner["axes"])
     axes = tuple(inner["axes"][a] for a in (*range(rank - 2), rank - 1, rank - 2))
     if axes == tuple(range(rank)):
@@ -161,22 +263,20 @@ def _for_each_image(out: Rebuild, match: Match, like: Node) -> Any:
     return out.emit("reshape", wide, like=like, hint="mask", shape=flat)
 
 
+def _weights(scores: Pattern) -> tuple[Pattern, Pattern]:
+    """The softmax, and the softmax with zero for what is no number."""
+    softmax = Is("softmax", (Perhaps("cast", scores),), name="softmax")
+    return softmax, Is("where", (Is("isnan", (softmax,)), Number("nan"), softmax))
+
+
 ATTENTION = [
     Rewrite(
-        "attention",
-        Is(
-            "matmul",
-            (
-                Perhaps("cast", Is("softmax", (Perhaps("cast", scores),), name="softmax")),
-                Bind("value"),
-            ),
-        ),
-        _guard,
-        _build,
+        "attention", Is("matmul", (Perhaps("cast", weights), Bind("value"))), _guard, _build
     )
     for scaled in _SCALED
     for scores in _scores(scaled)
-]
+    for weights in _weights(scores)
+]  # fmt: skip
 
 
 # A soft cap: shown in the log, left as it is.

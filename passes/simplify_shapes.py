@@ -131,6 +131,30 @@ def _merged_heads(out: Rebuild, node: Node) -> Any:
     return out.emit("transpose", split, like=node, axes=order)
 
 
+def _leading_views(out: Rebuild, node: Node) -> Any:
+    """A transpose of the last axes, of leading axes that are merged around it alone.
+
+    reshape(transpose(reshape(x, (B * H, L, D)), (0, 2, 1)), (B, H, D, L)) turns the last two axes
+    of x, reshaped to (B, H, L, D).
+    """
+    turn = producer(node.operands[0], "transpose", scope=node.scope)
+    first = producer(turn.operands[0], "reshape", scope=node.scope) if turn else None
+    if turn is None or first is None:
+        return None
+    axes, merged, shape = turn["axes"], first.out.tensor.shape, node.out.tensor.shape
+    lead = next((i for i, a in enumerate(axes) if a != i), len(axes))
+    last = len(axes) - lead
+    before = first.type(0).shape
+    if not last or len(shape) <= last or len(before) <= last or before[-last:] != merged[lead:]:
+        return None
+    if shape[-last:] != turn.out.tensor.shape[lead:]:
+        return None
+    count = len(shape) - last
+    x = view(out, first.values[0], (*shape[:count], *merged[lead:]), first)
+    order = (*range(count), *(a - lead + count for a in axes[lead:]))
+    return out.emit("transpose", x, like=node, axes=order)
+
+
 def refine(before: Sequence[Dim], after: Sequence[Dim]) -> list[list[Dim]] | None:
     """Each dim of `after` in parts, so that dims of `before` are products of whole parts too."""
     parts: list[list[Dim]] = []
@@ -233,7 +257,7 @@ def _flat_concatenate(out: Rebuild, node: Node) -> Any:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "reshape": (_linear_views, _merged_heads, _views),
+    "reshape": (_linear_views, _merged_heads, _leading_views, _views),
     "expand_dims": (_views,),
     "squeeze": (_squeeze_slice, _squeeze_reduction, _views),
     "slice": (_slices,),

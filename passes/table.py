@@ -21,6 +21,7 @@ from .fold_norm_linear import fold_norm_linear
 from .fold_pad import fold_pad
 from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
+from .lift_shared import lift_shared
 from .match_masks import match_masks
 from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
@@ -71,6 +72,7 @@ PASSES = [
     Pass("raise_linear", raise_linear, 1, "products with a parameter become linear", logs=True),
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
+    Pass("lift_shared", lift_shared, 1, "what sibling modules share is computed around them"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
     Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
@@ -79,11 +81,11 @@ PASSES = [
     Pass("raise_layer_norm", raise_layer_norm, 1, "norms by mean and variance", logs=True),
     Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
     Pass("raise_activations", raise_activations, 1, "formulas become activations", logs=True),
-    Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
     Pass("attention_gain", attention_gain, 1, "gains of scores go to the queries"),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),
     Pass("fold_attention_scale", fold_attention_scale, 1, "factors become the scale", logs=True),
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
+    Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
     Pass("prove_masks", prove_masks, 1, "masks by what they say: none, causal, short", logs=True),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
     Pass("fold_pad", fold_pad, 1, "convolutions pad by themselves", logs=True),

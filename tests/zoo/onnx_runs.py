@@ -11,7 +11,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -117,23 +117,35 @@ def by_dynamo(source: Source, path: Path) -> None:
 
 
 def by_legacy(source: Source, path: Path) -> None:
-    """By position, with None for the arguments between: it takes no keywords with all models.
-
-    torch's own fast path of nn.MultiheadAttention is an operator that this exporter has not.
-    """
-    names = list(inspect.signature(source.module.forward).parameters)
-    last = max(names.index(name) for name in source.inputs)
-    args = tuple(source.inputs.get(name) for name in names[: last + 1])
+    """torch's own fast path of nn.MultiheadAttention is an operator that this exporter has not."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad():
+        with given_inputs_alone(source), torch.no_grad():
             torch.onnx.export(
-                source.module, args, path, dynamo=False, dynamic_axes=labels(source),
-                input_names=list(source.inputs),
+                source.module, tuple(source.inputs.values()), path, dynamo=False,
+                input_names=list(source.inputs), dynamic_axes=labels(source),
             )  # fmt: skip
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextlib.contextmanager
+def given_inputs_alone(source: Source) -> Iterator[None]:
+    """The exporter passes all arguments of `forward`, in order: its defaults would be inputs."""
+    names, forward = list(source.inputs), source.module.forward
+
+    def given(*args: Any) -> Any:
+        return forward(**dict(zip(names, args, strict=True)))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in names]
+    given.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    source.module.forward = given
+    try:
+        yield
+    finally:
+        del source.module.forward
 
 
 def labels(source: Source) -> dict[str, dict[int, str]]:
