@@ -9,10 +9,13 @@ same function of inputs, weights and slots.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Node, Param, Tensor, Value
+from ..ir import Node, Param, Scope, Tensor, Value
+from ..ir.blocks import all_nodes, blocks
 from ..ir.dims import Expr
 from ..ir.graph import leaves, map_structure
 from ..ir.tree import Method
@@ -28,6 +31,7 @@ from .bound import (
     bind,
     plain_scalar,
 )
+from .control import find_size, print_control
 from .local_dims import LocalDims
 from .loops import Loop, find_loops
 from .modules import Modules
@@ -57,6 +61,7 @@ class Variable:
 
     hints: list[str] = field(default_factory=list)
     type: Tensor | None = None
+    whole: bool = False  # its name is its own in the whole method
 
 
 @dataclass
@@ -71,13 +76,16 @@ class Hints:
 class Body:
     """Lines of one call: (indent, code).
 
-    `inputs` enter as local variables, `sizes.passed` as ints that the caller passes.
+    `inputs` enter as local variables, `sizes.passed` as ints that the caller passes. `origins` are
+    the nodes and calls that each statement computes.
     """
 
     region: Region
     inputs: list[Value] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     lines: list[tuple[int, str]] = field(default_factory=list)
+    origins: list[list[Node | Region]] = field(default_factory=list)
+    line_origins: list[list[Node | Region]] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     locals: list[Variable] = field(default_factory=list)
     sizes: LocalDims = field(default_factory=LocalDims)
@@ -85,10 +93,26 @@ class Body:
     local_of: dict[Value, int] = field(default_factory=dict)  # of every input, nested ones too
     opened: int = 0  # how many of the first lines take nested arguments apart
     helpers: list[str] = field(default_factory=list)
+    blocks: list[list[Statement]] = field(default_factory=list)  # those that are open
 
-    def add(self, statement: Statement) -> None:
+    def add(self, statement: Statement, items: list[Node | Region] | None = None) -> None:
+        if self.blocks:
+            self.blocks[-1].append(statement)
+            return
         self.statements.append(statement)
-        self.lines += python_lines(statement)
+        lines = python_lines(statement)
+        self.lines += lines
+        self.origins.append(list(items or ()))
+        self.line_origins += [self.origins[-1] for _ in lines]
+
+    @contextmanager
+    def nested(self) -> Iterator[list[Statement]]:
+        """Statements that are added inside are those of a block."""
+        self.blocks.append([])
+        try:
+            yield self.blocks[-1]
+        finally:
+            self.blocks.pop()
 
     def text(self) -> str:
         return "\n".join(f"{'    ' * depth}{code}" for depth, code in self.lines)
@@ -111,6 +135,12 @@ class BodyBuilder:
         self.body = Body(region)
         self.ids: dict[Value, int] = {}
         self.pending: dict[Value, Bound] = {}
+        self.deferred: dict[Value, list[Node | Region]] = {}  # what the pending ones compute
+        self.computed: list[Node | Region] = []  # by the expression that is being bound
+        self.aliases: dict[Value, Value] = {}  # what blocks call a weight of the module
+        self.scopes: set[Scope] = set()  # of blocks
+        self.listed: set[int] = set()  # locals that are lists of rows
+        self.fresh = modules.plan.fresh
         self.root = region.parent is None
         self.roles = roles
         self.hints = hints or Hints()
@@ -209,27 +239,77 @@ class BodyBuilder:
         return ""
 
     def dim(self, dim: Expr) -> int | Expr:
+        if self.fresh:
+            for name in self.body.sizes.unknown(dim):
+                if name in self.fresh:
+                    find_size(self, name)
+                    if self.root and name in self.body.sizes.unknown(dim):
+                        raise KeyError(f"the size {name} is in no variable's shape")
         return self.body.sizes.express(dim)
+
+    # ---- what blocks ask for
+
+    def step(self, node: Node) -> None:
+        self._step(node)
+
+    def expression(self, node: Node) -> Bound:
+        return self._node(node)
+
+    def helper(self, name: str) -> None:
+        self._helper(name)
+
+    def variable(self, tree: Bound, *hints: str, type: Tensor | None = None) -> Local:
+        """A new variable that holds the tree's value."""
+        local = Local(self._new_local(*hints))
+        self.body.locals[local.index].type = type
+        self.body.add(Assign(local, tree), self.computed)
+        return local
+
+    def result(self, value: Value) -> Local | None:
+        """The variable of a value that blocks give, where something reads it or its shape."""
+        sizes = {str(d) for d in value.tensor.shape} & self.fresh
+        return Local(self._local(value)) if self.counts[value] or sizes else None
+
+    def rows(self, value: Value) -> Local | None:
+        """A list for the rows of the value."""
+        if self.result(value) is None:
+            return None
+        local = self._new_local(*(f"{h}_rows" for h in (self.hint(value), *self._viewed(value)) if h), "rows")
+        self.body.locals[local].whole = True
+        return Local(local)
+
+    def only_here(self, value: Value) -> bool:
+        """Whether the value's variable is free to change where the value is read."""
+        own = value in self.region.inputs or (value.node is not None and value in self.ids)
+        return own and self.counts[value] == 1 and value not in self.aliases
+
+    def mentions(self, statements: Sequence[Statement], size: Expr) -> bool:
+        return any(str(size) in code for s in statements for _, code in python_lines(s))
 
     # ---- values
 
     def _count_uses(self, result: Any) -> None:
         self.counts: Counter[Value] = Counter()
-        for item in self.region.items:
+        items = [i for item in self.region.items for i in _with_blocks(item)]
+        for item in items:
             self.counts.update(item.values if isinstance(item, Node) else item.inputs)
+            for block in blocks(item) if isinstance(item, Node) else ():
+                self.counts.update(block.outputs)
         self.counts.update(
             v
             for v in (leaves(result) if self.root else self.region.outputs)
             if isinstance(v, Value)
         )
         self.user: dict[Value, Any] = {}
-        for item in self.region.items:
+        for item in items:
             for value in item.values if isinstance(item, Node) else item.inputs:
                 self.user[value] = item
 
     def value(self, value: Value) -> Bound:
         """The value where it is used: its variable, its weight, or the expression itself."""
+        value = self.aliases.get(value, value)
         if value in self.pending:
+            self.computed += self.deferred.pop(value)
             return self.pending.pop(value)
         if isinstance(value, Param) and under(self.region.path, value.name):
             return Typed(self.modules.member(self.region.path, value.name), value.tensor)
@@ -246,17 +326,26 @@ class BodyBuilder:
         """
         if len(values) == 1 and self._inlines(values[0], tree):
             self.pending[values[0]] = Typed(tree, values[0].tensor)
+            self.deferred[values[0]] = self.computed
             return
-        targets = [Local(self._local(v)) if self.counts[v] else None for v in values]
+        targets = [self.result(v) if self.fresh or self.counts[v] else None for v in values]
         if nesting:
-            self.body.add(Assign(_nested(nesting, targets), tree))
+            target = _nested(nesting, targets)
         else:
-            self.body.add(Assign(targets[0] if len(targets) == 1 else tuple(targets), tree))
+            target = targets[0] if len(targets) == 1 else tuple(targets)
+        self.body.add(Assign(target, tree), self.computed)
 
     def _inlines(self, value: Value, tree: Bound) -> bool:
         if self.counts[value] != 1:
             return False
         user = self.user.get(value)
+        if self.fresh and self._finds_size(value):
+            return False
+        inner = value.node is not None and value.node.scope in self.scopes
+        if user is None and inner:
+            return True  # what a block gives
+        if isinstance(user, Node) and user.row.blocks and user.operands[0] is not value:
+            return False
         if user is None and not self.root and len(self.region.outputs) == 1:
             return True  # all that the method returns
         if length(render_tree(tree).code) > INLINE:
@@ -265,7 +354,7 @@ class BodyBuilder:
             return True
         if user in self.looped:
             return False
-        if value.node is None or value.node.scope is not self.region.scope:
+        if value.node is None or (value.node.scope is not self.region.scope and not inner):
             return True  # what a module returns
         if not self.hint(value) and value not in self.roles:
             return True
@@ -274,6 +363,11 @@ class BodyBuilder:
             return any(self.roles.get(v) == self.roles[value] for v in used)
         after = user.results if isinstance(user, Node) else user.outputs
         return len(after) == 1 and self.hint(after[0]) == self.hint(value)
+
+    def _finds_size(self, value: Value) -> bool:
+        """Whether the value's shape gives a size that is not known before."""
+        named = {str(d) for d in value.tensor.shape} & self.fresh
+        return any(not self.body.sizes.has(name) for name in named)
 
     # ---- steps
 
@@ -285,7 +379,10 @@ class BodyBuilder:
         return self._looped
 
     def _step(self, step: Any) -> None:
-        if isinstance(step, Node):
+        self.computed = [] if isinstance(step, Loop) else [step]
+        if isinstance(step, Node) and (step.row.blocks or step.op == "read_size"):
+            print_control(self, step)
+        elif isinstance(step, Node):
             self.assign(step.results, self._node(step))
         elif isinstance(step, Loop):
             self._loop(step)
@@ -328,7 +425,8 @@ class BodyBuilder:
                 self.body.locals[local].hints[:0] = outputs
             else:
                 local = self._new_local(*outputs, self.hint(start))
-                self.body.add(Assign(Local(local), tree))
+                self.body.add(Assign(Local(local), tree), self.computed)
+                self.computed = []
             self.body.locals[local].type = start.tensor
             carried[output] = local
         by_position = {p: carried[o] for p, o in loop.carried.items()}
@@ -345,13 +443,16 @@ class BodyBuilder:
         parts = self.modules.member(self.region.path, loop.container)
         stop = loop.start + len(loop.regions)
         call = Apply(each, tuple(args))
-        self.body.add(For(each, parts, loop.start, stop, loop.size, targets, call))
+        items = [*self.computed, *loop.regions]
+        self.body.add(For(each, parts, loop.start, stop, loop.size, targets, call), items)
 
     def _return(self, result: Any) -> None:
+        self.computed = []
         if self.root:
-            self.body.add(Return(map_structure(self._leaf, result)))
+            tree = map_structure(self._leaf, result)
         else:
-            self.body.add(Return(tuple(self.value(v) for v in self.region.outputs), bare=True))
+            tree = tuple(self.value(v) for v in self.region.outputs)
+        self.body.add(Return(tree, bare=not self.root), self.computed)
 
     def _leaf(self, leaf: Any) -> Bound:
         return self.value(leaf) if isinstance(leaf, Value) else plain_scalar(leaf, None)
@@ -469,6 +570,13 @@ class BodyBuilder:
     def _helper(self, name: str) -> None:
         if name not in self.body.helpers:
             self.body.helpers.append(name)
+
+
+def _with_blocks(item: Node | Region) -> list[Node | Region]:
+    """The item and the nodes inside of its blocks."""
+    if not isinstance(item, Node):
+        return [item]
+    return [item, *(n for block in blocks(item) for n in all_nodes(block))]
 
 
 def _nested(nesting: Any, targets: list[Local | None]) -> Target:

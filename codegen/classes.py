@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..ir import Graph, Value
 from .fields import Fields
 from .init import OPTIONS, Repeat, Template
-from .methods import print_call
+from .methods import Origins, print_call
 from .names import ORDINALS, safe
 from .render import scalar_text
 from .slots import TOKEN
@@ -19,11 +19,13 @@ from .widths import key
 
 @dataclass
 class Printed:
-    """A class's source and what it uses."""
+    """A class's source, what it uses, and what the statements of its method compute."""
 
     name: str
     code: str
-    helpers: list[str] = field(default_factory=list)
+    helpers: list[str]
+    group: Group
+    origins: Origins
 
 
 def helpers_of(structure: Structure) -> list[str]:
@@ -150,7 +152,7 @@ def print_class(
     printer = ClassPrinter(group, structure, fields, used)
     init, body = group.inits[0], group.bodies[0]
     entries = [f"self.{name} = {printer.template(t)}" for name, t in init.attributes.items()]
-    method = print_call(group, body, printer, graph if "" in group.paths else None)
+    method, origins = print_call(group, body, printer, graph if "" in group.paths else None)
     numbers = [f"self.{name} = {code}" for name, code in printer.attributes.items()]
     if "" in group.paths:  # border checks may read fields, too
         group.needs_args = any("args" in line for line in [*numbers, *entries])
@@ -167,4 +169,5 @@ def print_class(
     lines += [f"        {line}" for line in [*numbers, *entries]]
     if not numbers and not entries and not wants:
         lines = lines[:1]
-    return Printed(group.name, "\n".join([*lines, "", *method]), [*init.helpers, *body.helpers])
+    code = "\n".join([*lines, "", *method])
+    return Printed(group.name, code, [*init.helpers, *body.helpers], group, origins)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TranspileError
@@ -16,6 +17,7 @@ from .cpp_classes import CppClass, CppClassPrinter, print_cpp_class, print_metho
 from .cpp_methods import input_names
 from .cpp_names import cpp_string, namespace_of, outputs_of, safe_cpp
 from .emitted import Recovered
+from .lines import MethodLines, cpp_lines
 from .template import render
 
 # MLX's own settings, as far as they matter for this code.
@@ -32,8 +34,16 @@ STYLE = (
 )
 
 
-def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> dict[str, str]:
-    """The files of out/cpp by name. `name` is what the namespace is called after."""
+@dataclass(frozen=True)
+class EmittedCpp:
+    """The files of out/cpp by name, and where the lines of model.cpp come from."""
+
+    files: dict[str, str]
+    lines: list[MethodLines]
+
+
+def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> EmittedCpp:
+    """The C++ project. `name` is what the namespace is called after."""
     structure, fields = recovered.structure, recovered.fields
     printers: dict[int, CppClassPrinter] = {}
     for group in recovered.order:
@@ -59,7 +69,9 @@ def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> dict[str, str]:
         "nn.h": nn_header(space, used_helpers(header + source)),
     }
     static = {f: render(f"{f}.j2", folder="cpp", namespace=space, title=name) for f in _STATIC}
-    return {**{f: formatted(text) for f, text in files.items()}, **static}
+    files = {f: formatted(text) for f, text in files.items()}
+    made = [(methods[i], p.group, safe_cpp(p.group.name)) for i, p in printers.items()]
+    return EmittedCpp({**files, **static}, cpp_lines(files["model.cpp"], made, structure))
 
 
 _STATIC = ("CMakeLists.txt", "main.cpp", "README.md")

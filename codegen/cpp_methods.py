@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Graph, Value
+from ..ir import Graph, Node, Value
 from ..ir import dims as d
 from ..ir.dims import Expr
 from ..ir.types import Tensor
@@ -19,6 +19,7 @@ from .cpp_names import cpp_string, outputs_of, unique_cpp
 from .cpp_render import Names, render_cpp, size
 from .methods import live_spans, size_names
 from .names import local_names
+from .regions import Region
 from .slots import TOKEN, token
 from .statements import Assign, For, Open, Return, Statement
 
@@ -27,11 +28,15 @@ RESULT = "mx::array"
 
 @dataclass
 class Method:
-    """A method: `arguments` as "kind name", the result's type, the lines of its body."""
+    """A method: `arguments` as "kind name", the result's type, the lines of its body.
+
+    `origins` are the nodes and calls that each line computes.
+    """
 
     arguments: list[str] = field(default_factory=list)
     result: str = RESULT
     lines: list[str] = field(default_factory=list)
+    origins: list[list[Node | Region]] = field(default_factory=list)
 
 
 class MethodPrinter:
@@ -48,6 +53,8 @@ class MethodPrinter:
         self.declared: set[str] = set()
         self.assigned: set[str] = set()
         self.out: list[tuple[int, str]] = []
+        self.origins: list[list[Node | Region]] = []
+        self.computed: list[Node | Region] = []
 
     def _type(self, index: int) -> Tensor | None:
         return self.body.locals[index].type
@@ -71,13 +78,15 @@ class MethodPrinter:
 
     def add(self, line: str, depth: int = 0) -> None:
         self.out.append((depth, line))
+        self.origins.append(self.computed)
 
     # ---- the method
 
     def print(self) -> Method:
         arguments = self._arguments()
         self.declared = {name for name, _ in arguments}
-        for statement in self.body.statements:
+        for statement, items in zip(self.body.statements, self.body.origins, strict=True):
+            self.computed = items
             self._statement(statement)
         lines = [self.resolved("  " * depth + line) for depth, line in self.out]
         text = "\n".join(line for _, line in self.out)
@@ -87,6 +96,7 @@ class MethodPrinter:
             [kind.format(self._by(name)) + name for name, kind in arguments],
             self._result_type(),
             [*opening, *lines],
+            [*([] for _ in opening), *self.origins],
         )
 
     def _by(self, name: str) -> str:
@@ -97,7 +107,7 @@ class MethodPrinter:
         """Every array argument, nested ones flat; then the sizes that no shape gives."""
         arrays = [(self.names[self.body.local_of[v]], "{}") for v in self.body.inputs]
         passed = [
-            (self.sizes[i], "int ") for i, s in enumerate(self.body.sizes.sources) if s.argument < 0
+            (self.sizes[i], "int ") for i, s in enumerate(self.body.sizes.sources) if s.argument == -1
         ]
         return arrays + passed
 

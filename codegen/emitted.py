@@ -9,6 +9,7 @@ from ..ir import Param
 
 if TYPE_CHECKING:
     from .fields import Fields
+    from .lines import MethodLines
     from .structure import Group, Structure
 
 
@@ -31,7 +32,8 @@ class Emitted:
     path, call number) to the path of the emitted module that computes it, for the modules that
     exist in the output. `log` says which bodies were merged into which class, and why others were
     not. `layers` maps the path of each emitted layer to its class (`nn.Linear`),
-    and `recovered` is what the C++ is printed from.
+    and `recovered` is what the C++ is printed from. `lines` says for each file where its lines
+    come from.
     """
 
     source: str
@@ -43,3 +45,4 @@ class Emitted:
     layers: dict[str, str] = field(default_factory=dict)
     precise: list[str] = field(default_factory=list)
     recovered: Recovered | None = None
+    lines: dict[str, list[MethodLines]] = field(default_factory=dict)

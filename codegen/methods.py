@@ -5,20 +5,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..ir import Graph, Value
+from ..ir import Graph, Node, Value
 from ..ir import dims as d
 from ..ir.dims import Expr
 from .body import Body
 from .names import local_names
-from .slots import TOKEN
+from .regions import Region
+from .slots import TOKEN, token
+from .statements import loop_spans
 from .structure import Group
 
 if TYPE_CHECKING:
     from .classes import ClassPrinter
 
 
-def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | None) -> list[str]:
-    """The `__call__` method, indented as in its class."""
+Origins = list[list[Node | Region]]
+
+
+def print_call(
+    group: Group, body: Body, printer: ClassPrinter, root: Graph | None
+) -> tuple[list[str], Origins]:
+    """The `__call__` method, indented as in its class, and what each of its statements computes."""
     lines = [code for _, code in body.lines]
     spans = live_spans(body, lines)
     used_dims = [
@@ -40,7 +47,7 @@ def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | No
         }[kind]()
 
     arguments = [names[i] for i in body.input_locals]
-    ints = [dim_names[i] for i, source in enumerate(body.sizes.sources) if source.argument < 0]
+    ints = [dim_names[i] for i, source in enumerate(body.sizes.sources) if source.argument == -1]
     kinds = _annotations(body, root, names)
     head = ", ".join(
         [
@@ -51,13 +58,17 @@ def print_call(group: Group, body: Body, printer: ClassPrinter, root: Graph | No
     )
     out = [f"    def __call__({head}) -> {_result_annotation(body, root)}:"]
     value_names = {v: names[local] for v, local in body.local_of.items()}
-    opening = _shape_lines(body, used_dims, dim_names, value_names)
-    opening += _border(root, body, value_names, dim_names, printer) if root is not None else []
+    opening, origins = _shape_lines(body, used_dims, dim_names, value_names)
+    checks = _border(root, body, value_names, dim_names, printer) if root is not None else []
+    opening += checks
+    written = zip(body.lines, body.line_origins, strict=True)
+    computed = [items for (_, line), items in written if line != "else:"]
+    origins = [*computed[: body.opened], *origins, *([] for _ in checks)]
     code = [f"        {'    ' * depth}{TOKEN.sub(resolve, line)}" for depth, line in body.lines]
     out += code[: body.opened]
     out += [f"        {line}" for line in opening]
     out += [""] if opening and len(body.lines) > 2 else []
-    return out + code[body.opened :]
+    return out + code[body.opened :], [*origins, *computed[body.opened :]]
 
 
 def live_spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
@@ -72,7 +83,11 @@ def live_spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
                 spans[int(match[2])] = (first, number)
     for i in range(len(body.locals)):
         spans.setdefault(i, (len(lines), len(lines)))
-    return spans
+    for start, end in loop_spans(body.statements):
+        for i, (first, last) in spans.items():
+            if first < start <= last <= end:  # the next turn reads it again
+                spans[i] = (first, end + 1)
+    return spans | {i: (0, len(lines)) for i, v in enumerate(body.locals) if v.whole}
 
 
 def size_names(body: Body) -> list[str]:
@@ -90,9 +105,10 @@ def size_names(body: Body) -> list[str]:
 
 def _shape_lines(
     body: Body, used: list[int], names: list[str], value_names: dict[Value, str]
-) -> list[str]:
-    """`B, L, _ = x.shape` for the sizes that are used."""
-    lines = []
+) -> tuple[list[str], Origins]:
+    """`B, L, _ = x.shape` for the sizes that are used, and what is computed with those."""
+    lines: list[str] = []
+    origins: Origins = []
     for i, value in enumerate(body.inputs):
         sources = body.sizes.sources
         here = {sources[k].axis: names[k] for k in used if sources[k].argument == i}
@@ -106,7 +122,16 @@ def _shape_lines(
         else:
             targets = ", ".join(here.get(a, "_") for a in range(rank)) + ("," if rank == 1 else "")
             lines.append(f"{targets} = {value_names[value]}.shape")
-    return lines
+        read = [token("d", k) for k in used if body.sizes.sources[k].argument == i]
+        origins.append(
+            [
+                item
+                for (_, line), items in zip(body.lines, body.line_origins, strict=True)
+                if any(size in line for size in read)
+                for item in items
+            ]
+        )
+    return lines, origins
 
 
 def _checked(graph: Graph) -> bool:

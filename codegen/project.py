@@ -149,14 +149,16 @@ def write_code(
 
 
 def write_cpp(folder: Path, graph: Graph, emitted: Emitted, name: str) -> None:
-    """cpp/: the C++ project."""
+    """cpp/: the C++ project. Adds to `emitted` where its lines come from."""
     from .cpp import emit_cpp
 
     assert emitted.recovered is not None
     target = folder / "cpp"
     target.mkdir()
-    for file, text in emit_cpp(graph, emitted.recovered, name).items():
+    made = emit_cpp(graph, emitted.recovered, name)
+    for file, text in made.files.items():
         write_text(target / file, text)
+    emitted.lines["cpp/model.cpp"] = made.lines
 
 
 def write_constants(folder: Path, constants: Mapping[str, np.ndarray]) -> None:

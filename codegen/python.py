@@ -10,6 +10,7 @@ from .classes import Printed, helpers_of, print_class
 from .emitted import Emitted, Recovered
 from .fields import Fields, inner_widths, width_roles
 from .init import counts
+from .lines import python_lines
 from .names import class_names, safe
 from .precision import precise_parameters
 from .structure import Group, Structure, recover
@@ -43,6 +44,7 @@ def emit(program: Program, name: str) -> Emitted:
         {modules.emitted(p): r.layer.cls for p, r in modules.layers.items() if r.layer},
         [paths[n] for n in graph.params if n in precise],
         Recovered(structure, fields, order, config),
+        {"model.py": python_lines(source, printed, structure)},
     )
 
 

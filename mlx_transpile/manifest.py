@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .codegen.emitted import Emitted
+from .codegen.lines import MethodLines
 from .codegen.project import GENERATOR
 from .codegen.quantize import Choice
 from .codegen.weights import Rules, stored
@@ -41,6 +42,7 @@ def manifest(
 ) -> dict[str, Any]:
     """All of the manifest but `files`. Nothing depends on the machine's paths or on the time."""
     graph = captured.program.forward
+    order = {r.pass_.name: number for number, r in enumerate(runs)}
     quantized = {f"{layer}.weight" for layer in choice.layers} if choice else set()
     return {
         "generator": {"name": GENERATOR, "version": version()},
@@ -60,6 +62,9 @@ def manifest(
         "passes": [{"name": r.pass_.name, "changed": r.changed, "nodes": r.nodes} for r in runs],
         "classes": list(emitted.classes),
         "structure": list(emitted.log),
+        "lines": {
+            file: [_method(m, order) for m in methods] for file, methods in emitted.lines.items()
+        },
         "parameters": {
             name: {
                 "dtype": str(stored(param.tensor.dtype, dtype)),
@@ -74,6 +79,23 @@ def manifest(
         "aliases": dict(captured.details.get("aliases", {})),
         "facts": {row.target: row.code for row in rules.facts},
         "unused": [row.target for row in rules.unused],
+    }
+
+
+def _method(method: MethodLines, order: Mapping[str, int]) -> dict[str, Any]:
+    """A method's lines by their numbers, "12" or "12-14"."""
+    return {
+        "method": method.method,
+        "modules": list(method.modules),
+        "lines": {
+            str(line.first) if line.first == line.last else f"{line.first}-{line.last}": {
+                "source": list(line.source),
+                "passes": sorted(line.passes, key=lambda name: order.get(name, -1)),
+                "rules": list(line.rules),
+                **({"calls": list(line.calls)} if line.calls else {}),
+            }
+            for line in method.lines
+        },
     }
 
 

@@ -99,17 +99,21 @@ def walk(graph: Graph, step: Step) -> bool:
         graph.nodes = out.nodes
         graph.replace(out.replaced)
         sweep(graph)
-        _inherit_lines(made, set(old).difference(graph.nodes))
+        known = {*old, *(n for _, new in made for n in new)}
+        _inherit(made, known.difference(graph.nodes))
     return changed
 
 
-def _inherit_lines(made: list[tuple[Node, list[Node]]], gone: set[Node]) -> None:
-    """New nodes stand for the nodes that they made needless: they know the lines of those, too."""
+def _inherit(made: list[tuple[Node, list[Node]]], gone: set[Node]) -> None:
+    """New nodes stand for those that they made needless: they know their lines and passes, too."""
     for node, new in made:
         if new and node in gone:
-            source = joined([node.source, *(n.source for n in _needed(node, gone))])
+            needed = [node, *_needed(node, gone)]
+            source = joined(n.source for n in needed)
+            via = [name for n in needed for name in n.via]
             for fresh in new:
                 fresh.source = joined([fresh.source, source])
+                fresh.via = tuple(dict.fromkeys([*fresh.via, *via]))
 
 
 def _needed(node: Node, among: set[Node]) -> list[Node]:

@@ -73,6 +73,12 @@ def test_manifest(run: Callable[..., Result], tmp_path: Path) -> None:
     assert manifest["aliases"] == {"head.weight": "embed.weight"}
     assert manifest["unused"] == ["unused.{}.counter"]
     assert set(manifest["files"]) == FILES
+    methods = {m["method"]: m for m in manifest["lines"]["model.py"]}
+    assert methods["Block.__call__"]["modules"] == ["blocks.*"]
+    model = (tmp_path / "out" / "model.py").read_text().splitlines()
+    for place, line in methods["Model.__call__"]["lines"].items():
+        called = [n for n in ("Block",) if "block(" in model[int(place.split("-")[0]) - 1]]
+        assert line.get("calls", []) == called or "for " in model[int(place.split("-")[0]) - 1]
 
 
 def test_the_test_of_the_output_runs_without_torch(

@@ -21,7 +21,7 @@ def test_rms_norm():
         """
         def forward(x: f32[B, L, 8]):
             with module("norm", "LlamaRMSNorm"):
-                y: f32[B, L, 8] = rms_norm(x, param("norm.weight", f32[8]), eps=1e-06, by=["rms_norm_weight"], at="m.py:2")
+                y: f32[B, L, 8] = rms_norm(x, param("norm.weight", f32[8]), eps=1e-06, by=["rms_norm_weight"], at=["m.py:2", "m.py:1"])
             return y
         """,
         "raise_rms_norm",
