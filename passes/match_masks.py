@@ -13,8 +13,12 @@ from .rebuild import Rebuild, walk
 
 
 def match_masks(graph: Graph) -> bool:
-    """Every additive mask goes through match_mask."""
-    return walk(graph, _match)
+    """Every additive mask goes through match_mask. One that has no name is called that."""
+    changed = walk(graph, _match)
+    for node in graph.nodes:
+        if node.op == "match_mask" and not node.values[0].hint:
+            node.values[0].hint, changed = "mask", True
+    return changed
 
 
 def _match(out: Rebuild, node: Node) -> Any:
