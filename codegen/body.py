@@ -274,7 +274,9 @@ class BodyBuilder:
         """A list for the rows of the value."""
         if self.result(value) is None:
             return None
-        local = self._new_local(*(f"{h}_rows" for h in (self.hint(value), *self._viewed(value)) if h), "rows")
+        local = self._new_local(
+            *(f"{h}_rows" for h in (self.hint(value), *self._viewed(value)) if h), "rows"
+        )
         self.body.locals[local].whole = True
         return Local(local)
 

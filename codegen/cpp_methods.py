@@ -13,6 +13,7 @@ from ..ir.types import Tensor
 from .body import Body
 from .border import IndexRange, index_ranges
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed
+from .cpp_blocks import print_block
 from .cpp_fields import is_mixed
 from .cpp_fuse import fuse
 from .cpp_names import cpp_string, outputs_of, unique_cpp
@@ -53,6 +54,7 @@ class MethodPrinter:
         self.declared: set[str] = set()
         self.assigned: set[str] = set()
         self.out: list[tuple[int, str]] = []
+        self.depth = 0
         self.origins: list[list[Node | Region]] = []
         self.computed: list[Node | Region] = []
 
@@ -77,7 +79,7 @@ class MethodPrinter:
         return render_cpp(fuse(tree, self._type), self.known).code
 
     def add(self, line: str, depth: int = 0) -> None:
-        self.out.append((depth, line))
+        self.out.append((self.depth + depth, line))
         self.origins.append(self.computed)
 
     # ---- the method
@@ -87,7 +89,7 @@ class MethodPrinter:
         self.declared = {name for name, _ in arguments}
         for statement, items in zip(self.body.statements, self.body.origins, strict=True):
             self.computed = items
-            self._statement(statement)
+            self.statement(statement)
         lines = [self.resolved("  " * depth + line) for depth, line in self.out]
         text = "\n".join(line for _, line in self.out)
         opening = self._border(text) if self.root else self._shape_lines(text)
@@ -107,7 +109,9 @@ class MethodPrinter:
         """Every array argument, nested ones flat; then the sizes that no shape gives."""
         arrays = [(self.names[self.body.local_of[v]], "{}") for v in self.body.inputs]
         passed = [
-            (self.sizes[i], "int ") for i, s in enumerate(self.body.sizes.sources) if s.argument == -1
+            (self.sizes[i], "int ")
+            for i, s in enumerate(self.body.sizes.sources)
+            if s.argument == -1
         ]
         return arrays + passed
 
@@ -131,20 +135,25 @@ class MethodPrinter:
 
     # ---- statements
 
-    def _statement(self, statement: Statement) -> None:
+    def statement(self, statement: Statement) -> None:
         match statement:
             case Open():
                 pass  # nested arguments come flat
             case Assign(target, value):
-                self._assign(_flat(target), value)
+                self.assign(_flat(target), value)
             case For():
                 self._for(statement)
             case Return(result):
-                trees = [result] if isinstance(result, _TREES) else _leaves(result)
-                codes = ", ".join(self.code(t) for t in trees)
-                self.add(f"return {codes};" if len(trees) == 1 else f"return {{{codes}}};")
+                self._return(result)
+            case _:
+                print_block(self, statement)
 
-    def _assign(self, targets: list[Local | None], value: Bound, depth: int = 0) -> None:
+    def _return(self, result: Any) -> None:
+        trees = [result] if isinstance(result, _TREES) else _leaves(result)
+        codes = ", ".join(self.code(t) for t in trees)
+        self.add(f"return {codes};" if len(trees) == 1 else f"return {{{codes}}};")
+
+    def assign(self, targets: list[Local | None], value: Bound, depth: int = 0) -> None:
         code = self.code(value)
         names = [self.names[t.index] if t else "" for t in targets]
         fresh = [n for n in names if n and n not in self.declared]
@@ -191,7 +200,7 @@ class MethodPrinter:
         if isinstance(call, str):
             self.add(f"{self._single(loop)} = {call};", 1)
         else:
-            self._assign(list(loop.targets), call, 1)
+            self.assign(list(loop.targets), call, 1)
         self.declared = inside
         self.add("}")
 

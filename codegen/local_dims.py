@@ -11,7 +11,8 @@ from .slots import token
 
 @dataclass(frozen=True)
 class DimSource:
-    """Where a local size comes from: an axis of an argument, or (argument -1) an int argument.
+    """Where a local size comes from: an axis of an argument, or (argument -1) an int argument, or
+    (argument -2) a statement of the method.
 
     `name` is the graph's symbol for it, where it is one.
     """
@@ -71,6 +72,26 @@ class LocalDims:
                     self._known[sym] = self._new(DimSource(-1, len(self.passed) - 1, sym.name))
             local = dims.rebuild(dim, self._known.get)
         return local
+
+    def define(self, name: str) -> Expr:
+        """The token for a size that depends on data, which a statement of the method finds out."""
+        size = self._new(DimSource(-2, -1, name))
+        self._known[Sym(name, 0)] = size
+        return size
+
+    def unknown(self, dim: Expr) -> list[str]:
+        """The names of the sizes in the dim that nothing gives yet."""
+        return sorted(s.name for s in dims.symbols(dim) if s not in self._known)
+
+    def has(self, name: str) -> bool:
+        return Sym(name, 0) in self._known
+
+    def known(self) -> dict[Sym | Atom, int | Expr]:
+        return dict(self._known)
+
+    def restore(self, known: dict[Sym | Atom, int | Expr]) -> None:
+        """Forget what was defined since then: a block ends."""
+        self._known = known
 
     def axis(self, argument: int, axis: int) -> Expr:
         """The token for an axis of an argument whose size is a constant of the model."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Graph, Node, Param, Scope, Value
+from ..ir.blocks import binds, data_sizes, reads
 from ..ir.tree import Layer, Width
 
 SMALL = 2  # a module without weights and with at most this many ops is written in place
@@ -60,6 +61,7 @@ class Plan:
     root: Region
     log: list[str] = field(default_factory=list)
     attributes: dict[tuple[str, Any], str] = field(default_factory=dict)  # of layers that are made
+    fresh: frozenset[str] = frozenset()  # sizes that depend on data
 
 
 def under(path: str, name: str) -> bool:
@@ -78,7 +80,7 @@ def is_number(part: str) -> bool:
 
 def build_regions(graph: Graph) -> Plan:
     """The region tree, with everything dissolved that cannot be a class of its own."""
-    plan = Plan(graph, _nest(graph))
+    plan = Plan(graph, _nest(graph), fresh=frozenset(data_sizes(graph)))
     _adopt_layers(plan)
     _dissolve_where(plan, _is_container, "only holds other modules by number")
     _dissolve_where(plan, _is_small, "is one or two ops without weights")
@@ -87,7 +89,7 @@ def build_regions(graph: Graph) -> Plan:
         if not (_dissolve_foreign(plan) or _order(plan)):
             break
     relink(plan)
-    while _dissolve_other_layers(plan):
+    while _dissolve_other_layers(plan) or (plan.fresh and _dissolve_leaking(plan)):
         relink(plan)
     return plan
 
@@ -113,6 +115,21 @@ def _dissolve_other_layers(plan: Plan) -> bool:
             region.layer.kwargs,
         ):
             dissolve(plan, region, f"uses the weights of {region.path} in another way")
+            return True
+    return False
+
+
+def _dissolve_leaking(plan: Plan) -> bool:
+    """A size from data that is used outside must be the size of something that gets out."""
+    for region in plan.root.walk():
+        inside = set(region.nodes())
+        bound = {name for n in inside for name in binds(n)}
+        given = {str(d) for v in region.outputs for d in v.tensor.shape}
+        if region.parent is None or bound <= given:
+            continue
+        outside = {name for n in plan.root.nodes() if n not in inside for name in reads(n)}
+        if (bound - given) & outside:
+            dissolve(plan, region, "finds out a size that is used outside")
             return True
     return False
 
@@ -259,9 +276,11 @@ def _order(plan: Plan) -> bool:
 
 def _sort_items(region: Region) -> Region | None:
     """Stable topological order of the items; a region of a cycle if there is one."""
-    owner = {v: i for i, item in enumerate(region.items) for v in _defined(item)}
+    owner: dict[Any, int] = {v: i for i, item in enumerate(region.items) for v in _defined(item)}
+    sizes = any(isinstance(v, str) for v in owner)
     needs = [
-        {owner[v] for v in _used(item) if v in owner} - {i} for i, item in enumerate(region.items)
+        {owner[v] for v in _used(item, sizes) if v in owner} - {i}
+        for i, item in enumerate(region.items)
     ]
     dependents: dict[int, list[int]] = {}
     for i, before in enumerate(needs):
@@ -283,13 +302,16 @@ def _sort_items(region: Region) -> Region | None:
     return None
 
 
-def _defined(item: Node | Region) -> list[Value]:
-    return item.results if isinstance(item, Node) else [v for n in item.nodes() for v in n.results]
+def _defined(item: Node | Region) -> list[Value | str]:
+    """The values that the item makes, and the sizes that it finds out."""
+    nodes = [item] if isinstance(item, Node) else list(item.nodes())
+    return [*(v for n in nodes for v in n.results), *(name for n in nodes for name in binds(n))]
 
 
-def _used(item: Node | Region) -> list[Value]:
-    nodes = [item] if isinstance(item, Node) else item.nodes()
-    return [v for n in nodes for v in n.values]
+def _used(item: Node | Region, sizes: bool = False) -> list[Value | str]:
+    nodes = [item] if isinstance(item, Node) else list(item.nodes())
+    names = [name for n in nodes for name in sorted(reads(n))] if sizes else []
+    return [*(v for n in nodes for v in n.values), *names]
 
 
 def _link(plan: Plan) -> None:

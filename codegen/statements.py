@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..ir.dims import Expr
 from .bound import Apply, Bound, Local, Member
-from .render import access, render_tree
+from .render import ATOM, access, render_tree
 
 Target = Any  # a Local, None for a result that nobody reads, or a tuple of targets
 
@@ -55,12 +56,94 @@ class Return:
     bare: bool = False
 
 
-Statement = Open | Assign | For | Return
+@dataclass(frozen=True)
+class Carry:
+    """`h, c = h + x, c * x`: all values are computed before any target changes."""
+
+    targets: tuple[Local, ...]
+    values: tuple[Bound, ...]
 
 
-def python_lines(statement: Statement) -> list[tuple[int, str]]:
-    """(indent, code) of each line."""
+@dataclass(frozen=True)
+class Size:
+    """`N = indices.shape[1]`, or `N = read_size(x)` where there is no axis. Sizes are tokens."""
+
+    size: Expr
+    of: Bound
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class If:
+    """`if condition.item():`. The blocks assign `targets`, which C++ declares before."""
+
+    condition: Bound
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+    targets: tuple[Local, ...]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """`for i in range(trips):`, `while condition.item():`, or both; neither for `while True:`.
+
+    `counter` is the token of the turn; Python shows it only where something reads it.
+    """
+
+    counter: Expr
+    shown: bool
+    trips: int | Expr | None
+    condition: Bound | None
+    block: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Ends the loop unless the condition holds."""
+
+    condition: Bound
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An empty list."""
+
+    rows: Local
+
+
+@dataclass(frozen=True)
+class Append:
+    rows: Local
+    value: Bound
+
+
+Statement = Open | Assign | For | Return | Carry | Size | If | Turns | Leave | Rows | Append
+Lines = list[tuple[int, str]]
+ELSE = "else:"
+WAITS = "  # waits for the device"
+
+
+def python_lines(statement: Statement) -> Lines:
+    """(indent, code) of each line; every line but `ELSE` begins a Python statement."""
     match statement:
+        case If():
+            return _if(statement)
+        case Turns():
+            return _turns(statement)
+        case Carry(targets, values):
+            codes = ", ".join(render_tree(v).code for v in values)
+            return [(0, f"{_targets(targets)} = {codes}")]
+        case Size(size, of, None):
+            return [(0, f"{size} = {render_tree(of).code}{WAITS}")]
+        case Size(size, of, axis):
+            return [(0, f"{size} = {render_tree(of).inside(ATOM)}.shape[{axis}]")]
+        case Leave(condition):
+            test = f"if not {render_tree(condition).inside(ATOM)}.item():{WAITS}"
+            return [(0, test), (1, "break")]
+        case Rows(rows):
+            return [(0, f"{render_tree(rows).code} = []")]
+        case Append(rows, value):
+            return [(0, f"{render_tree(rows).code}.append({render_tree(value).code})")]
         case Open(targets, argument, path):
             code = render_tree(argument).code + "".join(f"[{step!a}]" for step in path)
             return [(0, f"{_targets(targets)} = {code}")]
@@ -76,6 +159,54 @@ def python_lines(statement: Statement) -> list[tuple[int, str]]:
             return [(0, f"return {', '.join(render_tree(v).code for v in result)}")]
         case Return(result):
             return [(0, f"return {_structure(result)}")]
+
+
+def block_lines(statements: tuple[Statement, ...]) -> Lines:
+    """The lines of a block, one deeper."""
+    return [(depth + 1, code) for s in statements for depth, code in python_lines(s)]
+
+
+def _if(statement: If) -> Lines:
+    test = f"{render_tree(statement.condition).inside(ATOM)}.item()"
+    then, otherwise = block_lines(statement.then), block_lines(statement.otherwise)
+    if not then and otherwise:
+        return [(0, f"if not {test}:{WAITS}"), *otherwise]
+    end = [(0, ELSE), *otherwise] if otherwise else []
+    return [(0, f"if {test}:{WAITS}"), *(then or [(1, "pass")]), *end]
+
+
+def _turns(loop: Turns) -> Lines:
+    counter = str(loop.counter) if loop.shown else "_"
+    block = block_lines(loop.block) or [(1, "pass")]
+    if loop.condition is None and loop.trips is not None:
+        return [(0, f"for {counter} in range({render_tree(loop.trips).code}):"), *block]
+    test = "True"
+    if loop.condition is not None:
+        test = f"{render_tree(loop.condition).inside(ATOM)}.item()"
+    if loop.trips is not None:
+        test = f"{counter} < {render_tree(loop.trips).code} and {test}"
+    waits = WAITS if loop.condition is not None else ""
+    head = (0, f"while {test}:{waits}")
+    if not loop.shown:
+        return [head, *block]
+    return [(0, f"{counter} = 0"), head, *block, (1, f"{counter} += 1")]
+
+
+def loop_spans(statements: list[Statement], start: int = 0) -> list[tuple[int, int]]:
+    """First and last line of every `Turns`, in lines from `start` on."""
+    spans: list[tuple[int, int]] = []
+    for statement in statements:
+        count = len(python_lines(statement))
+        match statement:
+            case Turns(block=block):
+                spans.append((start, start + count - 1))
+                first = next(i for i, line in enumerate(python_lines(statement)) if line[0])
+                spans += loop_spans(list(block), start + first)
+            case If(then=then, otherwise=otherwise):
+                spans += loop_spans(list(then), start + 1)
+                spans += loop_spans(list(otherwise), start + count - len(block_lines(otherwise)))
+        start += count
+    return spans
 
 
 def _part(loop: For) -> str:

@@ -12,8 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Graph, Param, Value
+from ..ir import Graph, Node, Param, Value
 from .body import Body, BodyBuilder, Hints
+from .control import nested_values
 from .fields import parameter_name
 from .init import Init, Repeat, build_init, counts, template_key
 from .modules import Modules
@@ -124,6 +125,7 @@ def _made(region: Region) -> list[Value]:
             made += [v for node in item.nodes() for v in node.results]
         else:
             made += item.outputs if isinstance(item, Region) else item.results
+            made += nested_values(item) if isinstance(item, Node) else ()
     return made
 
 

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from ..ir import Graph, Node, Param, Value
+from ..ir.blocks import all_nodes, blocks
 
 Element = Hashable  # (value, axis), or any other key that a slot stands for
 
@@ -48,7 +49,7 @@ class Widths:
 def find_widths(graph: Graph) -> Widths:
     """Widths of all values and parameters of a graph."""
     widths = Widths()
-    for node in graph.nodes:
+    for node in all_nodes(graph):
         for (a, i), (b, j) in _ties(node):
             if _size(a, i) == _size(b, j) and isinstance(_size(a, i), int) and _size(a, i) != 1:
                 widths.join(key(a, i), key(b, j))
@@ -75,6 +76,8 @@ def _ties(node: Node) -> Iterator[Tie]:
     """
     out, values = node.out, node.values
     match node.op:
+        case "branch" | "loop":
+            yield from _block_ties(node)
         case "linear":
             x, w = values[:2]
             yield from _aligned(x, out, skip_last=True)
@@ -131,6 +134,18 @@ def _ties(node: Node) -> Iterator[Tie]:
                     or value.tensor.rank == 1
                 ):
                     yield from _aligned(value, out)
+
+
+def _block_ties(node: Node) -> Iterator[Tie]:
+    """What enters a block and leaves it."""
+    for block in blocks(node):
+        first = len(node.operands) - len(block.inputs)
+        pairs = list(zip(node.operands[first:], block.inputs, strict=True))
+        kept = block.outputs[len(block.outputs) - len(node.results) :]
+        pairs += [(a, b) for a, b in zip(node.results, kept, strict=False)]
+        for a, b in pairs:
+            if isinstance(a, Value) and a.tensor.rank == b.tensor.rank:
+                yield from (((a, i), (b, i)) for i in range(b.tensor.rank))
 
 
 def _aligned(value: Any, out: Value, skip_last: bool = False) -> Iterator[Tie]:

@@ -21,6 +21,7 @@ from ..ir.dims import Expr, symbol
 from ..ir.types import dtype_of as numpy_dtype
 from .inputs import InputSpec
 from .onnx_dims import Dims
+from .onnx_floats import shorten_floats
 from .onnx_names import hint_of
 from .onnx_read import Tensors, dtype_of, read_file, read_proto
 from .onnx_run import Runner
@@ -64,6 +65,7 @@ def _capture(
     examples = _examples(inputs, example_inputs)
     state = _Capture(model, Dims.of(inputs, specs or [], examples), examples)
     _, graph = _walked(state, inputs)
+    shorten_floats(graph)
     names = {v: v.name for v in inputs}
     sizes = state.dims.sizes(graph)
     arrays = _example_arrays(graph, inputs, state, sizes, runner)
@@ -129,7 +131,9 @@ def _walk(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
         env[value] = argument
         walk.inputs[argument] = value.name
         graph.arguments.append((name, argument))
+    walk.sizes = {s.name for s in graph.symbols()}
     results = walk.run(state.model.graph, env)
+    graph.flat = all(node.scope is graph.root for node in graph.nodes)
     walk.missing.report()
     walk.b.scope, walk.b.source, walk.b.hint = graph.root, None, ""
     outputs = [_output(walk, r, v) for r, v in zip(results, state.model.graph.outputs, strict=True)]
@@ -178,7 +182,7 @@ def _name(model: Any) -> str:
             return found[1].rsplit(".", 1)[-1]
     words = re.findall(r"[A-Za-z0-9]+", model.graph.name or "")
     joined = "".join(w[:1].upper() + w[1:] for w in words)
-    if joined.lower() in _GENERIC or not joined[:1].isalpha() or len(joined) > 40:
+    if joined.lower() in _GENERIC or not joined[:1].isalpha() or not 2 < len(joined) < 40:
         return "Model"
     return joined
 

@@ -1,8 +1,6 @@
 """ONNX rows: control flow. Conditions that are known are resolved, loops that end soon unrolled.
 
-Where a condition depends on data, both branches of an If are computed and one is chosen, and a loop
-of few trips keeps its state from the moment where it ends: that is right where results have one
-type either way. Everything else is an error that says what would work.
+What depends on data becomes blocks of an IR node: an `if`, `for` or `while` of the emitted code.
 """
 
 from __future__ import annotations
@@ -13,144 +11,95 @@ from typing import Any
 import numpy as np
 
 from ..errors import TranspileError
-from ..ir import DType, Tensor, Value
+from ..ir import DType, Value
 from ..ir.dims import Expr
 from .aten_common import reshaped
+from .onnx_blocks import Turns, branch, checked, limit, loop
 from .onnx_shape import axis
-from .onnx_values import UNKNOWN, Call, Host, NeedsValue, Source, host
+from .onnx_values import Call, Source, host
 
 UNROLLED = 64  # trips
-NODES = 20_000  # trips times nodes of the body
+NODES = 1000  # trips times nodes of the body
+
+
+class _Long(Exception):
+    """A loop that is not written out turn by turn."""
 
 
 def _if(c: Call, condition: Source) -> list[Any]:
-    branches = [c.required(name) for name in ("then_branch", "else_branch")]
-    if not isinstance(condition, Value):
-        known = c.static(condition, "the condition").reshape(-1)[0]
-        return c.run(branches[0 if bool(known) else 1], [])
-    _small(1, *branches)
-    pair = [c.run(branch, []) for branch in branches]
-    for results in pair:
-        _check(results)
-    return [_chosen(c, condition, a, b) for a, b in zip(*pair, strict=True)]
+    sides = [c.required(name) for name in ("then_branch", "else_branch")]
+    if isinstance(condition, Value):
+        return branch(c, condition, sides)
+    known = c.static(condition, "the condition").reshape(-1)[0]
+    return c.run(sides[0 if bool(known) else 1], [])
 
 
-def _chosen(c: Call, condition: Value, new: Source, old: Source) -> Any:
-    """One of two values of one type."""
-    if new is old:
-        return new
-    types = [_type(x) for x in (new, old)]
-    if types[0] != types[1]:
-        name = c.state.input_name(condition)
-        if name is not None:
-            raise NeedsValue(name, f"the condition of {c.op}")
-        raise TranspileError(
-            "its condition depends on data, and its results have two types: "
-            f"{types[0]}, {types[1]}",
-            hint="results of one type on both sides, or a condition of constants and sizes, work",
-        )
-    return c.b.op("where", reshaped(c.b, condition, ()), c.value(new), c.value(old))
+def _small(trips: int, body: Any) -> None:
+    if trips > UNROLLED or trips * len(body) > NODES:
+        raise _Long
 
 
-def _type(x: Source) -> Tensor:
-    if x is None:
-        raise TranspileError("a result that is left out")
-    return x.tensor if isinstance(x, Value) else Tensor(x.dtype, x.shape)
+def _turn(counter: int | Expr) -> Any:
+    """The number of a turn, as ONNX gives it to the body."""
+    if not isinstance(counter, Expr):
+        return host(np.int64(counter), DType.i64)
+    array = np.empty((), object)
+    array[()] = counter
+    return host(array, DType.i64)
 
 
-def _check(results: Sequence[Any]) -> None:
-    if any(r is UNKNOWN for r in results):
-        raise TranspileError("its body cannot be transpiled")
-
-
-def _small(trips: int, *bodies: Any) -> None:
-    nodes = trips * sum(len(body) for body in bodies)
-    if trips > UNROLLED or nodes > NODES:
-        raise TranspileError(
-            f"{trips} trips of {nodes // max(trips, 1)} operators are too many to write out",
-            hint=f"up to {UNROLLED} trips and {NODES:,} operators in all work",
-        )
+_RUNNING = host(np.bool_(True), DType.bool)
 
 
 # ---- loops
 
 
 def _loop(c: Call, trips: Source = None, condition: Source = None, *carried: Source) -> list[Any]:
-    """Unrolled: the number of trips is known, or the condition after each trip."""
-    body, count = c.required("body"), _trips(c, trips)
+    mark = c.state.mark()
+    try:
+        return _unrolled(c, trips, condition, list(carried))
+    except _Long:
+        c.state.rewind(mark)
+    return _as_loop(c, trips, condition, list(carried))
+
+
+def _unrolled(c: Call, trips: Source, condition: Source, state: list[Any]) -> list[Any]:
+    """Turn by turn: the number of trips is known, or the condition after each trip."""
+    body, rows, turn = c.required("body"), [], 0
+    if isinstance(trips, Value) or isinstance(condition, Value):
+        raise _Long
+    count = None if trips is None else c.scalar(trips, "the number of trips")
+    if isinstance(count, Expr):
+        raise _Long
     if count is not None and condition is None:
         _small(count, body)
-    state, rows, turn = list(carried), [], 0
-    running = host(np.bool_(True), DType.bool)
-    going: Any = True if condition is None else _known(c, condition)
-    while going is not False and (count is None or turn < count):
-        _small(max(turn + 1, count or 0) if turn >= UNROLLED else turn + 1, body)
-        results = c.run(body, [host(np.int64(turn), DType.i64), running, *state])
-        _check(results)
-        new = results[1 : 1 + len(state)]
-        state = new if going is True else _kept(c, going, new, state)
-        rows.append(results[1 + len(state) :])
-        going = _further(c, going, results[0], count)
-        turn += 1
-    if len(body.outputs) > 1 + len(state):
-        _same_lengths(c, going, condition, rows)
+    going = condition is None or bool(condition.number)
+    while going and (count is None or turn < count):
+        _small(turn + 1, body)
+        results = checked(c.run(body, [_turn(turn), _RUNNING, *state]))
+        state, row = list(results[1 : 1 + len(state)]), results[1 + len(state) :]
+        rows.append(row)
+        if isinstance(results[0], Value):
+            raise _Long
+        going, turn = bool(results[0].number), turn + 1
+    if not rows and len(body.outputs) > 1 + len(state):
+        raise _Long
     return [*state, *(_stacked(c, column, 0) for column in zip(*rows, strict=True))]
 
 
-def _trips(c: Call, trips: Source) -> int | None:
-    if trips is None:
-        return None
-    if isinstance(trips, Value) and c.state.input_name(trips) is None:
-        raise TranspileError(
-            "its number of trips depends on data",
-            hint="a number made of constants and sizes works; so does a fixed limit of up to "
-            f"{UNROLLED} trips with a condition that ends the loop",
-        )
-    count = c.scalar(trips, "the number of trips")
-    if isinstance(count, Expr):
-        raise TranspileError(
-            f"a loop of {count} trips, which is not fixed", hint="fix the dim with --input"
-        )
-    return int(count)
+def _as_loop(c: Call, trips: Source, condition: Source, carried: list[Source]) -> list[Any]:
+    body = c.required("body")
+    start = [c.value(x) for x in carried]
+    enter = reshaped(c.b, condition, ()) if isinstance(condition, Value) else None
+    count = limit(c, trips)
+    if condition is not None and enter is None and not bool(condition.number):
+        count = 0
+    turns = Turns(count, enter, start, c.state.fresh("i"))
 
+    def walk(turn: Expr, state: list[Value]) -> Sequence[Any]:
+        return checked(c.run(body, [_turn(turn), _RUNNING, *state]))
 
-def _known(c: Call, condition: Source) -> Any:
-    """A condition as True, False, or a value that is known at run time."""
-    return bool(condition.number) if isinstance(condition, Host) else condition
-
-
-def _further(c: Call, going: Any, after: Source, count: int | None) -> Any:
-    """Whether there is a next trip; once that depends on data it stays so, for `count` trips."""
-    then = _known(c, after)
-    if then is False:
-        return False
-    if isinstance(then, Value) and count is None:
-        raise TranspileError(
-            "its end depends on data, and nothing limits its trips",
-            hint=f"a fixed limit of up to {UNROLLED} trips works",
-        )
-    if going is True or then is True:
-        return going if then is True else then
-    return c.b.op("bitwise_and", *(reshaped(c.b, v, ()) for v in (going, then)))
-
-
-def _kept(c: Call, going: Value, new: list[Any], old: list[Any]) -> list[Any]:
-    return [_chosen(c, going, a, b) for a, b in zip(new, old, strict=True)]
-
-
-def _same_lengths(c: Call, going: Any, condition: Source, rows: list[Any]) -> None:
-    """Rows that are collected must have a number that is known."""
-    if not rows:
-        raise TranspileError("a loop that collects rows and never runs")
-    if not isinstance(going, Value):
-        return
-    name = c.state.input_name(condition) if isinstance(condition, Value) else None
-    if name is not None:
-        raise NeedsValue(name, f"the condition of {c.op}")
-    raise TranspileError(
-        "it collects a row for each trip, and its condition depends on data",
-        hint="a loop that only carries values works, or one with a known condition",
-    )
+    return loop(c, turns, walk, tested=True)
 
 
 def _stacked(c: Call, values: Any, at: int) -> Value:
@@ -193,22 +142,49 @@ def _scanned(c: Call, body: Any, state: list[Any], scanned: list[Any]) -> list[A
     back = c.attr("scan_input_directions") or c.attr("directions") or [0] * len(values)
     axes = [axis(v, a) for v, a in zip(values, along, strict=True)]
     steps = values[0].tensor.shape[axes[0]]
-    if not isinstance(steps, int):
-        raise TranspileError(
-            f"a scan over {steps} elements, which is not fixed", hint="fix the dim with --input"
-        )
-    _small(steps, body)
-    rows: list[list[Any]] = []
-    for i in range(steps):
-        places = [steps - 1 - i if b else i for b in back]
-        each = [
-            c.b.op("select", v, axis=a, index=p)
-            for v, a, p in zip(values, axes, places, strict=True)
-        ]
-        results = c.run(body, [*state, *each])
-        _check(results)
-        state, rows = results[: len(state)], [*rows, results[len(state) :]]
-    return [*state, *_columns(c, rows)]
+    mark = c.state.mark()
+    try:
+        if not isinstance(steps, int) or steps == 0:
+            raise _Long
+        _small(steps, body)
+        rows: list[Any] = []
+        for i in range(steps):
+            results = checked(c.run(body, [*state, *_elements(c, values, axes, back, i, steps)]))
+            state, rows = list(results[: len(state)]), [*rows, results[len(state) :]]
+        return [*state, *_columns(c, rows)]
+    except _Long:
+        c.state.rewind(mark)
+
+    def walk(turn: Expr, carried: list[Value]) -> Sequence[Any]:
+        return checked(c.run(body, [*carried, *_elements(c, values, axes, back, turn, steps)]))
+
+    turns = Turns(steps, None, [c.value(x) for x in state], c.state.fresh("i"))
+    found = loop(c, turns, walk, tested=False)
+    return [*found[: len(state)], *_turned(c, found[len(state) :])]
+
+
+def _elements(
+    c: Call, values: list[Value], axes: list[int], back: list[int], turn: Any, steps: Any
+) -> list[Value]:
+    """What a turn takes of the scanned inputs."""
+    places = [steps - 1 - turn if b else turn for b in back]
+    return [
+        c.b.op("select", v, axis=a, index=p) for v, a, p in zip(values, axes, places, strict=True)
+    ]
+
+
+def _turned(c: Call, columns: Sequence[Value]) -> list[Value]:
+    """Rows that are stacked in front, in the order and on the axis that the node asks for."""
+    axes = c.attr("scan_output_axes") or [0] * len(columns)
+    back = c.attr("scan_output_directions") or [0] * len(columns)
+    out = []
+    for value, at, turned in zip(columns, axes, back, strict=True):
+        value = c.b.op("flip", value, axes=(0,)) if turned else value
+        rank = value.tensor.rank
+        order = [*range(1, rank)]
+        order.insert(at % rank, 0)
+        out.append(value if at % rank == 0 else c.b.op("transpose", value, axes=tuple(order)))
+    return out
 
 
 def _columns(c: Call, rows: list[list[Any]]) -> list[Value]:

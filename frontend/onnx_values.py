@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import TranspileError
 from ..ir import Builder, DType, Param, Tensor, Value
 from ..ir.dims import Expr
+from ..ir.ops_control import data_size
 from ..ir.recipe import Constant, Read
 from .arrays import digest
 from .naming import ordinal_names
@@ -216,6 +217,12 @@ class Call:
         """The only element, known here."""
         flat = self.static(x, what).reshape(-1)
         return flat[0] if isinstance(flat[0], Expr) else plain(flat[0])
+
+    def size(self, x: Value) -> Expr:
+        """An integer of rank 0 that the data decides, as a size: the emitted code reads it."""
+        name = self.state.fresh("N")
+        self.b.op("read_size", x, name=name)
+        return data_size(name)
 
     # ---- making values
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from typing import Any
 
 import onnx_ir
@@ -37,6 +38,7 @@ class Walk:
         self.names = Names()
         self.scopes = Scopes(graph)
         self.inputs: dict[Value, str] = {}
+        self.sizes: set[str] = set()  # names of sizes that are taken
         self.role = ""
         self.depth = 0
         self.opsets = dict(model.opset_imports)
@@ -60,6 +62,23 @@ class Walk:
         if not leaves or not all(_is_short(v) for v in leaves):
             return None
         return self.inputs[leaves[-1]]
+
+    def fresh(self, letter: str) -> str:
+        """A name for a size that depends on data; `i` counts turns."""
+        names = ("i", "j", "k") if letter == "i" else ()
+        numbered = (f"{letter}{n}" for n in count(1))
+        name = next(n for n in chain(names, numbered) if n not in self.sizes)
+        self.sizes.add(name)
+        return name
+
+    def mark(self) -> Any:
+        """Where the walk stands, for `rewind`."""
+        return len(self.graph.nodes), set(self.sizes), dict(self.missing.entries)
+
+    def rewind(self, mark: Any) -> None:
+        """Forget what was added since the mark."""
+        first, self.sizes, self.missing.entries = mark
+        del self.graph.nodes[first:]
 
     def readable(self, initializer: str) -> str:
         return readable(initializer)
@@ -125,7 +144,7 @@ class Walk:
         while inputs and inputs[-1] is None:
             inputs.pop()
         op = f"{node.domain}.{node.op_type}" if node.domain not in _DOMAINS else node.op_type
-        count = len(node.outputs)
+        outputs = len(node.outputs)
         try:
             return self._lowered(node, op, inputs, env)
         except Unequal as equation:
@@ -137,7 +156,7 @@ class Walk:
         except InferError as error:
             found = TranspileError(f"{op}: {error}", where=self.where(node))
             self.missing.add(op, self.b, found)
-        return [UNKNOWN] * count
+        return [UNKNOWN] * outputs
 
     def where(self, node: Any) -> str:
         """The node, by name where it has one, and its module."""

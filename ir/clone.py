@@ -19,7 +19,7 @@ class _Cloner:
 
     def graph(self, graph: Graph) -> Graph:
         out = Graph(graph.name, self.scope(graph.root))
-        out.tensors = graph.tensors
+        out.tensors, out.flat = graph.tensors, graph.flat
         out.params = {name: self.param(p) for name, p in graph.params.items()}
         out.arguments = [(n, map_structure(self.leaf, t)) for n, t in graph.arguments]
         out.nodes = [self.node(n) for n in graph.nodes]
@@ -50,7 +50,8 @@ class _Cloner:
     def node(self, node: Node) -> Node:
         types = [r.type for r in node.results]
         operands = [self.leaf(o) for o in node.operands]
-        out = Node(node.op, operands, node.attrs, types, self.scope(node.scope), node.source)
+        attrs = {k: self.graph(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+        out = Node(node.op, operands, attrs, types, self.scope(node.scope), node.source)
         out.by, out.via = node.by, node.via
         for old, new in zip(node.results, out.results, strict=True):
             new.hint = old.hint

@@ -15,21 +15,24 @@ import numpy as np
 
 from . import dims
 from . import recipe as rcp
+from .blocks import binds
 from .dims import Expr
 from .graph import Graph, Node, Param, Value, map_structure
 from .recipe import evaluate as evaluate_recipe
-from .types import DType, Integer
+from .types import DType, Integer, Tensor
 
 
 class InterpretError(ValueError):
     """The inputs do not fit the graph, or an op failed on them."""
 
 
-def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
+def bind_sizes(
+    graph: Graph, inputs: Sequence[np.ndarray], known: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """The value of every symbol, read from the inputs' shapes; InterpretError where they do not
-    fit.
+    fit. `known` are the sizes around a block.
     """
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = dict(known or {})
     pending: list[tuple[Value, int | Expr, int]] = []
     for value, array in zip(graph.inputs, inputs, strict=True):
         if array.ndim != value.tensor.rank:
@@ -52,9 +55,10 @@ def steps(
     inputs: Sequence[np.ndarray],
     source: Mapping[str, np.ndarray],
     wide: bool = False,
+    around: Mapping[str, int] | None = None,
 ) -> Iterator[tuple[Node, list[np.ndarray], dict[Value, Any]]]:
     """Run node by node, giving each node, its results and all values so far."""
-    sizes = bind_sizes(graph, inputs)
+    sizes = bind_sizes(graph, inputs, around)
     known = _start(graph, inputs, wide)
     for node in graph.nodes:
         for operand in node.values:
@@ -64,6 +68,7 @@ def steps(
             known[o] if isinstance(o, Value) else _concrete(o, sizes) for o in node.operands
         ]
         attrs = {k: _concrete(v, sizes) for k, v in node.attrs.items()}
+        attrs |= {n: _Block(node[n], dict(sizes), wide) for n in node.row.blocks}
         if wide:
             attrs = {k: _wide_type(v) for k, v in attrs.items()}
         try:
@@ -77,7 +82,39 @@ def steps(
             if isinstance(value.type, Integer):
                 sizes[str(value.type.value)] = int(array)
             known[value] = array
+        _bind_results(node, results, sizes)
         yield node, results, known
+
+
+def _bind_results(node: Node, results: Sequence[np.ndarray], sizes: dict[str, int]) -> None:
+    """The sizes that a node finds out stand in the shapes of its results."""
+    names = binds(node)
+    for value, array in zip(node.results, results, strict=True) if names else ():
+        shape = value.type.shape if isinstance(value.type, Tensor) else ()
+        for dim, size in zip(shape, array.shape, strict=False):
+            if str(dim) in names:
+                sizes[str(dim)] = size
+
+
+class _Block:
+    """A block of a node as a function on arrays; keywords are sizes that the node gives it."""
+
+    def __init__(self, graph: Graph, sizes: dict[str, int], wide: bool):
+        self.graph, self.sizes, self.wide = graph, sizes, wide
+        self.count = len(graph.outputs)
+
+    def __call__(self, *inputs: np.ndarray, **own: int) -> list[np.ndarray]:
+        known = _start(self.graph, inputs, self.wide)
+        for _, _, so_far in steps(self.graph, inputs, {}, self.wide, {**self.sizes, **own}):
+            known = so_far
+        return [known[v] for v in self.graph.outputs]
+
+    def none(self, index: int) -> np.ndarray:
+        """No row at all of the result of that number."""
+        kind = self.graph.outputs[index].tensor
+        dtype = _wide_type(kind.dtype) if self.wide else kind.dtype
+        shape = _concrete(kind.shape, self.sizes)
+        return np.zeros((0, *shape), dtype.numpy)
 
 
 def interpret(

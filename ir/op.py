@@ -32,10 +32,11 @@ class Unequal(InferError):
 
 @dataclass(frozen=True)
 class Attr:
-    """A typed attribute. Kinds: int float number bool str dtype dim dims ints numbers axis axes.
+    """A typed attribute. Kinds: int float number bool str dtype dim dims ints numbers axis axes
+    names graph.
 
     `dims` and `dim` may be symbolic; `axis` and `axes` are non-negative after `infer`'s
-    normalisation.
+    normalisation; a `graph` is a block of the node.
     """
 
     kind: str
@@ -55,6 +56,8 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "numbers": lambda v: isinstance(v, tuple) and all(isinstance(d, int | float) for d in v),
     "axis": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "axes": lambda v: isinstance(v, tuple) and all(isinstance(d, int) for d in v),
+    "names": lambda v: isinstance(v, tuple) and all(isinstance(d, str) for d in v),
+    "graph": lambda v: hasattr(v, "nodes"),
 }
 
 
@@ -65,8 +68,9 @@ class Op:
     `operands` names them in order: `"x weight bias?"`; `?` may be None, a trailing `*x` takes the
     rest. `infer(*types, **attrs)` gives the result type or types; an operand that is a scalar or a
     dim is passed as it is. `emit(node, *trees)` gives the call tree. `reference(*arrays, **attrs)`
-    computes the op in NumPy, with dims as ints. `layer(node)` tells how a module holding only this
-    op prints.
+    computes the op in NumPy, with dims as ints and blocks as functions. `layer(node)` tells how a
+    module holding only this op prints. `binds` is the attribute that names the sizes which the op
+    finds out from data.
     """
 
     name: str
@@ -79,7 +83,13 @@ class Op:
     several: bool = False
     commutative: bool = False
     elementwise: bool = False
+    binds: str = ""
     doc: str = ""
+
+    @property
+    def blocks(self) -> list[str]:
+        """The attributes that are graphs."""
+        return [name for name, attr in self.attrs.items() if attr.kind == "graph"]
 
     @property
     def operand_names(self) -> list[str]:

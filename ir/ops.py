@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .op import Op, table
 from .ops_activation import ROWS as ACTIVATION
+from .ops_control import ROWS as CONTROL
 from .ops_conv import ROWS as CONV
 from .ops_create import ROWS as CREATE
 from .ops_elementwise import ROWS as ELEMENTWISE
@@ -33,6 +34,7 @@ GROUPS: tuple[tuple[str, list[Op]], ...] = (
     ("Resizing and sampling", RESIZE),
     ("Recurrent layers", RNN),
     ("Transforms, complex numbers", FFT),
+    ("Control flow, sizes from data", CONTROL),
 )
 
 TABLE: dict[str, Op] = table(*(rows for _, rows in GROUPS))

@@ -6,9 +6,9 @@
             h: f32[B, L, 4] = linear(x, param("proj.weight", f32[4, 8]), None, at="net.py:7")
         return h
 
-Several results print as a tuple with `types=[...]`. A name's `__2` suffix only keeps names apart:
-the hint is what stands before it. Constants are named by a hash of their data, which travels beside
-the text.
+Several results print as a tuple with `types=[...]`. The graphs inside a node are functions before
+it. A name's `__2` suffix only keeps names apart: the hint is what stands before it. Constants are
+named by a hash of their data, which travels beside the text.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from . import recipe as rcp
+from .blocks import data_sizes
 from .dims import Expr, parse_dim, symbol
 from .graph import Graph, Node, Operand, Param, Scope, Source, Value
 from .ops import TABLE
@@ -40,6 +41,7 @@ class _Namer:
 
     def __init__(self) -> None:
         self.names: dict[Value, str] = {}
+        self.blocks: dict[Graph, str] = {}
         self.taken: dict[str, int] = {}
 
     def __call__(self, value: Value) -> str:
@@ -49,6 +51,13 @@ class _Namer:
             count = self.taken[base] = self.taken.get(base, 0) + 1
             self.names[value] = base if count == 1 and base not in _RESERVED else f"{base}__{count}"
         return self.names[value]
+
+    def block(self, graph: Graph, attr: str) -> str:
+        """The name of a graph inside a node: that of the attribute which holds it."""
+        if graph not in self.blocks:
+            count = self.taken[attr] = self.taken.get(attr, 0) + 1
+            self.blocks[graph] = attr if count == 1 else f"{attr}__{count}"
+        return self.blocks[graph]
 
 
 _RESERVED = {
@@ -77,8 +86,20 @@ def print_graph(graph: Graph) -> str:
     bounds = "".join(
         f", {s.name}=({s.low}, {s.high})" for s in graph.symbols() if (s.low, s.high) != (1, None)
     )
+    bounds += "".join(f", {size}=(0, None)" for size in data_sizes(graph))
+    for _, tree in graph.arguments:
+        if isinstance(tree, Value):
+            name(tree)  # a block must not take it
     arguments = ", ".join(f"{arg}: {_annotation(tree, name)}" for arg, tree in graph.arguments)
-    lines = [f"@graph({graph.name!r}{bounds})", f"def forward({arguments}):"]
+    flat = ", 'flat'" if graph.flat else ""
+    lines = [f"@graph({graph.name!r}{flat}{bounds})", f"def forward({arguments}):"]
+    lines += _body_lines(graph, name)
+    return "\n".join(lines) + "\n"
+
+
+def _body_lines(graph: Graph, name: _Namer) -> list[str]:
+    """The nodes by module, and the result."""
+    lines: list[str] = []
     stack: list[Scope] = [graph.root]
     shown: set[Scope] = set()
     for node in graph.nodes:
@@ -93,9 +114,16 @@ def print_graph(graph: Graph) -> str:
             )
             shown.add(chain[depth])
         stack = chain
-        lines.append("    " * len(chain) + _node(node, name))
-    lines.append(f"    return {_structure(graph.result, name)}")
-    return "\n".join(lines) + "\n"
+        blocks = {attr: name.block(node[attr], attr) for attr in node.row.blocks}
+        inner = [line for attr in blocks for line in _block(node[attr], blocks[attr], name)]
+        lines += ["    " * len(chain) + line for line in [*inner, _node(node, name)]]
+    return [*lines, f"    return {_structure(graph.result, name)}"]
+
+
+def _block(graph: Graph, function: str, name: _Namer) -> list[str]:
+    """A graph inside a node, as a function before it."""
+    arguments = ", ".join(f"{name(v)}: {v.type}" for v in graph.inputs)
+    return [f"def {function}({arguments}):", *_body_lines(graph, name)]
 
 
 def _annotation(tree: Any, name: _Namer) -> str:
@@ -127,7 +155,11 @@ def _module(scope: Scope, name: _Namer, first: bool) -> str:
 
 def _node(node: Node, name: _Namer) -> str:
     args = [_operand(o, name) for o in node.operands]
-    args += [f"{k}={_attr(v)}" for k, v in node.attrs.items() if v != node.row.attrs[k].default]
+    args += [
+        f"{k}={name.blocks[v] if isinstance(v, Graph) else _attr(v)}"
+        for k, v in node.attrs.items()
+        if v != node.row.attrs[k].default
+    ]
     if len(node.results) > 1 or node.row.several:
         args.append(f"types=[{', '.join(str(r.type) for r in node.results)}]")
         target = ", ".join(name(r) for r in node.results) + ("," if len(node.results) == 1 else "")
@@ -192,6 +224,7 @@ class _Parser:
         self.constants = constants
         self.symbols: dict[str, int | Expr] = {}
         self.values: dict[str, Value] = {}
+        self.blocks: dict[str, Graph] = {}
         self.scopes: dict[tuple[Scope, str, int], Scope] = {}
 
     def graph(self, function: ast.FunctionDef) -> Graph:
@@ -202,6 +235,7 @@ class _Parser:
             low, high = ast.literal_eval(bound.value)
             self.symbols[str(bound.arg)] = symbol(str(bound.arg), low, high)
         self.out = Graph(ast.literal_eval(head.args[0]))
+        self.out.flat = len(head.args) > 1
         for arg in function.args.args:
             self.out.arguments.append((arg.arg, self._argument(arg.arg, arg.annotation)))
         self._body(function.body, self.out.root)
@@ -238,12 +272,23 @@ class _Parser:
                 case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Call() as call):
                     names = [ast.unparse(target) for target in targets]
                     self._node(call, names, self._types(call), scope)
+                case ast.FunctionDef():
+                    self._block(statement, scope)
                 case ast.Return(value=value):
                     self.out.result = self._structure(value)
                 case _:
                     raise ParseError(
                         f"line {statement.lineno}: not part of a graph: {ast.unparse(statement)}"
                     )
+
+    def _block(self, function: ast.FunctionDef, scope: Scope) -> None:
+        """A graph inside the node that follows: it names the function."""
+        outer, self.out = self.out, Graph(function.name, Scope(scope.path, scope.cls))
+        for arg in function.args.args:
+            self.out.arguments.append((arg.arg, self._argument(arg.arg, arg.annotation)))
+        self._body(function.body, self.out.root)
+        self.blocks[function.name] = self.out
+        self.out = outer
 
     def _scope(self, call: ast.Call, parent: Scope) -> Scope:
         path, cls = (ast.literal_eval(a) for a in call.args)
@@ -307,6 +352,8 @@ class _Parser:
                 return float("-inf")
             case ast.Name(id=name) if name in DType.__members__:
                 return DType(name)
+            case ast.Name(id=name) if name in self.blocks:
+                return self.blocks[name]
         try:
             return ast.literal_eval(node)
         except ValueError:

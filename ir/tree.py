@@ -112,6 +112,13 @@ class Element:
 
 
 @dataclass(frozen=True)
+class Block:
+    """A statement with blocks of its own, which the printers write line by line."""
+
+    op: str
+
+
+@dataclass(frozen=True)
 class Width:
     """The size of a parameter's axis: the printer puts the hyper-parameter's name there."""
 
@@ -134,6 +141,7 @@ Tree = (
     | Index
     | Element
     | Width
+    | Block
 )
 
 

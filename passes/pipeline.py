@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Graph, Node, Program
+from ..ir.blocks import blocks
 from ..ir.clone import clone
 from ..ir.graph import Param
 from ..ir.text import constants_of, print_graph
@@ -155,7 +156,7 @@ def apply(graph: Graph, pass_: Pass, number: int = 0, record: Record | None = No
     start = time.perf_counter()
     with recording(record or Record()) as record:
         record.pass_name = pass_.name
-        changed = pass_.function(graph, log) if pass_.logs else pass_.function(graph)
+        changed = _changed(graph, pass_, log)
     ms = (time.perf_counter() - start) * 1000
     for node in graph.nodes:
         if before.get(node) != _state(node) and pass_.name not in node.via:
@@ -169,6 +170,15 @@ def _state(node: Node) -> tuple[Any, ...]:
     """What a pass may change in place, less the values that other nodes make."""
     params = [o for o in node.operands if isinstance(o, Param)]
     return dict(node.attrs), node.by, params
+
+
+def _changed(graph: Graph, pass_: Pass, log: Log) -> bool:
+    """Run the pass on a graph, then on each of the blocks of its nodes."""
+    changed = bool(pass_.function(graph, log) if pass_.logs else pass_.function(graph))
+    for node in graph.nodes:
+        for block in blocks(node):
+            changed |= _changed(block, pass_, log)
+    return changed
 
 
 def _failed(start: Graph, done: list[Pass], remaining: list[Pass], error: Exception) -> PassError:
