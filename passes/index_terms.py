@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir import Value
-from ..ir.dims import Atom, Expr, Sym, bounds, provably_le, substitute, symbols
+from ..ir.dims import (
+    Atom,
+    Expr,
+    Sym,
+    bounds,
+    divide_exact,
+    floordiv,
+    provably_le,
+    rebuild,
+    substitute,
+    symbols,
+)
 
 Dim = int | Expr
 Shape = Sequence[Dim]
@@ -135,6 +146,28 @@ def never_negative(dim: Dim, shape: Shape) -> bool:
         elif provably_le(factor, 0):
             dim = substitute(dim, {f"${axis}": size - 1})
     return provably_le(0, dim)
+
+
+def settled(dim: Dim, shape: Shape) -> Dim:
+    """The expression with the divisions done that hold at every index of the shape."""
+    if not isinstance(dim, Expr) or not any(_is_division(a) for m, _ in dim.terms for a, _ in m):
+        return dim
+    return rebuild(dim, lambda atom: _quotient(atom, shape) if _is_division(atom) else None)
+
+
+def _is_division(atom: Sym | Atom) -> bool:
+    return isinstance(atom, Atom) and atom.kind == "floordiv"
+
+
+def _quotient(atom: Sym | Atom, shape: Shape) -> Dim | None:
+    """n of `(n * size + i) // size` with i from 0 to below the size."""
+    flat, size = (settled(arg, shape) for arg in atom.args)  # type: ignore[union-attr]
+    whole: Dim = 0
+    for term in flat.terms if isinstance(flat, Expr) else ():
+        whole = whole + (divide_exact(Expr((term,)), size) or 0)
+    rest = flat - whole * size
+    inside = never_negative(rest, shape) and never_negative(size - 1 - rest, shape)
+    return whole if inside else floordiv(flat, size)
 
 
 # ---- formulas
@@ -369,7 +402,7 @@ def moved(term: Any, to: Mapping[str, Dim], shape: Shape) -> Any:
             zero = is_zero(dim, shape)
             return zero if kind == "==" else negate(zero)
         case Read(value, at):
-            return Read(value, tuple(substitute(d, to) for d in at))
+            return Read(value, tuple(settled(substitute(d, to), shape) for d in at))
         case Not(read):
             return Not(moved(read, to, shape))
         case Both(kind, parts):

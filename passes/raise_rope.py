@@ -47,7 +47,9 @@ def base_of(freqs: np.ndarray) -> tuple[float, float] | None:
 
 
 def _known(graph: Graph, freqs: Any) -> np.ndarray | None:
-    """The frequencies as numbers, where the source's tensors are at hand."""
+    """The frequencies as numbers, where they stand in the code or the tensors are at hand."""
+    if freqs.node is not None:
+        return np.array(freqs.node["values"], np.float32)
     if any(name not in graph.tensors for name in reads(freqs.recipe)):
         return None
     return np.asarray(evaluate(freqs.recipe, graph.tensors))

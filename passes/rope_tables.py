@@ -71,6 +71,13 @@ def _arange(node: Node, known: dict[Value, Table]) -> Table:
     return Table(position=-1, offset=node["start"])
 
 
+def _literal(node: Node, known: dict[Value, Table]) -> Table:
+    """Frequencies that stand in the code."""
+    if node["dtype"].value != "f32":
+        raise Unproved("the frequencies in the code are not float32")
+    return Table(feature=-1, freqs=node.out)
+
+
 def _cast(node: Node, known: dict[Value, Table]) -> Table:
     of = table(node.operands[0], known)
     if not of.function and node["dtype"].value in ("f16", "bf16"):
@@ -261,6 +268,7 @@ def _same(node: Node, known: dict[Value, Table]) -> Table:
 
 _ROWS: dict[str, Callable[[Node, dict[Value, Table]], Table]] = {
     "arange": _arange,
+    "literal": _literal,
     "cast": _cast,
     "add": _add,
     "multiply": _multiply,

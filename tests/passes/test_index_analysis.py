@@ -124,6 +124,18 @@ CASES = {
         ROWS + "    s: i64[L] = flip(r, axes=(0,))\n    y: i64[L] = gather(r, s, axis=0)",
         "-$0 + L - 1",
     ),
+    "flat_take": (
+        ROWS + "    b: i64[B] = arange(stop=B, dtype=i64)\n    i: i64[B, 1, 1] = expand_dims(b, axes=(1, 2))\n"
+        "    s: i64[B, 1, 1] = multiply(i, L)\n    p: i64[B, 1, L] = add(r, s)\n"
+        "    f: bool[B*L] = reshape(pad, shape=(B*L,))\n    y: bool[B, 1, L] = take(f, p, axis=0)",
+        "pad[$0, $2]",
+    ),
+    "flat_take_of_other_rows": (
+        ROWS + "    b: i64[B] = arange(stop=B, dtype=i64)\n    i: i64[B, 1, 1] = expand_dims(b, axes=(1, 2))\n"
+        "    s: i64[B, 1, 1] = multiply(i, 2)\n    p: i64[B, 1, L] = add(r, s)\n"
+        "    f: bool[B*L] = reshape(pad, shape=(B*L,))\n    y: bool[B, 1, L] = take(f, p, axis=0)",
+        "pad[((2*$0 + $2)//L), -((2*$0 + $2)//L)*L + 2*$0 + $2]",
+    ),
     "data": (ROWS + "    p: i64[L] = add(r, past)\n    y: i64[L] = multiply(r, past)", "y[$0]"),
     "data_and": (
         ROWS + "    c: bool[L, L] = less_equal(r, q)\n    d: bool[B, 1, L] = expand_dims(pad, axes=(1,))\n    y: bool[B, L, L] = bitwise_and(c, d)",

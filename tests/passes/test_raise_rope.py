@@ -362,3 +362,20 @@ def test_complex_numbers():
     assert "the complex numbers are no cosine and sine of the same angles" in _reasons(
         COMPLEX.replace("complex(c, s)", "complex(s, c)")
     )
+
+
+def test_frequencies_that_stand_in_the_code():
+    """Exporters compute them; a short list is written out."""
+    numbers = tuple(float(f) for f in inverse(10000.0, 8))
+    line = f"    w: f32[4] = literal(values={numbers}, dtype=f32)\n"
+    text = HALVES.replace(INV, "w").replace("    p: i32[L]", f"{line}    p: i32[L]")
+    assert "rope(x, None, dims=8, by=" in applied(text, PASS, "dce")[0]
+    other = text.replace(f"values={numbers}", f"values={numbers[::-1]}")
+    assert "rope(x, freqs, dims=8" in applied(other, PASS, "dce")[0]
+    whole = text.replace("f32[4] = literal", "f64[4] = literal").replace(
+        "dtype=f32)\n", "dtype=f64)\n", 1
+    )
+    whole = whole.replace("multiply(e, w)", "multiply(e, v)").replace(
+        "    p: i32[L]", "    v: f32[4] = cast(w, dtype=f32)\n    p: i32[L]"
+    )
+    assert "the frequencies in the code are not float32" in _reasons(whole)
