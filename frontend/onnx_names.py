@@ -10,7 +10,8 @@ from typing import Any
 _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\d+")
 _MADE_UP = re.compile(
     r"(onnx::.*|val_?\d*|_?\d+|[A-Za-z]?\d*|.*[^\w.].*|arg\d+.*|getitem.*|_to_copy.*|const\w*|"
-    r"tmp\w*|int64_.*|scalar.*|anonymous.*|[A-Z]\w*)"
+    r"tmp\w*|int64_.*|scalar.*|anonymous.*|[A-Z]\w*|"
+    r"(?!(?:cos|sin|key|out|emb|ids|pos|map|mel|bbox)$)[a-z]{1,3})"
 )
 
 

@@ -13,6 +13,7 @@ from .cleanup import cleanup
 from .cse import cse
 from .dce import dce
 from .drop_repeat_kv import drop_repeat_kv
+from .find_modules import find_modules
 from .fold_arithmetic import fold_arithmetic
 from .fold_attention_scale import fold_attention_scale
 from .fold_constants import fold_constants
@@ -101,4 +102,5 @@ PASSES = [
     Pass("final_cleanup", final_cleanup, 1, "clean-up passes until nothing changes"),
     Pass("split_selects", split_selects, 1, "all indices of an axis become a split"),
     Pass("infer_axes", infer_axes, 1, "choose the axis that a reshape infers"),
+    Pass("find_modules", find_modules, 0, "repeated blocks of a flat graph become modules"),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ def test_names_are_distinct_and_documented():
     names = [p.name for p in list_passes()]
     assert len(set(names)) == len(names)
     assert all(p.doc for p in list_passes())
-    assert [p.name for p in list_passes(0)] == ["dce", "match_masks"]
+    assert [p.name for p in list_passes(0)] == ["dce", "match_masks", "find_modules"]
 
 
 def test_runs_report_what_changed():
