@@ -88,7 +88,7 @@ def source_names(module: nn.Module) -> set[str]:
 
 _BUILTINS = frozenset(
     ["super", "range", "len", "str", "int", "float", "bool", "tuple", "list", "dict", "zip", "enumerate", "min", "max",
-     "abs", "sum", "getattr", "setattr", "isinstance", "ValueError", "reversed", "sorted", "object", "round", "__file__"]
+     "abs", "sum", "getattr", "hasattr", "setattr", "isinstance", "ValueError", "reversed", "sorted", "object", "round", "__file__"]
 )  # fmt: skip
 _IMPORTS = frozenset(["json", "math", "dataclasses", "pathlib", "mlx.core", "mlx.nn", "collections.abc", "typing"])  # fmt: skip
 _STATEMENTS = (

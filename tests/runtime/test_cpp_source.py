@@ -44,7 +44,7 @@ def test_conventions(name):
     """Text that is pasted into a namespace: no scope of its own, 80 columns, a comment first."""
     source = runtime.cpp_helper_source(name).source
     assert source.startswith(("// ", "template"))
-    assert not re.search(r"^\s*(namespace|using namespace|#)", source, re.MULTILINE)
+    assert not re.search(r"^\s*(namespace|using namespace|#(?!if|else|endif))", source, re.M)
     assert all(len(line) <= 80 for line in source.splitlines())
     assert re.search(rf"\b{name}\b", source)
 
