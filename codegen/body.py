@@ -48,6 +48,7 @@ from .slots import (
     mark_node,
     marked,
     power_of,
+    token,
 )
 from .statements import Assign, For, Open, Return, Statement, Target, python_lines
 from .widths import Widths, key
@@ -139,6 +140,7 @@ class BodyBuilder:
         self.computed: list[Node | Region] = []  # by the expression that is being bound
         self.aliases: dict[Value, Value] = {}  # what blocks call a weight of the module
         self.scopes: set[Scope] = set()  # of blocks
+        self.successors: dict[Value, int] = {}  # the local that a value may take over
         self.listed: set[int] = set()  # locals that are lists of rows
         self.fresh = modules.plan.fresh
         self.root = region.parent is None
@@ -275,7 +277,7 @@ class BodyBuilder:
         if self.result(value) is None:
             return None
         local = self._new_local(
-            *(f"{h}_rows" for h in (self.hint(value), *self._viewed(value)) if h), "rows"
+            *(f"{h}_list" for h in (self.hint(value), *self._viewed(value)) if h), "rows"
         )
         self.body.locals[local].whole = True
         return Local(local)
@@ -330,6 +332,8 @@ class BodyBuilder:
             self.pending[values[0]] = Typed(tree, values[0].tensor)
             self.deferred[values[0]] = self.computed
             return
+        for value in values:
+            self._take_over(value)
         targets = [self.result(v) if self.fresh or self.counts[v] else None for v in values]
         if nesting:
             target = _nested(nesting, targets)
@@ -365,6 +369,15 @@ class BodyBuilder:
             return any(self.roles.get(v) == self.roles[value] for v in used)
         after = user.results if isinstance(user, Node) else user.outputs
         return len(after) == 1 and self.hint(after[0]) == self.hint(value)
+
+    def _take_over(self, value: Value) -> None:
+        """The next value of a carried variable may go there, unless the old one is still to read."""
+        local = self.successors.get(value)
+        if local is None or value in self.ids:
+            return
+        old = token("v", local)
+        if not any(old in render_tree(tree).code for tree in self.pending.values()):
+            self.ids[value] = local
 
     def _finds_size(self, value: Value) -> bool:
         """Whether the value's shape gives a size that is not known before."""

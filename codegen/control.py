@@ -32,7 +32,7 @@ def print_control(b: BodyBuilder, node: Node) -> None:
 
 def _read_size(b: BodyBuilder, node: Node) -> None:
     tree = b.expression(node)
-    b.body.add(Size(b.body.sizes.define(node["name"]), tree), b.computed)
+    b.body.add(Size(b.body.sizes.define(node["size"]), tree), b.computed)
 
 
 def _branch(b: BodyBuilder, node: Node) -> None:
@@ -42,10 +42,16 @@ def _branch(b: BodyBuilder, node: Node) -> None:
     sides = []
     for block in blocks(node):
         with _block(b, node, block) as statements:
+            given = list(zip(targets, block.outputs, strict=True))
+            own = [v for _, v in given if v.node is not None]
+            for target, value in given:
+                if target is not None and own.count(value) == 1:
+                    b.ids[value] = target.index
             _steps(b, block)
-            for target, value in zip(targets, block.outputs, strict=True):
-                if target is not None:
-                    b.body.add(Assign(target, b.value(value)))
+            for target, value in given:
+                tree = b.value(value)
+                if target is not None and tree != target:
+                    b.body.add(Assign(target, tree))
         sides.append(tuple(statements))
     used = tuple(x for x in targets if x is not None)
     b.body.add(If(condition, sides[0], sides[1], used), items)
@@ -76,6 +82,7 @@ def _loop(b: BodyBuilder, node: Node) -> None:
     trips = b.dim(node["trips"]) if isinstance(node["trips"], Expr) else node["trips"]
     with _block(b, node, body, carried) as statements:
         counter = b.body.sizes.define(node["counter"])
+        b.successors.update(_successors(body, carried, node["conditional"]))
         _turn(b, node, going, carried, rows)
     shown = (trips is not None and going is not None) or b.mentions(statements, counter)
     b.body.add(Turns(counter, shown, trips, going, tuple(statements)), items)
@@ -102,6 +109,18 @@ def _turn(
     _carry(b, carried, outputs[: len(carried)])
     if test is not None and going is None:
         b.body.add(Leave(test))
+
+
+def _successors(body: Graph, carried: list[Local], first: int) -> Iterator[tuple[Value, int]]:
+    """The next value of each carried one that nothing reads any more where the next is made."""
+    places = {v: i for i, n in enumerate(body.nodes) for v in n.results if not n.row.blocks}
+    last = {v: i for i, n in enumerate(body.nodes) for v in n.values}
+    for local, old, new in zip(carried, body.inputs, body.outputs[first:], strict=False):
+        free = (
+            old not in body.outputs and body.outputs[first : first + len(carried)].count(new) == 1
+        )
+        if free and new in places and last.get(old, -1) <= places[new]:
+            yield new, local.index
 
 
 def _entered(b: BodyBuilder, node: Node) -> Local | None:

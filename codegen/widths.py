@@ -76,7 +76,7 @@ def _ties(node: Node) -> Iterator[Tie]:
     """
     out, values = node.out, node.values
     match node.op:
-        case "branch" | "loop":
+        case "branch" | "loop" | "read_size":
             yield from _block_ties(node)
         case "linear":
             x, w = values[:2]

@@ -37,10 +37,17 @@ def cut(c: Call, walk: Callable[[], Sequence[Any]]) -> Cut:
     """The nodes that the walk adds, taken out of the graph, and its results as values."""
     graph = c.b.graph
     first = len(graph.nodes)
-    results = [c.value(r) for r in checked(walk())]
+    results = [valued(c, r) for r in checked(walk())]
     nodes = graph.nodes[first:]
     del graph.nodes[first:]
     return Cut(nodes, results)
+
+
+def valued(c: Call, x: Source) -> Value:
+    """The input of a block or loop as a value; a known number stands in the code."""
+    if isinstance(x, Host) and x.size == 1 and not x.symbolic:
+        return c.constant(x.array, x.dtype)
+    return c.value(x)
 
 
 def checked(results: Sequence[Any]) -> Sequence[Any]:

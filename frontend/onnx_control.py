@@ -14,7 +14,7 @@ from ..errors import TranspileError
 from ..ir import DType, Value
 from ..ir.dims import Expr
 from .aten_common import reshaped
-from .onnx_blocks import Turns, branch, checked, limit, loop
+from .onnx_blocks import Turns, branch, checked, limit, loop, valued
 from .onnx_shape import axis
 from .onnx_values import Call, Source, host
 
@@ -89,7 +89,7 @@ def _unrolled(c: Call, trips: Source, condition: Source, state: list[Any]) -> li
 
 def _as_loop(c: Call, trips: Source, condition: Source, carried: list[Source]) -> list[Any]:
     body = c.required("body")
-    start = [c.value(x) for x in carried]
+    start = [valued(c, x) for x in carried]
     enter = reshaped(c.b, condition, ()) if isinstance(condition, Value) else None
     count = limit(c, trips)
     if condition is not None and enter is None and not bool(condition.number):
@@ -158,7 +158,7 @@ def _scanned(c: Call, body: Any, state: list[Any], scanned: list[Any]) -> list[A
     def walk(turn: Expr, carried: list[Value]) -> Sequence[Any]:
         return checked(c.run(body, [*carried, *_elements(c, values, axes, back, turn, steps)]))
 
-    turns = Turns(steps, None, [c.value(x) for x in state], c.state.fresh("i"))
+    turns = Turns(steps, None, [valued(c, x) for x in state], c.state.fresh("i"))
     found = loop(c, turns, walk, tested=False)
     return [*found[: len(state)], *_turned(c, found[len(state) :])]
 

@@ -221,7 +221,7 @@ class Call:
     def size(self, x: Value) -> Expr:
         """An integer of rank 0 that the data decides, as a size: the emitted code reads it."""
         name = self.state.fresh("N")
-        self.b.op("read_size", x, name=name)
+        self.b.op("read_size", x, size=name)
         return data_size(name)
 
     # ---- making values

@@ -14,7 +14,7 @@ import numpy as np
 
 from .dims import Expr, symbol, symbols
 from .op import Attr, InferError, Op, Unequal, tensor
-from .tree import Block, Literal, Tree, call
+from .tree import Block, Tree, call
 from .types import DType, Integer, Tensor
 
 if TYPE_CHECKING:
@@ -163,15 +163,15 @@ def _all_used(names: Iterator[str]) -> None:
 # ---- sizes
 
 
-def _read_size(x: Any, *, name: str) -> Integer:
+def _read_size(x: Any, *, size: str) -> Integer:
     if not tensor(x).dtype.is_integer or tensor(x).rank:
         raise InferError(f"a size is read from {x}, an integer of rank 0 expected")
-    return Integer(data_size(name))
+    return Integer(data_size(size))
 
 
-def _read_size_reference(x: Any, *, name: str) -> Any:
+def _read_size_reference(x: Any, *, size: str) -> Any:
     if x < 0:
-        raise ValueError(f"the size {name} is {x}")
+        raise ValueError(f"the size {size} is {x}")
     return x
 
 
@@ -201,8 +201,8 @@ ROWS = [
     ),
     Op(
         "read_size", "x", _read_size,
-        lambda node, x: call("runtime.read_size", x, Literal(node["name"])),
-        _read_size_reference, {"name": Attr("str")}, binds="name",
-        doc="A number of the data as the size `name`, which must not be negative: waits for it.",
+        lambda node, x: call("runtime.read_size", x),
+        _read_size_reference, {"size": Attr("str")}, binds="size",
+        doc="A number of the data as the size of that name, which must not be negative: waits for it.",
     ),
 ]  # fmt: skip
