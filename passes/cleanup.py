@@ -6,6 +6,7 @@ layer would make the first or the last of repeated layers differ from the others
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -161,7 +162,24 @@ def _select(out: Rebuild, node: Node) -> Any:
     return None
 
 
+def _of_nothing(identity: Any) -> Rule:
+    """A reduction over an axis of size 0, where MLX's CPU loops may not end, is a constant."""
+
+    def of_nothing(out: Rebuild, node: Node) -> Any:
+        type_ = node.out.tensor
+        if all(node.type(0).shape[a] != 0 for a in node["axes"]):
+            return None
+        return out.emit("full", like=node, shape=type_.shape, value=identity, dtype=type_.dtype)
+
+    return of_nothing
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
+    "sum": (_of_nothing(0),),
+    "prod": (_of_nothing(1),),
+    "mean": (_of_nothing(math.nan),),
+    "any": (_of_nothing(False),),
+    "all": (_of_nothing(True),),
     "cast": (_cast,),
     "reshape": (same_type,),
     "broadcast_to": (same_type,),

@@ -66,6 +66,27 @@ def test_does_something(line):
     )
 
 
+def test_reductions_over_no_elements_are_constants():
+    """MLX's CPU loops may run without end over them."""
+    becomes(
+        """
+        def forward(x: f32[B, 0, 4]):
+            y: f32[B, 4] = sum(x, axes=(1,), keepdims=False)
+            z: f32[B, 1, 4] = prod(x, axes=(1,), keepdims=True)
+            w: f32[B, 0] = sum(x, axes=(2,), keepdims=False)
+            return y, z, w
+        """,
+        """
+        def forward(x: f32[B, 0, 4]):
+            y: f32[B, 4] = full(shape=(B, 4), value=0, dtype=f32)
+            z: f32[B, 1, 4] = full(shape=(B, 1, 4), value=1, dtype=f32)
+            w: f32[B, 0] = sum(x, axes=(2,), keepdims=False)
+            return y, z, w
+        """,
+        "cleanup",
+    )
+
+
 def test_casts_that_widen_are_skipped():
     becomes(
         """
