@@ -55,13 +55,16 @@ def line_of(node: Any) -> str:
     return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
 
 
-def scope_path(node: Any) -> list[tuple[str, str]]:
-    """(path, class) of every module around a node, outermost first; [] where nothing is said."""
+Path = list[tuple[str, str]]
+
+
+def scope_path(node: Any) -> Path | None:
+    """(path, class) of every module around a node, outermost first; None where nothing is said."""
     listed = _from_metadata(node)
-    return listed if listed is not None else _from_name(node.name or "", node.op_type)
+    return listed if listed is not None else _from_name(node.name or "")
 
 
-def _from_metadata(node: Any) -> list[tuple[str, str]] | None:
+def _from_metadata(node: Any) -> Path | None:
     """torch's dynamo exporter writes lists of paths and of classes; the last entry is the call."""
     paths = _list(node.metadata_props.get("pkg.torch.onnx.name_scopes"))
     classes = _list(node.metadata_props.get("pkg.torch.onnx.class_hierarchy"))
@@ -88,11 +91,11 @@ def _path(text: str) -> str:
     return ".".join(parts) if good else ""
 
 
-def _from_name(name: str, op: str) -> list[tuple[str, str]]:
+def _from_name(name: str) -> Path | None:
     """`/layers.0/self_attn/q_proj/MatMul`, as the older exporter names nodes."""
     if not name.startswith("/"):
-        return []
-    out: list[tuple[str, str]] = []
+        return None
+    out: Path = []
     path = ""
     for part in name.strip("/").split("/")[:-1]:
         if not _path(part):
@@ -104,15 +107,21 @@ def _from_name(name: str, op: str) -> list[tuple[str, str]]:
 
 
 def _step(path: str, part: str) -> str:
-    """Items of a list repeat its name: `layers` then `layers.0` is `layers.0`."""
-    last = path.rsplit(".", 1)[-1]
-    head = path[: -len(last)].rstrip(".")
-    if part.startswith(f"{last}."):
-        return f"{head}.{part}" if head else part
+    """Items of a list repeat its name: `layers` then `layers.0` is `layers.0`, and so deeper."""
+    outer = path.split(".")
+    for count in range(len(outer)):
+        if part.startswith(".".join(outer[count:]) + "."):
+            return ".".join([*outer[:count], part])
     return f"{path}.{part}"
 
 
 def class_of(part: str) -> str:
-    """A class name from an attribute's name: `self_attn` is a SelfAttn, `layers.0` a Layers."""
+    """A class name from an attribute's name: `self_attn` is a SelfAttn, `layers.0` a Layer.
+
+    Attributes that are numbered are of one kind: `layer1.0` and `layer2.0` are each a Layer.
+    """
     words = [w for w in re.split(r"[._]", part) if w and not w.isdigit()]
+    if words and re.search(r"\.\d+$", part):
+        words[-1] = re.sub(r"(?<=[^s])s$", "", words[-1])
+    words = [re.sub(r"(?<=[A-Za-z])\d+$", "", w) for w in words]
     return "".join(w[:1].upper() + w[1:] for w in words) or "Block"

@@ -1,18 +1,67 @@
-"""Scopes of a walk: one for each module path of the file, one for each call of a function."""
+"""Scopes of a walk: one for each module path of the file, one for each call of a function.
+
+Exporters fold a norm into the convolution before it: the node says that it is the norm, its weights
+that they are the convolution's, which has no node left. It is the module of the weights. Nodes that
+an exporter's own clean-up made say nothing: they are in the module around their neighbours.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Graph, Scope
-from .onnx_names import class_of, scope_path
+from .onnx_names import Path, class_of, readable, scope_path
+
+
+def paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
+    """The modules around each node of the model's graph."""
+    stated = [scope_path(node) for node in nodes]
+    known = {path for modules in stated for path, _ in modules or ()}
+    out: dict[Any, Path] = {}
+    before: Path = []
+    after = _next_stated(stated)
+    for node, modules, following in zip(nodes, stated, after, strict=True):
+        if modules is None:
+            modules = _common(before, following)
+        before = modules
+        out[node] = _module_of_weights(node, modules, known)
+    return out
+
+
+def _next_stated(stated: Sequence[Path | None]) -> list[Path]:
+    """For each place the modules of the next node that states them."""
+    out: list[Path] = []
+    following: Path = []
+    for modules in reversed(stated):
+        following = following if modules is None else modules
+        out.append(following)
+    return out[::-1]
+
+
+def _common(a: Path, b: Path) -> Path:
+    count = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    return a[:count]
+
+
+def _module_of_weights(node: Any, modules: Path, known: set[str]) -> Path:
+    """The modules, the last one replaced by a sibling whose weights the node alone reads."""
+    names = [v.name for v in node.inputs if v is not None and v.const_value is not None]
+    owners = {readable(name or "").rpartition(".")[0] for name in names if readable(name or "")}
+    if len(owners) != 1 or not modules:
+        return modules
+    (owner,) = owners
+    sibling = owner.rpartition(".")[0] == modules[-1][0].rpartition(".")[0]
+    if not owner or owner in known or not sibling:
+        return modules
+    return [*modules[:-1], (owner, class_of(owner.rpartition(".")[2]))]
 
 
 class Scopes:
     """The scope of each node. Nodes of a function's body belong to the function's scope."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
+    def __init__(self, graph: Graph, nodes: Sequence[Any]):
+        self.graph, self.paths = graph, paths_of(nodes)
         self._known: dict[tuple[str, int], Scope] = {}
         self._stack: list[Scope] = []
         self._calls: dict[str, int] = {}
@@ -22,7 +71,7 @@ class Scopes:
         if self._stack:
             return base
         scope = self.graph.root
-        for path, cls in scope_path(node):
+        for path, cls in self.paths.get(node) or scope_path(node) or ():
             scope = self._child(scope, path, cls)
         return scope
 

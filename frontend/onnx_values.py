@@ -240,7 +240,7 @@ class Call:
         the same name, it gets a parameter of its own with the same recipe.
         """
         graph, names = self.b.graph, self.state.names
-        path = x.name or self.state.readable(x.initializer)
+        path = x.name or self._made_name(self.state.readable(x.initializer), role)
         scope, _, last = path.rpartition(".")
         own = self.b.scope.path
         twin = scope != own and scope.rpartition(".")[2] == own.rpartition(".")[2]
@@ -270,6 +270,16 @@ class Call:
         flat = array.reshape(-1)
         uniform = flat.size and bool((flat == flat[0]).all())
         if (uniform or not flat.size) and not dtype.is_complex:
+    def _made_name(self, path: str, role: str) -> str:
+        """The path by its role, where exporters called a tensor that they made after another one.
+
+        A norm folded into the convolution with `conv1.weight` leaves `conv1.weight_bias`.
+        """
+        known = self.state.model.graph.initializers
+        stem, own = path.removesuffix(f"_{role}"), f"{path.rpartition('.')[0]}.{role}"
+        made = role and stem != path and stem in known and own not in known
+        return own.lstrip(".") if made else path
+
             value = plain(flat[0]) if flat.size else 0
             return self.b.op("full", shape=array.shape, value=value, dtype=dtype)
         if array.ndim == 1 and flat.size <= LITERAL and _writable(flat, dtype):

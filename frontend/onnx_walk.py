@@ -36,7 +36,7 @@ class Walk:
         self.b = Builder(graph)
         self.missing = Missing()
         self.names = Names()
-        self.scopes = Scopes(graph)
+        self.scopes = Scopes(graph, list(model.graph))
         self.inputs: dict[Value, str] = {}
         self.sizes: set[str] = set()  # names of sizes that are taken
         self.role = ""

@@ -1,0 +1,114 @@
+"""Modules around the nodes of an ONNX file, and the names of what is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx_ir")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from mlx_transpile.frontend.onnx import capture_model  # noqa: E402
+from mlx_transpile.frontend.onnx_names import class_of  # noqa: E402
+
+
+def scoped(node: Any, paths: list[str], classes: list[str]) -> Any:
+    """The node with the metadata of torch's newer exporter."""
+    for key, entries in (("name_scopes", paths), ("class_hierarchy", classes)):
+        entry = node.metadata_props.add()
+        entry.key, entry.value = f"pkg.torch.onnx.{key}", repr(["", *entries, node.name])
+    return node
+
+
+def captured(nodes: list[Any], weights: dict[str, tuple[int, ...]], shape: list[Any]) -> Any:
+    rng = np.random.default_rng(0)
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(rng.standard_normal(s).astype(np.float32), n)
+            for n, s in weights.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    return capture_model(model).program.forward
+
+
+def places(graph: Any) -> dict[str, str]:
+    return {node.op: node.scope.path for node in graph.nodes}
+
+
+def test_a_norm_folded_into_a_convolution_is_the_convolution():
+    conv = helper.make_node("Conv", ["x", "conv1.weight", "conv1.weight_bias"], ["h"], name="n")
+    relu = helper.make_node("Relu", ["h"], ["y"], name="r")
+    graph = captured(
+        [scoped(conv, ["bn1"], ["nn.BatchNorm2d"]), scoped(relu, ["relu"], ["nn.ReLU"])],
+        {"conv1.weight": (4, 3, 1, 1), "conv1.weight_bias": (4,)},
+        ["B", 3, 8, 8],
+    )
+    assert places(graph)["conv"] == "conv1"
+    assert set(graph.params) == {"conv1.weight", "conv1.bias"}
+
+
+def test_a_module_that_reads_the_weights_of_another_stays_itself():
+    """A tied head: the embedding has a node of its own."""
+    gather = helper.make_node("Sigmoid", ["embed.weight"], ["e"], name="g")
+    product = helper.make_node("MatMul", ["x", "embed.weight"], ["h"], name="m")
+    total = helper.make_node("Add", ["h", "e"], ["y"], name="a")
+    graph = captured(
+        [
+            scoped(gather, ["embed"], ["nn.Embedding"]),
+            scoped(product, ["head"], ["nn.Linear"]),
+            scoped(total, ["head"], ["nn.Linear"]),
+        ],
+        {"embed.weight": (4, 4)},
+        [4, 4],
+    )
+    assert places(graph)["matmul"] == "head"
+
+
+def test_nodes_that_say_nothing_are_around_their_neighbours():
+    split = helper.make_node("Split", ["h"], ["a", "b"], axis=1, num_outputs=2, name="")
+    graph = captured(
+        [
+            scoped(helper.make_node("Relu", ["x"], ["h"], name="r"), ["net", "net.first"], ["Net", "First"]),
+            split,
+            scoped(helper.make_node("Mul", ["a", "b"], ["y"], name="m"), ["net"], ["Net"]),
+        ],
+        {},
+        ["B", 4],
+    )  # fmt: skip
+    assert places(graph)["split"] == "net"
+
+
+def test_names_of_nodes_as_paths():
+    """Each part repeats the attribute from the list that it is in, however deep."""
+    name = "/features/features.0/features.0.1/Relu"
+    graph = captured([helper.make_node("Relu", ["x"], ["y"], name=name)], {}, ["B", 4])
+    assert set(places(graph).values()) == {"features.0.1"}
+
+
+@pytest.mark.parametrize(
+    "part, name",
+    [
+        ("self_attn", "SelfAttn"),
+        ("layers.0", "Layer"),
+        ("layer1.0", "Layer"),
+        ("layer4.12", "Layer"),
+        ("transformer_blocks.1", "TransformerBlock"),
+        ("h.0", "H"),
+        ("layers", "Layers"),
+        ("conv1", "Conv"),
+        ("conv2d", "Conv2d"),
+        ("class.0", "Class"),
+        ("0", "Block"),
+    ],
+)
+def test_classes_from_attributes(part, name):
+    assert class_of(part) == name
