@@ -23,6 +23,8 @@ def _nonnegative(b: Builder, index: Value, size: Any) -> Value:
 
 
 def _gather(c: Call, x: Source, indices: Source) -> Value:
+    if not c.attr("axis", 0) and isinstance(x, Host) and x.rank == 2 and x.dtype.is_float:
+        c.adopt(x, "weight")
     value = c.value(x, role="weight")
     at = axis(value, c.attr("axis", 0))
     if isinstance(indices, Host) and indices.rank == 0:

@@ -12,7 +12,9 @@ from .onnx_values import Call, Host, Source
 def _matmul(c: Call, a: Source, b: Source) -> Value:
     """A weight that nothing else reads makes a linear layer; exporters store it turned."""
     if isinstance(b, Host) and b.initializer and b.single and b.rank == 2 and b.dtype.is_float:
-        x = c.value(a)
+        x, table = c.value(a), c.state.table_of(b)
+        if x.tensor.rank > 1 and table is not None:
+            return c.b.op("linear", x, c.value(table, role="weight"), None)
         if x.tensor.rank > 1:
             return c.b.op("linear", x, permuted(c.b, c.value(b, role="weight"), [1, 0]), None)
     return matmul(c, c.value(a, role="weight"), c.value(b, role="weight"))

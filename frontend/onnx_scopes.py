@@ -62,6 +62,7 @@ class Scopes:
 
     def __init__(self, graph: Graph, nodes: Sequence[Any]):
         self.graph, self.paths = graph, paths_of(nodes)
+        self.known = {path for modules in self.paths.values() for path, _ in modules}
         self._known: dict[tuple[str, int], Scope] = {}
         self._stack: list[Scope] = []
         self._calls: dict[str, int] = {}

@@ -122,6 +122,7 @@ class Names:
     constants: dict[str, str] = field(default_factory=dict)  # target name -> digest
 
     def free(self, path: str, role: str, key: str) -> str:
+    adopted: dict[str, str] = field(default_factory=dict)  # initializer -> path of its reader
         prefix = f"{path}." if path else ""
         for each in ordinal_names(role):
             name = prefix + each
@@ -240,7 +241,8 @@ class Call:
         the same name, it gets a parameter of its own with the same recipe.
         """
         graph, names = self.b.graph, self.state.names
-        path = x.name or self._made_name(self.state.readable(x.initializer), role)
+        path = names.adopted.get(x.initializer) or x.name
+        path = path or self._made_name(self.state.readable(x.initializer), role)
         scope, _, last = path.rpartition(".")
         own = self.b.scope.path
         twin = scope != own and scope.rpartition(".")[2] == own.rpartition(".")[2]
@@ -252,7 +254,28 @@ class Call:
             place, name = (scope, last) if path else (own, role or self.state.role)
             names.given[key] = names.free(place, name, key)
         buffer = not (x.dtype.is_float or x.dtype.is_complex)
-        return graph.param(names.given[key], Tensor(x.dtype, x.shape), Read(x.initializer), buffer)
+        kind = Tensor(x.dtype, x.shape)
+        param = graph.param(names.given[key], kind, Read(x.initializer), buffer)
+        self.state.stored[param] = x
+        return param
+
+    def adopt(self, x: Host, role: str) -> None:
+        """Name a tensor that has the name of another module after the first one that reads it."""
+        path, own = self.state.readable(x.initializer), self.b.scope.path
+        owner = path.rpartition(".")[0]
+        related = f"{own}.".startswith(f"{owner}.") or f"{owner}.".startswith(f"{own}.")
+        if own and not related and owner in self.state.scopes.known:
+            self.state.names.adopted.setdefault(x.initializer, f"{own}.{role}")
+
+    def _made_name(self, path: str, role: str) -> str:
+        """The path by its role, where exporters called a tensor that they made after another one.
+
+        A norm folded into the convolution with `conv1.weight` leaves `conv1.weight_bias`.
+        """
+        known = self.state.model.graph.initializers
+        stem, own = path.removesuffix(f"_{role}"), f"{path.rpartition('.')[0]}.{role}"
+        made = role and stem != path and stem in known and own not in known
+        return own.lstrip(".") if made else path
 
     def _of_dims(self, x: Host) -> Value:
         items = [

@@ -23,6 +23,7 @@ from .onnx_ops import find
 from .onnx_read import DTYPES, array_of, dtype_of
 from .onnx_scopes import Scopes
 from .onnx_values import UNKNOWN, Call, Host, Names, host
+from .onnx_tied import Tied
 
 Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
 _DOMAINS = {"": "", "ai.onnx": ""}
@@ -38,6 +39,7 @@ class Walk:
         self.names = Names()
         self.scopes = Scopes(graph, list(model.graph))
         self.inputs: dict[Value, str] = {}
+        self.tied = Tied(model.graph)
         self.sizes: set[str] = set()  # names of sizes that are taken
         self.role = ""
         self.depth = 0
@@ -86,6 +88,16 @@ class Walk:
     # ---- graphs
 
     def run(self, graph: Any, env: Env) -> list[Any]:
+        self.forget(mark)
+
+    def forget(self, mark: Any) -> None:
+        """Values that were added since the mark are those of a block: nothing else sees them."""
+        self.read_sizes, self.read_elements, self.found = map(dict, mark[2])
+
+    def table_of(self, x: Host) -> Host | None:
+        """The embedding table whose transpose the matrix is."""
+        table = self.tied.table_of(x)
+        return None if table is None else self._initializer(table.name, table)
         """Walk a graph's nodes; the values of its outputs."""
         for name, value in graph.initializers.items():
             env[value] = self._initializer(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ir import Graph, Node, Param, Scope, Value
 from .record import applies
 
-_LAYOUT = {"transpose", "expand_dims", "squeeze"}
+_LAYOUT = {"transpose", "expand_dims", "squeeze", "reshape"}
 
 
 def border_transposes(graph: Graph) -> bool:

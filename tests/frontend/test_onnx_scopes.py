@@ -112,3 +112,33 @@ def test_names_of_nodes_as_paths():
 )
 def test_classes_from_attributes(part, name):
     assert class_of(part) == name
+
+
+def head(copy: np.ndarray | None = None) -> Any:
+    """A table with the head's name, and the head's weight turned by the exporter."""
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((7, 4)).astype(np.float32)
+    turned = table.T if copy is None else copy
+    graph = helper.make_graph(
+        [
+            scoped(helper.make_node("Gather", ["lm_head.weight", "x"], ["h"], name="g"), ["m", "m.embed"], ["M", "E"]),
+            scoped(helper.make_node("MatMul", ["h", "val_3"], ["y"], name="p"), ["lm_head"], ["Linear"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["B", "L"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(table, "lm_head.weight"), numpy_helper.from_array(turned, "val_3")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    return capture_model(model).program.forward
+
+
+def test_a_head_that_is_a_copy_of_the_table_is_tied():
+    graph = head()
+    assert set(graph.params) == {"m.embed.weight"}
+    assert [n.op for n in graph.nodes] == ["embedding", "linear"]
+
+
+def test_a_head_with_other_numbers_is_its_own():
+    graph = head(np.ones((4, 7), np.float32))
+    assert set(graph.params) == {"m.embed.weight", "lm_head.weight"}

@@ -180,6 +180,32 @@ def test_transposes_at_the_border_of_a_layer_move_out():
     )
 
 
+MERGED = """
+def forward(x: f32[B, L, 2, 4]):
+    with module("c", "Conv1D"):
+        h: f32[B, L, 8] = reshape(x, shape=(B, L, 8))
+        y: f32[B, L, 6] = linear(h, param("c.weight", f32[6, 8]), None)
+    return y
+"""
+
+
+def test_a_reshape_in_front_of_a_layer_moves_out():
+    text, _ = applied(MERGED, "border_transposes")
+    assert text.index("reshape(") < text.index("module(")
+
+
+def test_a_reshape_of_the_weight_stays_with_the_layer():
+    unchanged(
+        MERGED.replace("linear(h, param(\"c.weight\", f32[6, 8])", "linear(h, w").replace(
+            "        y:",
+            "        w: f32[6, 8] = reshape(param(\"c.weight\", f32[6, 2, 4]), shape=(6, 8))\n        y:",
+        ).replace("        h: f32[B, L, 8] = reshape(x, shape=(B, L, 8))\n", "").replace(
+            "linear(h,", "linear(x,"
+        ).replace("x: f32[B, L, 2, 4]", "x: f32[B, L, 8]"),
+        "border_transposes",
+    )  # fmt: skip
+
+
 def test_transposes_of_a_module_with_more_in_it_stay():
     before = HEAD + conv("a", "x", 3, 4).replace("param(", "param(") + "\n    return a"
     unchanged(
