@@ -51,7 +51,7 @@ class Host:
     load: Callable[[], np.ndarray]
     initializer: str = ""
     name: str = ""
-    single: bool = False  # an initializer that one node reads
+    single: bool = False  # an initializer that one node reads, or products alone
 
     @cached_property
     def array(self) -> np.ndarray:

@@ -125,7 +125,8 @@ class Walk:
         if tensor is None or tensor.dtype.name not in DTYPES:
             return _Refused(name, tensor)
         shape = tuple(int(d) for d in tensor.shape)
-        single = len(value.uses()) == 1 and not value.is_graph_output()
+        products = all(u.node.op_type == "MatMul" and u.idx == 1 for u in value.uses())
+        single = (products or len(value.uses()) == 1) and not value.is_graph_output()
         dtype = dtype_of(tensor.dtype, name)
         return Host(dtype, shape, lambda: array_of(tensor), name, single=single)
 

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..ir import Graph, Node, Param, Value
+from ..ir import Node, Param, Value
 from .flow_tree import Chain, FlowTree
 
 _PERIODS = 24  # distances between like units that are tried as a period
@@ -162,8 +162,3 @@ def _run(units: Sequence[Unit], start: int, matched: int, period: int) -> Run | 
     if first is None or heavy == 0 or (heavy == 1 and count < 3):
         return None
     return Run(first, period, count)
-
-
-def outcome(unit: Unit, graph: Graph) -> str:
-    """The type of what a unit computes."""
-    return str(graph.nodes[unit.end].out.type)

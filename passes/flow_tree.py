@@ -35,15 +35,24 @@ class Chain:
 
 
 class FlowTree:
-    """Nodes by number. The exit of the graph has the number `len(nodes)`."""
+    """Nodes by number, the inputs first; the exit of the graph has the number `len(nodes)`.
+
+    An input stands as a node of the op `input`, which is in no graph.
+    """
 
     def __init__(self, graph: Graph):
-        self.nodes = graph.nodes
-        self.number = {node: i for i, node in enumerate(graph.nodes)}
-        self.users = _users(graph, self.number)
-        self.exit = len(graph.nodes)
-        self.outputs = {self.number[v.node] for v in graph.outputs if v.node in self.number}
-        self.weights = [sum(map(is_weight, set(node.values))) for node in graph.nodes]
+        entries = [Node("input", [], {}, [v.type], graph.root) for v in graph.inputs]
+        self.nodes = [*entries, *graph.nodes]
+        self.number = {node: i for i, node in enumerate(self.nodes)}
+        self.maker = {v: i for i, v in enumerate(graph.inputs)}
+        self.maker |= {v: i for node, i in self.number.items() for v in node.results}
+        self.users: list[list[int]] = [[] for _ in self.nodes]
+        for i in range(len(self.nodes)):
+            for maker in self.operands(i):
+                self.users[maker].append(i)
+        self.exit = len(self.nodes)
+        self.outputs = {self.maker[v] for v in graph.outputs if v in self.maker}
+        self.weights = [sum(map(is_weight, set(node.values))) for node in self.nodes]
         self._grow()
 
     def _grow(self) -> None:
@@ -55,9 +64,11 @@ class FlowTree:
             self._hang(i, main)
         self.children: list[list[int]] = [[] for _ in range(count + 1)]
         self.heavy = [*self.weights, 0]
+        self.entries = [*(int(node.op == "input") for node in self.nodes), 0]
         for i in range(count):
             self.children[self.parent[i]].append(i)
             self.heavy[self.parent[i]] += self.heavy[i]
+            self.entries[self.parent[i]] += self.entries[i]
 
     def _hang(self, i: int, main: set[int]) -> None:
         """Values that are outputs as well as steps on the way to the main output are steps."""
@@ -78,9 +89,8 @@ class FlowTree:
     def _main(self) -> set[int]:
         """The output at the end of the longest way, and all that it needs."""
         length = [0] * self.exit
-        for i, node in enumerate(self.nodes):
-            before = [length[self.number[v.node]] for v in node.values if v.node in self.number]
-            length[i] = 1 + max(before, default=0)
+        for i in range(self.exit):
+            length[i] = 1 + max((length[m] for m in self.operands(i)), default=0)
         waiting = [max(sorted(self.outputs), key=length.__getitem__)] if self.outputs else []
         found: set[int] = set()
         while waiting:
@@ -92,8 +102,7 @@ class FlowTree:
 
     def operands(self, i: int) -> list[int]:
         """The nodes that make the operands."""
-        made = [self.number[v.node] for v in self.nodes[i].values if v.node in self.number]
-        return list(dict.fromkeys(made))
+        return list(dict.fromkeys(self.maker[v] for v in self.nodes[i].values if v in self.maker))
 
     def nearest(self, a: int, b: int) -> int:
         """The deepest node above both, or one of them."""
@@ -162,6 +171,8 @@ class FlowTree:
         before. None where independent branches meet.
         """
         heavy = [c for c in feeds if self.heavy[c]] or list(feeds)
+        if len(heavy) == 1 and not self.entries[heavy[0]]:
+            heavy = list(feeds)  # the model's input may be the stream
         if len(heavy) < 2:
             return heavy[0] if heavy else None
         ends = {c for c, users in feeds.items() if at in users}
@@ -193,15 +204,6 @@ def _reached(feeds: dict[int, set[int]], start: int) -> set[int]:
             found.add(i)
             waiting += feeds.get(i, ())
     return found
-
-
-def _users(graph: Graph, number: dict[Node, int]) -> list[list[int]]:
-    users: list[dict[int, None]] = [{} for _ in graph.nodes]
-    for i, node in enumerate(graph.nodes):
-        for value in node.values:
-            if value.node in number:
-                users[number[value.node]][i] = None
-    return [list(u) for u in users]
 
 
 def is_weight(value: object) -> bool:

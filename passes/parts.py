@@ -89,7 +89,7 @@ def _is_cross(nodes: list[int], glue: set[int], unit: Unit, tree: FlowTree) -> b
         node = tree.nodes[i]
         if node.op != "attention" or len(node.values) < 2:
             continue
-        maker = tree.number.get(node.values[1].node) if node.values[1].node else None
+        maker = tree.maker.get(node.values[1])
         waiting = [maker] if maker is not None else []
         seen: set[int] = set()
         while waiting:
