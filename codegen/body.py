@@ -16,7 +16,7 @@ from typing import Any
 
 from ..ir import Node, Param, Scope, Tensor, Value
 from ..ir.blocks import all_nodes, blocks
-from ..ir.dims import Expr
+from ..ir.dims import Expr, data_decides
 from ..ir.graph import leaves, map_structure
 from ..ir.tree import Method
 from ..ir.types import DType
@@ -31,7 +31,7 @@ from .bound import (
     bind,
     plain_scalar,
 )
-from .control import find_size, print_control
+from .control import find_size, holder, print_control
 from .local_dims import LocalDims
 from .loops import Loop, find_loops
 from .modules import Modules
@@ -269,7 +269,7 @@ class BodyBuilder:
 
     def result(self, value: Value) -> Local | None:
         """The variable of a value that blocks give, where something reads it or its shape."""
-        sizes = {str(d) for d in value.tensor.shape} & self.fresh
+        sizes = {str(d) for d in value.tensor.shape} & self.modules.plan.computed
         return Local(self._local(value)) if self.counts[value] or sizes else None
 
     def rows(self, value: Value) -> Local | None:
@@ -371,7 +371,7 @@ class BodyBuilder:
         return len(after) == 1 and self.hint(after[0]) == self.hint(value)
 
     def _take_over(self, value: Value) -> None:
-        """The next value of a carried variable may go there, unless the old one is still to read."""
+        """The next value of a carried variable goes there unless the old one is still to read."""
         local = self.successors.get(value)
         if local is None or value in self.ids:
             return
@@ -381,8 +381,8 @@ class BodyBuilder:
 
     def _finds_size(self, value: Value) -> bool:
         """Whether the value's shape gives a size that is not known before."""
-        named = {str(d) for d in value.tensor.shape} & self.fresh
-        return any(not self.body.sizes.has(name) for name in named)
+        named = {str(d) for d in value.tensor.shape} & self.modules.plan.computed
+        return any(not self.body.sizes.has(n) and not holder(self, n) for n in named)
 
     # ---- steps
 
@@ -512,7 +512,7 @@ class BodyBuilder:
     def _shadow(self, node: Node) -> Node:
         """The node with its sizes and scalars marked. A reshape infers its first constant size."""
         shadow = mark_node(node, self._mark, operands=True)
-        if node.op == "reshape" and node["free"] is None:
+        if node.op == "reshape" and node["free"] is None and not data_decides(*node["shape"]):
             constant = [
                 i
                 for i, d in enumerate(shadow["shape"])

@@ -14,7 +14,7 @@ from ..ir import Graph, Node, Param, Tensor, Value
 from ..ir import tree as t
 from ..ir.blocks import all_nodes, blocks, reads
 from ..ir.dims import Expr, bounds
-from ..ir.ops_control import data_size
+from ..ir.ops_data import data_size
 from .bound import Bound, Local
 from .regions import under
 from .statements import Append, Assign, Carry, If, Leave, Rows, Size, Statement, Turns
@@ -170,8 +170,8 @@ def _stacked(b: BodyBuilder, node: Node, rows: Local, row: Value) -> Bound:
 # ---- sizes
 
 
-def find_size(b: BodyBuilder, name: str) -> None:
-    """Read a size that depends on data from the shape of a variable that has it."""
+def holder(b: BodyBuilder, name: str) -> tuple[Local, int] | None:
+    """A variable that has the size as one of its axes, and which."""
     held: set[int] = set()
     for value, local in reversed(list(b.ids.items())):
         if local in held or not isinstance(value.type, Tensor):
@@ -179,8 +179,15 @@ def find_size(b: BodyBuilder, name: str) -> None:
         held.add(local)  # what the variable held before is gone
         for axis, dim in enumerate(value.tensor.shape):
             if str(dim) == name:
-                b.body.add(Size(b.body.sizes.define(name), Local(local), axis), [])
-                return
+                return Local(local), axis
+    return None
+
+
+def find_size(b: BodyBuilder, name: str) -> None:
+    """Read a size that depends on data from the shape of a variable that has it."""
+    found = holder(b, name)
+    if found is not None:
+        b.body.add(Size(b.body.sizes.define(name), *found), [])
 
 
 @contextmanager
@@ -217,4 +224,4 @@ def nested_values(node: Node) -> Iterator[Value]:
         yield from inner.results
 
 
-__all__ = ["find_size", "nested_values", "print_control"]
+__all__ = ["find_size", "holder", "nested_values", "print_control"]

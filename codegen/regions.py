@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Graph, Node, Param, Scope, Value
-from ..ir.blocks import binds, data_sizes, reads
+from ..ir.blocks import binds, computed_sizes, data_sizes, reads
 from ..ir.tree import Layer, Width
 
 SMALL = 2  # a module without weights and with at most this many ops is written in place
@@ -62,6 +62,7 @@ class Plan:
     log: list[str] = field(default_factory=list)
     attributes: dict[tuple[str, Any], str] = field(default_factory=dict)  # of layers that are made
     fresh: frozenset[str] = frozenset()  # sizes that depend on data
+    computed: frozenset[str] = frozenset()  # those that the code computes with
 
 
 def under(path: str, name: str) -> bool:
@@ -81,6 +82,7 @@ def is_number(part: str) -> bool:
 def build_regions(graph: Graph) -> Plan:
     """The region tree, with everything dissolved that cannot be a class of its own."""
     plan = Plan(graph, _nest(graph), fresh=frozenset(data_sizes(graph)))
+    plan.computed = frozenset(computed_sizes(graph))
     _adopt_layers(plan)
     _dissolve_where(plan, _is_container, "only holds other modules by number")
     _dissolve_where(plan, _is_small, "is one or two ops without weights")

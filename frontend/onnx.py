@@ -56,6 +56,7 @@ class _Capture:
     dims: Dims
     examples: dict[str, np.ndarray]
     fixed: dict[str, np.ndarray] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)  # inputs that are read as sizes at run time
 
 
 def _capture(
@@ -101,8 +102,12 @@ def _walked(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
             return _walk(state, inputs)
         except Unequal as equation:
             notes = getattr(equation, "__notes__", [])
+            _no_data(equation, notes[0] if notes else "")
             state.dims.solve(equation.left, equation.right, notes[0] if notes else "")
         except NeedsValue as need:
+            if need.readable and need.name not in state.examples:
+                state.read.add(need.name)
+                continue
             if need.name not in state.examples:
                 raise TranspileError(
                     f"{need.why} is the input {need.name!r}: its values decide shapes",
@@ -111,6 +116,18 @@ def _walked(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
                 ) from None
             state.fixed[need.name] = state.examples[need.name]
     raise TranspileError("the sizes of the inputs do not settle", hint="fix some with --input")
+
+
+def _no_data(equation: Unequal, where: str) -> None:
+    """A size that only the data decides equals another one only by chance."""
+    for dim in (equation.left, equation.right):
+        if any(s.low == 0 for s in dimlib.symbols(dim)):
+            raise TranspileError(
+                f"sizes {equation.left} and {equation.right} must be equal, and the data decides "
+                f"{dim}",
+                where=where,
+                hint="shapes that are computed from sizes or constants work",
+            )
 
 
 def _walk(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
@@ -131,7 +148,7 @@ def _walk(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
         env[value] = argument
         walk.inputs[argument] = value.name
         graph.arguments.append((name, argument))
-    walk.sizes = {s.name for s in graph.symbols()}
+    walk.sizes, walk.read = {s.name for s in graph.symbols()}, state.read
     results = walk.run(state.model.graph, env)
     graph.flat = all(node.scope is graph.root for node in graph.nodes)
     walk.missing.report()

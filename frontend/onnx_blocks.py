@@ -14,7 +14,7 @@ from ..errors import TranspileError
 from ..ir import Graph, Node, Scope, Tensor, Value
 from ..ir.dims import Expr, bounds, maximum, symbols
 from ..ir.graph import map_structure
-from ..ir.ops_control import data_size
+from ..ir.ops_data import data_size
 from .aten_common import reshaped
 from .onnx_values import UNKNOWN, Call, Host, Source
 
@@ -36,10 +36,11 @@ class Cut:
 def cut(c: Call, walk: Callable[[], Sequence[Any]]) -> Cut:
     """The nodes that the walk adds, taken out of the graph, and its results as values."""
     graph = c.b.graph
-    first = len(graph.nodes)
+    first, mark = len(graph.nodes), c.state.mark()
     results = [valued(c, r) for r in checked(walk())]
     nodes = graph.nodes[first:]
     del graph.nodes[first:]
+    c.state.forget(mark)
     return Cut(nodes, results)
 
 

@@ -55,6 +55,10 @@ _RUNNING = host(np.bool_(True), DType.bool)
 
 
 def _loop(c: Call, trips: Source = None, condition: Source = None, *carried: Source) -> list[Any]:
+    if isinstance(trips, Value):
+        c.found(trips, "the number of trips")
+    if isinstance(condition, Value) and len(c.required("body").outputs) > 1 + len(carried):
+        c.found(condition, "the condition")
     mark = c.state.mark()
     try:
         return _unrolled(c, trips, condition, list(carried))

@@ -130,8 +130,7 @@ def _scatter_rows(b: Builder, x: Value, index: Value, new: Value, depth: int, ho
 
 def _one_hot(c: Call, indices: Source, depth: Source, values: Source) -> Value:
     b, index = c.b, c.value(indices)
-    count = c.scalar(depth, "the depth")
-    count = count if isinstance(count, Expr) else int(count)
+    count = c.dims(depth, "the depth")[0]
     pair = c.value(values)
     at = c.attr("axis", -1)
     rank = index.tensor.rank
@@ -188,18 +187,62 @@ def _tensor_scatter(c: Call, past: Source, update: Source, at: Source = None) ->
 
 
 def _compress(c: Call, x: Source, condition: Source) -> Value:
-    """The slices that a condition selects; it must be known, since it makes the shape."""
+    """The slices that a condition selects."""
     value = c.value(x)
-    chosen = np.flatnonzero(c.static(condition, "the condition").reshape(-1)).astype(np.int32)
     at = c.attr("axis")
     if at is None:
         value, at = reshaped(c.b, value, (product(value.tensor.shape),)), 0
-    index = c.constant(chosen, DType.i32, "places")
+    if isinstance(condition, Value):
+        c.found(condition, "the condition")
+        index = c.b.op("select", nonzero(c, condition), axis=0, index=0)
+    else:
+        known = c.static(condition, "the condition").reshape(-1)
+        index = c.constant(np.flatnonzero(known).astype(np.int32), DType.i32, "places")
     return c.b.op("take", value, index, axis=axis(value, at))
+
+
+# ---- results whose shapes depend on data
+
+
+def nonzero(c: Call, x: Value) -> Value:
+    """One node for each value, so that what it selects has one size."""
+    found = c.state.found
+    if ("nonzero", x) not in found:
+        found["nonzero", x] = c.b.op("nonzero", x, size=c.state.fresh("N"))
+    value: Value = found["nonzero", x]
+    return value
+
+
+def _nonzero(c: Call, x: Source) -> Value:
+    return nonzero(c, c.value(x))
+
+
+def _unique(c: Call, x: Source) -> Any:
+    value, at = c.value(x), c.attr("axis")
+    at = None if at is None else axis(value, at)
+    sort = bool(c.attr("sorted", 1))
+    return c.b.op("unique", value, axis=at, sort=sort, size=c.state.fresh("N"))
+
+
+def _non_max_suppression(
+    c: Call, boxes: Source, scores: Source, most: Source = None, overlap: Source = None,
+    least: Source = None,
+) -> Value:  # fmt: skip
+    count = 0 if most is None else c.dims(most, "the number of boxes")[0]
+    return c.b.op(
+        "non_max_suppression", c.value(boxes), c.value(scores),
+        most=min(count, 2**31 - 1) if isinstance(count, int) else count,
+        overlap=0.0 if overlap is None else float(c.scalar(overlap, "the overlap")),
+        least=None if least is None else float(c.scalar(least, "the least score")),
+        centered=bool(c.attr("center_point_box", 0)), size=c.state.fresh("N"),
+    )  # fmt: skip
 
 
 ROWS: dict[str, Any] = {
     "Compress": _compress,
+    "NonMaxSuppression": _non_max_suppression,
+    "NonZero": _nonzero,
+    "Unique": _unique,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,

@@ -12,6 +12,7 @@ from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, bounds, divide_exact, floordiv, maximum, minimum, product
 from ..ir.op import axis_of
 from .aten_common import expand_dims, permuted, reshaped, squeeze
+from .onnx_math import to_dtype
 from .onnx_values import Call, Host, Source, dims_host, host
 
 Dim = int | Expr
@@ -46,8 +47,32 @@ def _size(c: Call, x: Source) -> Host:
 
 def _reshape(c: Call, x: Source, shape: Source = None) -> Value:
     value = c.value(x)
-    wanted = list(c.attr("shape")) if c.opset < 5 else c.dims(shape, "the shape")
-    return reshape_to(c.b, value, wanted, bool(c.attr("allowzero", 0)))
+    zeros = bool(c.attr("allowzero", 0))
+    wanted = list(c.attr("shape")) if c.opset < 5 else c.elements(shape, "the shape")
+    if any(isinstance(d, Value) for d in wanted):
+        wanted = _found_shape(c, value, wanted, zeros)
+    return reshape_to(c.b, value, wanted, zeros)
+
+
+def _found_shape(c: Call, x: Value, wanted: list[Any], zeros: bool) -> list[Any]:
+    """A shape that is data in part: what 0 and -1 stand for is put in before it is read."""
+    b, old = c.b, x.tensor.shape
+    sizes = list(wanted)
+    for i, d in enumerate(wanted):
+        if isinstance(d, Value):
+            sizes[i] = wide = to_dtype(b, d, DType.i64)
+            if not zeros and i < len(old):
+                sizes[i] = b.op("where", b.op("equal", wide, 0), old[i], wide)
+    if -1 in [d for d in wanted if isinstance(d, int)]:
+        return [c.size(d) if isinstance(d, Value) else d for d in sizes]
+    known: Any = 1
+    for d in sizes:
+        known = b.op("multiply", known, d) if _any_value(known, d) else known * d
+    rest = b.op("floor_divide", product(old), b.op("negative", known))
+    filled = [
+        b.op("where", b.op("less", d, 0), rest, d) if isinstance(d, Value) else d for d in sizes
+    ]
+    return [c.size(d) if isinstance(d, Value) else d for d in filled]
 
 
 def reshape_to(b: Builder, x: Value, wanted: Sequence[Any], allowzero: bool = False) -> Value:
@@ -149,13 +174,31 @@ def _slice(c: Call, x: Source, *rest: Source) -> Value:
         starts, ends = c.required("starts"), c.required("ends")
         axes, steps = c.attr("axes"), None
     else:
-        given = [None if r is None else c.dims(r, "a bound of the slice") for r in rest]
+        given = [None if r is None else c.elements(r, "a bound of the slice") for r in rest]
         starts, ends, axes, steps = [*given, None, None][:4]
     axes = list(range(len(starts))) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     for start, end, at, step in zip(starts, ends, axes, steps, strict=True):
+        if isinstance(at, Value) or isinstance(step, Value):
+            raise TranspileError(
+                "the axes or steps of a slice are data", hint="compute its starts and ends only"
+            )
+        along = value.tensor.shape[axis(value, at)]
+        start, end = (_found_place(c, e, along, int(step)) for e in (start, end))
         value = slice_axis(c.b, value, axis(value, at), start, end, int(step))
     return value
+
+
+def _found_place(c: Call, bound: Any, size: Dim, step: int) -> Any:
+    """A bound that is data is counted from the front and within the axis before it is read."""
+    if not isinstance(bound, Value):
+        return bound
+    if step < 0:
+        raise TranspileError("a slice backwards from data", hint="a step above 0 works")
+    wide = to_dtype(c.b, bound, DType.i64)
+    below = c.b.op("less", wide, 0)
+    wide = c.b.op("where", below, c.b.op("add", wide, size), wide)
+    return c.size(c.b.op("minimum", c.b.op("maximum", wide, 0), size))
 
 
 def slice_axis(b: Builder, x: Value, at: int, start: Dim, end: Dim, step: int) -> Value:
@@ -330,9 +373,47 @@ def _constant_of_shape(c: Call, shape: Source) -> Value:
 
 
 def _range(c: Call, start: Source, limit: Source, delta: Source) -> Value:
+    if any(isinstance(v, Value) for v in (start, limit, delta)):
+        return _found_range(c, start, limit, delta)
     numbers = [c.scalar(v, "a bound of the range") for v in (start, limit, delta)]
     dtype = start.dtype if isinstance(start, Host) else c.value(start).tensor.dtype
     return c.b.op("arange", start=numbers[0], stop=numbers[1], step=numbers[2], dtype=dtype)
+
+
+def _found_range(c: Call, start: Source, limit: Source, delta: Source) -> Value:
+    """Bounds that are data: the number of elements is computed, and read."""
+    for x in (start, limit, delta):
+        if isinstance(x, Value):
+            c.found(x, "a bound")
+    b, number = c.b, c.operand
+    given = [
+        x if isinstance(x, Host) else reshaped(b, c.value(x), ()) for x in (start, limit, delta)
+    ]
+    dtype = next(x.tensor.dtype for x in given if isinstance(x, Value))
+    first, end, step = (number(x) for x in given)
+    count = (
+        end
+        if first == 0
+        else b.op("subtract", end, first)
+        if _any_value(end, first)
+        else end - first
+    )
+    if step != 1 and dtype.is_integer:
+        count = b.op("negative", b.op("floor_divide", _negative(b, count), step))
+    elif step != 1:
+        count = b.op("divide", count, step)
+    count = to_dtype(b, count if dtype.is_integer else b.op("ceil", count), DType.i64)
+    places = b.op("arange", start=0, stop=c.size(b.op("maximum", count, 0)), dtype=dtype)
+    places = places if step == 1 else b.op("multiply", places, step)
+    return places if first == 0 else b.op("add", places, first)
+
+
+def _any_value(*items: Any) -> bool:
+    return any(isinstance(x, Value) for x in items)
+
+
+def _negative(b: Builder, x: Any) -> Any:
+    return b.op("negative", x) if isinstance(x, Value) else -x
 
 
 def _eye_like(c: Call, x: Source) -> Value:

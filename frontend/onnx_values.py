@@ -15,11 +15,12 @@ import numpy as np
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Param, Tensor, Value
-from ..ir.dims import Expr
-from ..ir.ops_control import data_size
+from ..ir.dims import Expr, symbols
+from ..ir.ops_data import data_size
 from ..ir.recipe import Constant, Read
 from .arrays import digest
 from .naming import ordinal_names
+from .onnx_sizes import scalars
 
 LITERAL = 16  # a list of numbers up to this length stands in the code
 
@@ -34,9 +35,10 @@ UNKNOWN = Unknown()
 class NeedsValue(Exception):
     """A row needs the value of a graph input while the graph is walked."""
 
-    def __init__(self, name: str, why: str):
+    def __init__(self, name: str, why: str, readable: bool = False):
+        """`readable`: the emitted code can read it as well."""
         super().__init__(why)
-        self.name, self.why = name, why
+        self.name, self.why, self.readable = name, why, readable
 
 
 @dataclass(eq=False)
@@ -120,9 +122,9 @@ class Names:
     taken: dict[str, str] = field(default_factory=dict)  # target name -> initializer
     given: dict[str, str] = field(default_factory=dict)  # initializer -> target name
     constants: dict[str, str] = field(default_factory=dict)  # target name -> digest
+    adopted: dict[str, str] = field(default_factory=dict)  # initializer -> path of its reader
 
     def free(self, path: str, role: str, key: str) -> str:
-    adopted: dict[str, str] = field(default_factory=dict)  # initializer -> path of its reader
         prefix = f"{path}." if path else ""
         for each in ordinal_names(role):
             name = prefix + each
@@ -201,17 +203,34 @@ class Call:
             hint="compute it from sizes or constants, or give it as an input of its own",
         )
 
+    def elements(self, x: Source, what: str) -> list[Any]:
+        """The elements as ints, dims, or values of rank 0 that only the data decides."""
+        if not isinstance(x, Value):
+            return [v if isinstance(v, Expr) else int(v) for v in self.static(x, what).reshape(-1)]
+        self.found(x, what)
+        return scalars(self, x, what)
+
+    def found(self, x: Value, what: str) -> None:
+        """The emitted code finds out what the value is; but an input of a few numbers is fixed
+        by its example, where there is one.
+        """
+        name = self.state.input_name(x)
+        if name is not None and name not in self.state.read:
+            raise NeedsValue(name, f"{what} of {self.op}", readable=True)
+
     def dims(self, x: Source, what: str) -> list[Any]:
-        """The elements as ints or dims."""
-        return [v if isinstance(v, Expr) else int(v) for v in self.static(x, what).reshape(-1)]
+        """The elements as ints or dims; the emitted code reads what only the data decides."""
+        found = self.elements(x, what)
+        return [self.size(v) if isinstance(v, Value) else v for v in found]
 
     def ints(self, x: Source, what: str) -> list[int]:
         out = self.dims(x, what)
         for value in out:
             if not isinstance(value, int):
-                raise TranspileError(
-                    f"{what} is {value}, it must be a fixed number", hint="fix the dim with --input"
-                )
+                hint = "fix the dim with --input"
+                if any(s.low == 0 for s in symbols(value)):
+                    hint = "compute it from sizes or constants"
+                raise TranspileError(f"{what} is {value}, it must be a fixed number", hint=hint)
         return out
 
     def scalar(self, x: Source, what: str) -> Any:
@@ -221,9 +240,12 @@ class Call:
 
     def size(self, x: Value) -> Expr:
         """An integer of rank 0 that the data decides, as a size: the emitted code reads it."""
-        name = self.state.fresh("N")
-        self.b.op("read_size", x, size=name)
-        return data_size(name)
+        if x not in self.state.read_sizes:
+            name = self.state.fresh("N")
+            self.b.op("read_size", x, size=name)
+            self.state.read_sizes[x] = data_size(name)
+        found: Expr = self.state.read_sizes[x]
+        return found
 
     # ---- making values
 
@@ -293,16 +315,6 @@ class Call:
         flat = array.reshape(-1)
         uniform = flat.size and bool((flat == flat[0]).all())
         if (uniform or not flat.size) and not dtype.is_complex:
-    def _made_name(self, path: str, role: str) -> str:
-        """The path by its role, where exporters called a tensor that they made after another one.
-
-        A norm folded into the convolution with `conv1.weight` leaves `conv1.weight_bias`.
-        """
-        known = self.state.model.graph.initializers
-        stem, own = path.removesuffix(f"_{role}"), f"{path.rpartition('.')[0]}.{role}"
-        made = role and stem != path and stem in known and own not in known
-        return own.lstrip(".") if made else path
-
             value = plain(flat[0]) if flat.size else 0
             return self.b.op("full", shape=array.shape, value=value, dtype=dtype)
         if array.ndim == 1 and flat.size <= LITERAL and _writable(flat, dtype):

@@ -16,14 +16,15 @@ import onnx_ir
 
 from ..errors import TranspileError
 from ..ir import Builder, Graph, InferError, Source, Tensor, Unequal, Value
+from ..ir.dims import Expr
 from .missing import Missing
 from .onnx_host import on_host
 from .onnx_names import hint_of, line_of, readable
 from .onnx_ops import find
 from .onnx_read import DTYPES, array_of, dtype_of
 from .onnx_scopes import Scopes
-from .onnx_values import UNKNOWN, Call, Host, Names, host
 from .onnx_tied import Tied
+from .onnx_values import UNKNOWN, Call, Host, Names, host
 
 Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
 _DOMAINS = {"": "", "ai.onnx": ""}
@@ -38,9 +39,14 @@ class Walk:
         self.missing = Missing()
         self.names = Names()
         self.scopes = Scopes(graph, list(model.graph))
-        self.inputs: dict[Value, str] = {}
         self.tied = Tied(model.graph)
+        self.inputs: dict[Value, str] = {}
         self.sizes: set[str] = set()  # names of sizes that are taken
+        self.read: set[str] = set()  # inputs whose values the emitted code reads as sizes
+        self.stored: dict[Value, Host] = {}  # the tensor of the file that a parameter is
+        self.read_sizes: dict[Value, Expr] = {}
+        self.read_elements: dict[Value, list[Value]] = {}
+        self.found: dict[Any, Any] = {}  # results of operators whose shapes are data, by input
         self.role = ""
         self.depth = 0
         self.opsets = dict(model.opset_imports)
@@ -75,19 +81,13 @@ class Walk:
 
     def mark(self) -> Any:
         """Where the walk stands, for `rewind`."""
-        return len(self.graph.nodes), set(self.sizes), dict(self.missing.entries)
+        known = dict(self.read_sizes), dict(self.read_elements), dict(self.found)
+        return len(self.graph.nodes), dict(self.missing.entries), known
 
     def rewind(self, mark: Any) -> None:
         """Forget what was added since the mark."""
-        first, self.sizes, self.missing.entries = mark
+        first, self.missing.entries, _ = mark
         del self.graph.nodes[first:]
-
-    def readable(self, initializer: str) -> str:
-        return readable(initializer)
-
-    # ---- graphs
-
-    def run(self, graph: Any, env: Env) -> list[Any]:
         self.forget(mark)
 
     def forget(self, mark: Any) -> None:
@@ -98,6 +98,13 @@ class Walk:
         """The embedding table whose transpose the matrix is."""
         table = self.tied.table_of(x)
         return None if table is None else self._initializer(table.name, table)
+
+    def readable(self, initializer: str) -> str:
+        return readable(initializer)
+
+    # ---- graphs
+
+    def run(self, graph: Any, env: Env) -> list[Any]:
         """Walk a graph's nodes; the values of its outputs."""
         for name, value in graph.initializers.items():
             env[value] = self._initializer(name, value)

@@ -46,6 +46,12 @@ def data_sizes(graph: Graph) -> list[str]:
     return list(found)
 
 
+def computed_sizes(graph: Graph) -> set[str]:
+    """The names of the sizes from data that a node computes with."""
+    known = set(data_sizes(graph))
+    return known and known & {n for node in all_nodes(graph) for n in reads(node, types=False)}
+
+
 def own_sizes(node: Node) -> list[str]:
     """The names of the sizes that the node gives its blocks: turn, sizes of carried values."""
     found: dict[str, None] = {}
@@ -59,13 +65,15 @@ def own_sizes(node: Node) -> list[str]:
     return list(found)
 
 
-def reads(node: Node) -> set[str]:
-    """The names of all sizes that the node computes with, or has in the type of a result."""
+def reads(node: Node, types: bool = True) -> set[str]:
+    """The names of all sizes that the node computes with, or (with `types`) its results have."""
     found = {n for item in (*node.operands, *node.attrs.values()) for n in _names(item)}
-    found |= {n for r in node.results for n in _names(r.type)}
+    if types:
+        found |= {n for r in node.results for n in _names(r.type)}
     for block in blocks(node):
-        inside = {n for inner in block.nodes for n in reads(inner)}
-        inside |= {n for v in block.outputs for n in _names(v.type)}
+        inside = {n for inner in block.nodes for n in reads(inner, types)}
+        if types or node.op == "loop":  # the shape of no row at all
+            inside |= {n for v in block.outputs for n in _names(v.type)}
         found |= inside - set(data_sizes(block)) - set(own_sizes(node))
     return found - set(binds(node))
 

@@ -414,6 +414,11 @@ def symbols(dim: int | Expr) -> set[Sym]:
     return found
 
 
+def data_decides(*dims: int | Expr) -> bool:
+    """Whether a size that the inputs' shapes do not give has a part in them: it may be 0."""
+    return any(s.low == 0 for dim in dims for s in symbols(dim))
+
+
 def rebuild(dim: int | Expr, leaf: Callable[[Sym | Atom], int | Expr | None]) -> int | Expr:
     """The expression with atoms replaced where `leaf` gives a dim, simplified again."""
     total: int | Expr = 0

@@ -7,6 +7,7 @@ from .ops_activation import ROWS as ACTIVATION
 from .ops_control import ROWS as CONTROL
 from .ops_conv import ROWS as CONV
 from .ops_create import ROWS as CREATE
+from .ops_data import ROWS as DATA
 from .ops_elementwise import ROWS as ELEMENTWISE
 from .ops_fft import ROWS as FFT
 from .ops_index import ROWS as INDEX
@@ -34,7 +35,8 @@ GROUPS: tuple[tuple[str, list[Op]], ...] = (
     ("Resizing and sampling", RESIZE),
     ("Recurrent layers", RNN),
     ("Transforms, complex numbers", FFT),
-    ("Control flow, sizes from data", CONTROL),
+    ("Sizes that depend on data", DATA),
+    ("Control flow", CONTROL),
 )
 
 TABLE: dict[str, Op] = table(*(rows for _, rows in GROUPS))

@@ -12,18 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dims import Expr, symbol, symbols
+from .dims import Expr, symbols
 from .op import Attr, InferError, Op, Unequal, tensor
+from .ops_data import data_size
 from .tree import Block, Tree, call
 from .types import DType, Integer, Tensor
 
 if TYPE_CHECKING:
     from .graph import Graph
-
-
-def data_size(name: str) -> Expr:
-    """The symbol of a size that depends on data: it may be 0."""
-    return symbol(name, 0)
 
 
 # ---- branch
@@ -203,6 +199,6 @@ ROWS = [
         "read_size", "x", _read_size,
         lambda node, x: call("runtime.read_size", x),
         _read_size_reference, {"size": Attr("str")}, binds="size",
-        doc="A number of the data as the size of that name, which must not be negative: waits for it.",
+        doc="A number of the data as the size of that name, no negative one: waits for it.",
     ),
 ]  # fmt: skip

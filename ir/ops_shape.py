@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .dims import Expr, floordiv, maximum, minimum, product
+from .dims import Expr, data_decides, floordiv, maximum, minimum, product
 from .op import Attr, InferError, Op, Unequal, broadcast, equal, tensor
 from .tree import NEW_AXIS, Index, Slice, Tree, arrays, call, infix, method
 from .types import Tensor
@@ -21,7 +21,7 @@ def last(axis: int, rank: int) -> int:
 
 def _infer_reshape(x: Any, shape: tuple[int | Expr, ...], free: int | None = None) -> Tensor:
     before, after = product(tensor(x).shape), product(shape)
-    if before != after:
+    if before != after and not data_decides(before, after):
         raise Unequal(before, after)
     return x.with_shape(*shape)
 

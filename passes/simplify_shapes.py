@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Graph, Node, Value
-from ..ir.dims import Atom, Expr, Sym, divide_exact
+from ..ir.dims import Atom, Expr, Sym, data_decides, divide_exact
 from ..ir.ops_shape import slice_range
 from .cleanup import Rule, first_rule
 from .layout import moves_only_ones
@@ -279,7 +279,8 @@ def infer_axes(graph: Graph) -> bool:
     """Choose the axis of each reshape that is left to be inferred, so that the code reads well."""
     changed = False
     for node in graph.nodes:
-        if node.op == "reshape" and node["free"] is None:
+        shape = node["shape"] if node.op == "reshape" else ()
+        if node.op == "reshape" and node["free"] is None and not data_decides(*shape):
             node.attrs["free"] = _free_axis(node.out.tensor.shape)
             changed = changed or node["free"] is not None
     return changed
