@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NUMBER = re.compile("0|[1-9][0-9]*")
+_FEW = 2  # rows for one tensor of every layer; where there are more, the sources become lists
 
 
 @dataclass(frozen=True)
 class Row:
-    """A tensor or, with `{}` in its names, one for each number. `code` makes it ("" copies)."""
+    """A tensor or, with `{}` in its names, one for each number. `code` makes it ("" copies).
+
+    A source whose names follow no pattern is the tuple of them, by the target's number.
+    """
 
     target: str
-    sources: tuple[str, ...]
+    sources: tuple[str | tuple[str, ...], ...]
     code: str = ""
 
 
@@ -34,9 +38,24 @@ def generalise(rows: Sequence[Row]) -> list[Row]:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(split(row.target)[0], []).append(row)
-    return [
-        m for parts, group in groups.items() for m in _merge(group, tuple(range(parts.count("{}"))))
-    ]
+    found = []
+    for parts, group in groups.items():
+        merged = _merge(group, tuple(range(parts.count("{}"))))
+        listed = _listed(group) if len(merged) > _FEW and parts.count("{}") == 1 else None
+        found += [listed] if listed else merged
+    return found
+
+
+def _listed(rows: list[Row]) -> Row | None:
+    """One row with lists of sources, for targets numbered from 0 on without a gap."""
+    by_number = {int(split(row.target)[1][0]): row for row in rows}
+    ordered = [by_number[n] for n in sorted(by_number)]
+    alike = len({(row.code, len(row.sources)) for row in rows}) == 1
+    if not alike or not rows[0].sources or sorted(by_number) != list(range(len(rows))):
+        return None
+    target = _fill(split(rows[0].target)[0], ["{}"])
+    sources = tuple(tuple(map(str, column)) for column in zip(*(r.sources for r in ordered)))
+    return Row(target, sources, rows[0].code)
 
 
 def _merge(rows: list[Row], free: tuple[int, ...]) -> list[Row]:
@@ -62,7 +81,7 @@ def _unify(rows: list[Row], free: tuple[int, ...]) -> Row | None:
         return None
     numbers = [split(row.target)[1] for row in rows]
     sources = [
-        _source_pattern([row.sources[i] for row in rows], numbers, free)
+        _source_pattern([str(row.sources[i]) for row in rows], numbers, free)
         for i in range(len(rows[0].sources))
     ]
     if any(s is None for s in sources):

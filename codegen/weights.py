@@ -93,7 +93,7 @@ def make_rules(
 def _in_order(rows: list[Row], available: Iterable[str]) -> list[Row]:
     """The rows in the order in which the source's tensors stand; constants come last."""
     place = {name: number for number, name in enumerate(available)}
-    return sorted(rows, key=lambda row: min(place.get(s, len(place)) for s in row.sources))
+    return sorted(rows, key=lambda row: min(place.get(str(s), len(place)) for s in row.sources))
 
 
 def _constant_prefix(names: set[str]) -> str:

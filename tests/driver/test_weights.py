@@ -123,6 +123,14 @@ def test_sources_with_other_numbers() -> None:
     assert table(*shifted) == [("a.0", ("x.1",), "None"), ("a.1", ("x.2",), "None")]
 
 
+def test_sources_without_a_pattern_are_listed_by_number() -> None:
+    names = ["onnx::MatMul_331", "w{}", "x.3"]
+    rows = [(f"h.{i}.q", Permute(Read(name), (1, 0))) for i, name in enumerate(names)]
+    assert table(*rows) == [("h.{}.q", (tuple(names),), "lambda a: a.transpose(1, 0)")]
+    two_kinds = [*rows, ("h.3.q", Read("y"))]
+    assert len(table(*two_kinds)) == 4
+
+
 def test_only_whole_numbers_are_numbers() -> None:
     names = ["l.0.w", "l.01.w", "l.x1.w", "l.².w", "l.{}.w", "l.{0}.w"]
     found = [row[0] for row in table(*((n, Read(n)) for n in names))]
