@@ -311,6 +311,14 @@ modulus(c64[B])
 as_complex(f32[B, 2])
 as_real(c64[B, L])
 einsum(f32[B, L, 4], f32[B, 4, 3], subscripts='bij,bjk->bik')
+nonzero(bool[B, L, 3], size='N1')
+nonzero(f32[B], size='N1')
+unique(i64[B, L], size='N1')
+unique(i32[L], sort=False, size='N1')
+unique(i64[B, 6, 2], axis=1, size='N1')
+unique(i64[B, 6, 1], axis=1, sort=False, size='N1')
+non_max_suppression(f32[2, L, 4], f32[2, 3, L], most=2, overlap=0.1, least=-0.5, size='N1')
+non_max_suppression(f32[1, L, 4], f32[1, 1, L], most=9, overlap=0.3, centered=True, size='N1')
 """
 
 POSITIVE = {

@@ -11,6 +11,7 @@ from op_cases import ABOVE_ONE, CASES, FIXED, POSITIVE, SORTED_FIRST, UNIT
 from op_harness import concrete
 
 from mlx_transpile.ir import TABLE, Builder, Graph, Node, Tensor, Value
+from mlx_transpile.ir.blocks import binds
 from mlx_transpile.ir.dims import parse_dim
 from mlx_transpile.ir.types import DType
 
@@ -85,9 +86,20 @@ def array_of(node: Node, index: int, sizes: dict[str, int]) -> Any:
     return x.astype(dtype.numpy)
 
 
+def found_sizes(node: Node, results: list[np.ndarray]) -> dict[str, int]:
+    """The sizes that the data decides."""
+    pairs = [
+        (str(dim), size)
+        for value, array in zip(node.results, results, strict=True)
+        for dim, size in zip(value.tensor.shape, array.shape, strict=True)
+    ]
+    return {name: size for name, size in pairs if name in binds(node)}
+
+
 def reference(node: Node, arrays: list[Any], sizes: dict[str, int]) -> list[np.ndarray]:
     """The row's own evaluation, checked against the types that it infers."""
     results = node.row.evaluate(arrays, {k: concrete(v, sizes) for k, v in node.attrs.items()})
+    sizes = sizes | found_sizes(node, results)
     for value, array in zip(node.results, results, strict=True):
         assert array.shape == concrete(value.tensor.shape, sizes), f"{array.shape} for {value.type}"
         assert array.dtype == value.tensor.dtype.numpy, f"{array.dtype} for {value.type}"
