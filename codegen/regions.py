@@ -15,6 +15,7 @@ from typing import Any
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.blocks import binds, computed_sizes, data_sizes, reads
 from ..ir.tree import Layer, Width
+from .strays import move_strays
 
 SMALL = 2  # a module without weights and with at most this many ops is written in place
 
@@ -92,6 +93,8 @@ def build_regions(graph: Graph) -> Plan:
             break
     relink(plan)
     while _dissolve_other_layers(plan) or (plan.fresh and _dissolve_leaking(plan)):
+        relink(plan)
+    if move_strays(plan):
         relink(plan)
     return plan
 

@@ -2,6 +2,8 @@
 
 from graphs import block, emitted, indent, linear, stack
 
+from mlx_transpile.ir.recipe import Read
+
 
 def test_like_blocks_are_one_class_in_a_loop():
     out = emitted(stack(3))
@@ -90,6 +92,20 @@ def test_a_tied_head_reads_the_embedding():
     out = emitted(text, "ids: i64[B, L]")
     assert "self.embed.as_linear(" in out.source
     assert list(out.parameters) == ["embed.weight"]
+
+
+def test_a_bias_that_comes_later_is_a_member_of_the_class():
+    text = (
+        linear("dense", "x", "h0")
+        + "s: f32[B, L, 64] = multiply(h0, 0.5)\n"
+        + "y: f32[B, L, 64] = add(s, param('dense.bias', f32[64]))\n"
+        + "return y"
+    )
+    out = emitted(text)
+    assert list(out.parameters) == ["dense.weight", "dense_bias"]
+    assert out.parameters["dense_bias"].recipe == Read("dense.bias")
+    assert "self.dense_bias = mx.zeros(" in out.source
+    assert "= self.dense(x) * 0.5" in out.source and "+ self.dense_bias" in out.source
 
 
 def test_a_sequential_model_is_a_list():

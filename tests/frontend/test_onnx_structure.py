@@ -164,3 +164,25 @@ def test_one_module_called_again_has_its_weights_once(tmp_path: Path) -> None:
     names = set(mx.load(str(tmp_path / "out" / "weights.safetensors")))
     assert {n.rpartition(".")[2] for n in names} == {"weight", "bias"}
     assert len([n for n in names if n.endswith("fc1.weight")]) == 1
+
+
+def test_a_bias_behind_a_scale_is_a_weight_of_the_class(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = {
+        "onnx::MatMul_7": rng.standard_normal((4, 3)).astype(np.float32),
+        "dense.bias": rng.standard_normal(3).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "onnx::MatMul_7"], ["h"], name="/dense/MatMul"),
+        helper.make_node("Sin", ["h"], ["s"], name="/dense/Sin"),
+        helper.make_node("Add", ["s", "dense.bias"], ["y"], name="/dense/Add"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "Net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["B", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, key) for key, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    assert "dense" in emitted(model, tmp_path / "out")
