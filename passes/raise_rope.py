@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Graph, Node, Value
+from ..ir import DType, Graph, Node, Value
 from ..ir.recipe import evaluate, reads
 from .feature_parts import Part, part, parts
 from .rebuild import Rebuild
@@ -52,7 +52,7 @@ def _known(graph: Graph, freqs: Any) -> np.ndarray | None:
         return np.array(freqs.node["values"], np.float32)
     if any(name not in graph.tensors for name in reads(freqs.recipe)):
         return None
-    return np.asarray(evaluate(freqs.recipe, graph.tensors))
+    return np.asarray(evaluate(freqs.recipe, graph.tensors)).astype(np.float32)
 
 
 # ---- rotations
@@ -289,7 +289,10 @@ def _emit(
         return value
     if freqs not in periods:  # once, in the scope in which the tables were made
         scope = next((n.scope for n in graph.nodes if freqs in n.values), like.scope)
-        periods[freqs] = out.emit("divide", 1.0, freqs, like=like, scope=scope, hint="freqs")
+        wide = freqs
+        if freqs.tensor.dtype is not DType.f32:
+            wide = out.emit("cast", freqs, like=like, scope=scope, dtype=DType.f32)
+        periods[freqs] = out.emit("divide", 1.0, wide, like=like, scope=scope, hint="freqs")
     value = out.emit("rope", x, periods[freqs], like=like, **options)
     return value
 

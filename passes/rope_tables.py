@@ -51,8 +51,8 @@ def table(value: Any, known: dict[Value, Table] | None = None) -> Table:
 
 def _table(value: Value, known: dict[Value, Table]) -> Table:
     if isinstance(value, Param):
-        if value.tensor.rank != 1 or value.tensor.dtype.value != "f32":
-            raise Unproved(f"{value.name} is no vector of float32 frequencies")
+        if value.tensor.rank != 1 or value.tensor.dtype.value not in ("f32", "f16", "bf16"):
+            raise Unproved(f"{value.name} is no vector of frequencies")
         return Table(feature=-1, freqs=value)
     if value.node is None:
         raise Unproved(f"the positions come from the input {value.hint}")
@@ -103,7 +103,7 @@ def _multiply(node: Node, known: dict[Value, Table]) -> Table:
         a, b = b, a
     if not isinstance(b, Value):
         return _scaled(table(a, known), b)
-    return _product(table(a, known), table(b, known))
+    return _product(node, table(a, known), table(b, known))
 
 
 def _scaled(of: Table, factor: Any) -> Table:
@@ -112,8 +112,10 @@ def _scaled(of: Table, factor: Any) -> Table:
     return replace(of, scale=of.scale * factor)
 
 
-def _product(a: Table, b: Table) -> Table:
-    """Positions times frequencies, in either order."""
+def _product(node: Node, a: Table, b: Table) -> Table:
+    """Positions times frequencies, in either order and in float32."""
+    if node.out.tensor.dtype.value != "f32":
+        raise Unproved("the angles are rounded to half precision")
     if a.position is None:
         a, b = b, a
     counts = a.position is not None and a.freqs is None
@@ -128,7 +130,7 @@ def _matmul(node: Node, known: dict[Value, Table]) -> Table:
     a, b = node.type(0), node.type(1)
     if min(a.rank, b.rank) < 2 or a.shape[-1] != 1 or b.shape[-2] != 1:
         raise Unproved("positions and frequencies are summed over")
-    return _product(table(node.operands[0], known), table(node.operands[1], known))
+    return _product(node, table(node.operands[0], known), table(node.operands[1], known))
 
 
 def _einsum(node: Node, known: dict[Value, Table]) -> Table:
@@ -141,7 +143,7 @@ def _einsum(node: Node, known: dict[Value, Table]) -> Table:
         _moved(table(o, known), _places(letters, output))
         for o, letters in zip(node.operands, parts, strict=True)
     )
-    return _product(a, b)
+    return _product(node, a, b)
 
 
 def _places(letters: str, output: str) -> Callable[[int], int | None]:

@@ -74,6 +74,22 @@ def test_spelled_otherwise(old, new):
     assert "rope(x, None, dims=8" in text and "cos" not in text
 
 
+def test_frequencies_kept_in_half_precision():
+    """A model cast to bfloat16 as a whole: its angles are float32 all the same."""
+    half = "param('rotary.inv_freq', bf16[4])"
+    cast = f"w: f32[4] = cast({half}, dtype=f32)\n    g: f32[L, 4] = multiply(e, w)"
+    text = HALVES.replace(f"g: f32[L, 4] = multiply(e, {INV})", cast)
+    found, _ = applied(text, PASS)
+    assert f"cast({half}, dtype=f32" in found and "rope(x, freqs, dims=8" in found
+    assert "cos" not in found
+
+
+def test_angles_in_half_precision_are_refused():
+    text = HALVES.replace(INV, "param('rotary.inv_freq', bf16[4])")
+    text = text.replace("f32", "bf16")
+    assert _reasons(text) == {"the angles are rounded to half precision"}
+
+
 def test_positions_from_an_offset():
     text = HALVES.replace("q: f32[L] = cast(p, dtype=f32)",
                           "t: i32[L] = add(p, 5)\n    q: f32[L] = cast(t, dtype=f32)")  # fmt: skip
