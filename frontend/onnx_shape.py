@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TranspileError
-from ..ir import Builder, DType, Value
+from ..ir import Builder, DType, Unequal, Value
 from ..ir.dims import Expr, bounds, divide_exact, floordiv, maximum, minimum, product
 from ..ir.op import axis_of
 from .aten_common import expand_dims, permuted, reshaped, squeeze
@@ -87,10 +87,26 @@ def reshape_to(b: Builder, x: Value, wanted: Sequence[Any], allowzero: bool = Fa
         known = product(d for i, d in enumerate(shape) if i != free)
         total = product(old)
         exact = divide_exact(total, known)
+        if exact is None:
+            _as_exported(old, shape, free)
         shape[free] = floordiv(total, known) if exact is None and known != 0 else exact or 0
     if any(isinstance(d, int) and d == 0 for d in shape):
         return b.op("full", shape=tuple(shape), value=0, dtype=x.tensor.dtype)
     return reshaped(b, x, shape)
+
+
+def _as_exported(old: Sequence[Any], shape: Sequence[Any], free: int) -> None:
+    """A free dim that the file reshapes to a number: it was exported for that size alone.
+
+    The reshape keeps the shape where one dim has that size, and all others are equal already.
+    """
+    if len(old) > len(shape):
+        old = [d for d in old if d != 1]
+    if len(old) != len(shape):
+        return
+    other = [i for i, (a, d) in enumerate(zip(old, shape)) if i != free and a != d]
+    if len(other) == 1 and isinstance(old[other[0]], Expr) and isinstance(shape[other[0]], int):
+        raise Unequal(old[other[0]], shape[other[0]])
 
 
 def _flatten(c: Call, x: Source) -> Value:

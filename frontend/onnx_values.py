@@ -252,7 +252,8 @@ class Call:
     def _materialised(self, x: Host, role: str) -> Value:
         if x.symbolic:
             return self._of_dims(x)
-        if x.initializer:
+        nameless = x.rank == 0 and not x.name and not self.state.readable(x.initializer)
+        if x.initializer and not (nameless and not x.dtype.is_complex):
             return self._parameter(x, role)
         return self.constant(x.array, x.dtype, role or x.name)
 

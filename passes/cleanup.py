@@ -13,6 +13,7 @@ from typing import Any
 from ..ir import DType, Graph, InferError, Node, Value
 from ..ir.dims import Expr
 from ..ir.graph import Operand
+from ..ir.ops_shape import slice_range
 from .rebuild import Rebuild, producer, walk
 from .record import applies
 
@@ -44,13 +45,33 @@ def _transpose(out: Rebuild, node: Node) -> Any:
 
 
 def _concatenate(out: Rebuild, node: Node) -> Any:
-    """One array alone; all parts of a split put together again."""
+    """One array alone; all parts of a split put together again, or all slices of an axis."""
     if len(node.operands) == 1:
         return node.operands[0]
+    whole = _joined_slices(node)
+    if whole is not None:
+        return whole
     split = producer(node.operands[0], "split", scope=node.scope)
     if split and split["axis"] == node["axis"] and list(node.operands) == list(split.results):
         return split.operands[0]
     return None
+
+
+def _joined_slices(node: Node) -> Value | None:
+    """The array of which the parts are slices, one behind the other, from its start to its end."""
+    slices = [producer(x, "slice", scope=node.scope) for x in node.operands]
+    whole, at = slices[0].values[0] if slices[0] else None, 0
+    if whole is None:
+        return None
+    size: Any = whole.tensor.shape[node["axis"]]
+    for part in slices:
+        if part is None or part.values[0] is not whole or part["axis"] != node["axis"]:
+            return None
+        start, stop, _ = slice_range(size, part["start"], part["stop"], 1)
+        if part["step"] != 1 or start != at:
+            return None
+        at = stop
+    return whole if at == size else None
 
 
 def _split(out: Rebuild, node: Node) -> Any:

@@ -40,6 +40,7 @@ from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
 from .split_selects import split_selects
 from .split_slices import split_slices
+from .stack_recurrent import stack_recurrent
 
 _ROUNDS = 4
 
@@ -77,6 +78,7 @@ PASSES = [
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
     Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
+    Pass("stack_recurrent", stack_recurrent, 1, "recurrent layers in stacks, the batch first"),
     Pass("raise_rms_norm", raise_rms_norm, 1, "composed norms become rms_norm", logs=True),
     Pass("raise_rope", raise_rope, 1, "composed rotary embeddings become rope", logs=True),
     Pass("raise_layer_norm", raise_layer_norm, 1, "norms by mean and variance", logs=True),

@@ -527,3 +527,22 @@ def test_a_varying_constant_stays():
         """,
         "fold_constants", constants={digest: data},
     )  # fmt: skip
+
+
+PARTS = """
+def forward(x: f32[B, 8]):
+    a: f32[B, 3] = slice(x, axis=1, stop=3)
+    b: f32[B, 5] = slice(x, axis=1, start=3)
+    y: f32[B, 8] = concatenate(a, b, axis=1)
+    return y
+"""
+
+
+def test_all_slices_of_an_axis_are_the_array():
+    assert "concatenate" not in applied(PARTS, "cleanup")[0]
+
+
+def test_slices_in_another_order_stay():
+    unchanged(PARTS.replace("concatenate(a, b,", "concatenate(b, a,"), "cleanup")
+    missing = PARTS.replace("f32[B, 5]", "f32[B, 4]").replace("start=3)", "start=4)")
+    unchanged(missing.replace("y: f32[B, 8]", "y: f32[B, 7]"), "cleanup")
