@@ -80,6 +80,7 @@ class Modules:
         self.tree: dict[str, dict[str, Entry]] = {path: {} for path in self.classes}
         self._names: dict[tuple[str, str], str] = {}
         self._taken: dict[str, set[str]] = {}
+        self._lists: dict[str, dict[tuple[str, ...], bool]] = {}
         self._fill(regions)
 
     def _fill(self, regions: list[Region]) -> None:
@@ -149,14 +150,20 @@ class Modules:
 
     def item(self, owner: str, container: tuple[str, ...], part: str) -> tuple[str, str]:
         """How a container in the class at `owner` holds a part: a list if all are numbered."""
-        siblings = {
-            rel[len(container)]
-            for rel in (tuple(r.split(".")) for r in self.tree[owner])
-            if rel[: len(container)] == container
-        }
-        if all(map(is_number, siblings)):
+        if owner not in self._lists:
+            self._lists[owner] = self._containers(owner)
+        if self._lists[owner].get(container, True):
             return "index", part
         return "item", self.attribute(".".join(["", owner, *container]), part)
+
+    def _containers(self, owner: str) -> dict[tuple[str, ...], bool]:
+        """The containers in a class, and whether all their parts are numbered."""
+        found: dict[tuple[str, ...], bool] = {}
+        for rel in self.tree[owner]:
+            parts = tuple(rel.split("."))
+            for i in range(1, len(parts)):
+                found[parts[:i]] = found.get(parts[:i], True) and is_number(parts[i])
+        return found
 
     def _exists(self, owner: str, name: str) -> bool:
         return any(rel.split(".")[0] == name for rel in self.tree.get(owner, ()))
