@@ -93,6 +93,8 @@ def _batch_norm_layer(node: Any) -> Layer | None:
     affine = _has_affine(node)
     if affine is None or node.operands[3] is None:
         return None
+    if len(node.type(0).shape) > 4:  # the layer takes two spatial dims at the most
+        return None
     names = ((1, "weight"), (2, "bias"), (3, "running_mean"), (4, "running_var"))
     extra = {} if affine else {"affine": False}
     return Layer("nn.BatchNorm", _params(node, names), (Width(3, 0),), _options(node, **extra))

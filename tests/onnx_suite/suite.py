@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -23,28 +21,9 @@ from mlx_transpile.ir.graph import leaves
 from mlx_transpile.ir.recipe import evaluate
 from mlx_transpile.passes import pipeline
 
+from .groups import Suite
+
 _numbers = count()
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A case: its model, and (inputs, outputs) of each run, as NumPy arrays in the file's order."""
-
-    name: str
-    model: Any
-    data: list[tuple[list[Any], list[Any]]]
-    rtol: float
-    atol: float
-
-
-def node_cases() -> list[Suite]:
-    """All node cases of the installed onnx, made in memory."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from onnx.backend.test.loader import load_model_tests
-
-        found = load_model_tests(kind="node")
-    return [Suite(c.name, c.model, c.data_sets or [], c.rtol, c.atol) for c in found]
 
 
 def _plain(value: Any) -> Any:
@@ -63,8 +42,7 @@ def check(case: Suite) -> list[str]:
     model, fixed = compiled(case)
     for data in case.data:
         inputs, outputs = ([_plain(v) for v in part] for part in data)
-        names = [v.name for v in case.model.graph.input]
-        given = [a for n, a in zip(names, inputs, strict=False) if n not in fixed]
+        given = [a for n, a in zip(case.inputs, inputs, strict=False) if n not in fixed]
         result = model(*(to_mlx(a) for a in given))
         compare(list(leaves(result)), outputs, case)
     return fixed
