@@ -27,6 +27,7 @@ from .onnx_read import Tensors, dtype_of, read_file, read_proto
 from .onnx_run import Runner
 from .onnx_values import UNKNOWN, Host, NeedsValue, host
 from .onnx_walk import Walk
+from .onnx_windows import smallest_sizes
 from .source import Captured, DimEvidence
 
 _ROUNDS = 200
@@ -66,6 +67,8 @@ def _capture(
     examples = _examples(inputs, example_inputs)
     state = _Capture(model, Dims.of(inputs, specs or [], examples), examples)
     _, graph = _walked(state, inputs)
+    if state.dims.raise_bounds(smallest_sizes(graph)):
+        _, graph = _walked(state, inputs)
     shorten_floats(graph)
     names = {v: v.name for v in inputs}
     sizes = state.dims.sizes(graph)

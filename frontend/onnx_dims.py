@@ -200,6 +200,13 @@ class Dims:
     def _learn(self, name: str, dim: Dim, why: str) -> None:
         self.known[name], self.why[name] = dim, why
 
+    def raise_bounds(self, smallest: Mapping[str, tuple[int, str]]) -> bool:
+        """Learn lower bounds of symbols; whether there are any."""
+        for name, (low, why) in smallest.items():
+            self.limits[name] = low, self.limits.get(name, (1, None))[1]
+            self.why[name] = why
+        return bool(smallest)
+
     def _order(self) -> list[str]:
         names: list[str] = []
         for shape in self.written.values():
@@ -214,7 +221,8 @@ class Dims:
         """A size for each free symbol: small, different, within its bounds."""
         out: dict[str, int] = {}
         for sym in graph.symbols():
-            fits = [n for n in _PREFERRED if _fits(n, sym.low, sym.high)] or [sym.low]
+            twice = [n for n in (2 * sym.low, sym.low) if _fits(n, sym.low, sym.high)]
+            fits = [n for n in _PREFERRED if _fits(n, sym.low, sym.high)] or twice
             fresh = [n for n in fits if n not in out.values()] or fits
             out[sym.name] = self.captured.get(sym.name, fresh[0])
         return out

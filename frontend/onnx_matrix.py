@@ -10,14 +10,27 @@ from .onnx_values import Call, Host, Source
 
 
 def _matmul(c: Call, a: Source, b: Source) -> Value:
-    """A weight that nothing else reads makes a linear layer; exporters store it turned."""
-    if isinstance(b, Host) and b.initializer and b.single and b.rank == 2 and b.dtype.is_float:
+    """A weight that nothing else reads makes a linear layer; exporters store it turned.
+
+    A matrix with a name of its own is no weight of a layer.
+    """
+    if isinstance(b, Host) and b.single and _is_weight(c, b):
         x, table = c.value(a), c.state.table_of(b)
         if x.tensor.rank > 1 and table is not None:
             return c.b.op("linear", x, c.value(table, role="weight"), None)
         if x.tensor.rank > 1:
             return c.b.op("linear", x, permuted(c.b, c.value(b, role="weight"), [1, 0]), None)
     return matmul(c, c.value(a, role="weight"), c.value(b, role="weight"))
+
+
+def _is_weight(c: Call, x: Host) -> bool:
+    name = c.state.readable(x.initializer)
+    return (
+        bool(x.initializer)
+        and x.rank == 2
+        and x.dtype.is_float
+        and (not name or name.endswith("weight"))
+    )
 
 
 def matmul(c: Call, a: Value, b: Value) -> Value:

@@ -101,6 +101,11 @@ ACTIVATIONS: list[_Row] = [
     _Row("softplus", Is("log", (_one_plus(Is("exp", (_X,))),)), {"one": 1}),
     _Row("softplus", Is("log1p", (Is("exp", (_X,)),))),
     _Row("softplus", Is("logaddexp", (_X, Number("zero"))), {"zero": 0}),
+    *(
+        _Row(op, Is(how, (Is("log", (_X,)), Number("unit"))), {"unit": unit})
+        for op, base in (("log10", 10), ("log2", 2))
+        for how, unit in (("divide", math.log(base)), ("multiply", 1 / math.log(base)))
+    ),
     _Row("mish", Is("multiply", (_X, Is("tanh", (Is("softplus", (_X,)),))))),
     *(
         _Row(op, Is("divide", (p, Number("divisor"))), numbers | {"divisor": 6})
