@@ -6,7 +6,7 @@ an initializer, arithmetic on sizes), whose elements may be symbolic dims.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -122,15 +122,19 @@ class Names:
     taken: dict[str, str] = field(default_factory=dict)  # target name -> initializer
     given: dict[str, str] = field(default_factory=dict)  # initializer -> target name
     constants: dict[str, str] = field(default_factory=dict)  # target name -> digest
+    found: dict[tuple[str, str], str] = field(default_factory=dict)  # wanted name, key -> name
+    left: dict[str, Iterator[str]] = field(default_factory=dict)  # wanted name -> others, in turn
     adopted: dict[str, str] = field(default_factory=dict)  # initializer -> path of its reader
 
     def free(self, path: str, role: str, key: str) -> str:
         prefix = f"{path}." if path else ""
-        for each in ordinal_names(role):
-            name = prefix + each
-            if self.taken.setdefault(name, key) == key:
-                return name
-        raise AssertionError("ordinal names have no end")
+        whole = prefix + role
+        if (whole, key) not in self.found:
+            names = self.left.setdefault(whole, ordinal_names(role))
+            self.found[whole, key] = next(
+                prefix + each for each in names if self.taken.setdefault(prefix + each, key) == key
+            )
+        return self.found[whole, key]
 
 
 class Call:
