@@ -281,7 +281,11 @@ def _learn_from_failure(trial: Probe, name: str, size: int, message: str) -> boo
     else:
         limit = _last_good(trial, name, captured + step, size)
     low, high = trial.sizes.limits.get(name, (1, None))
-    trial.sizes.limits[name] = (low, limit) if step > 0 else (limit, high)
+    bounds = (low, limit) if step > 0 else (limit, high)
+    if trial.sizes.limits.get(name) == bounds:  # known already: it fails together with another
+        trial.sizes.fix(name, captured, why)
+        return True
+    trial.sizes.limits[name] = bounds
     trial.sizes.evidence[name] = f"{'at most' if step > 0 else 'at least'} {limit}: {why}"
     return True
 

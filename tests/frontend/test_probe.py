@@ -175,6 +175,19 @@ def test_an_equation_of_several_symbols_fixes_them():
     assert "fixed by" in s.evidence["B"]
 
 
+def test_sizes_that_fail_only_together_come_to_an_end(tmp_path):
+    """Either axis may grow alone, to where the source has no elements left, but not both."""
+
+    class Scatter(nn.Module):
+        def forward(self, x: Tensor, source: Tensor) -> Tensor:
+            return x.masked_scatter(x < 9, source)
+
+    captured = capture(Scatter(), tmp_path, torch.randn(6, 4), torch.randn(50))
+    fixed = [d for d in captured.dims if d.input == "x" and d.kind == "static"]
+    assert fixed and all("fails at" in d.evidence for d in fixed)
+    assert_same_as_source(captured)
+
+
 def test_an_equation_that_does_not_hold_is_an_error():
     with pytest.raises(Unsolvable):
         sizes(B=2, L=8).solve(L, 9, "add")
