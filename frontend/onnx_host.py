@@ -17,6 +17,7 @@ from ..ir.dims import Expr, floordiv, maximum
 from ..ir.types import dtype_of as numpy_dtype
 from . import host as numbers
 from .host import NotHost
+from .onnx_names import readable
 from .onnx_values import Call, Host, host
 
 Function = Callable[..., Any]
@@ -26,13 +27,22 @@ def on_host(call: Call, inputs: Sequence[Host | None]) -> list[Host] | None:
     """The operator's results, where all inputs are known and its row here says how; else None."""
     function = HOST.get(call.op, _by_reference)
     present = [x for x in inputs if x is not None]
-    if not all(x.foldable for x in present):
+    if not all(x.foldable or (call.op in _WRITING and _is_small(x)) for x in present):
         return None
     try:
         result = function(call, *inputs)
     except (NotHost, TypeError, ValueError, ZeroDivisionError, OverflowError, IndexError, KeyError):
         return None
     return result if isinstance(result, list) else [result]
+
+
+# What writes numbers of the code into constants: a mask of windows, say.
+_WRITING = frozenset({"ScatterND", "ScatterElements"})
+
+
+def _is_small(x: Host) -> bool:
+    """A tensor of the file that has no name of its own, and is no weight by its size."""
+    return x.size <= 1024 and not readable(x.initializer)
 
 
 # Operators that are not evaluated here: those with graphs inside, and those that draw numbers.
@@ -239,7 +249,7 @@ def _constant_of_shape(call: Call, shape: Host) -> Host:
     value = call.attr("value")
     filled, dtype = (0.0, DType.f32) if value is None else (value.number, value.dtype)
     wanted = [int(v) for v in shape.array]
-    if int(np.prod(wanted)) > 64:
+    if int(np.prod(wanted)) > 4096:
         raise NotHost("a large array")
     return host(np.full(wanted, filled), dtype)
 

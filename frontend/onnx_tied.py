@@ -1,7 +1,8 @@
-"""Embedding tables that other modules read: a head that shares its weight with the embedding.
+"""Matrices that an exporter has turned: what they were copied from, or what they belong to.
 
-Exporters turn the head's weight at export, which leaves a second matrix with the same numbers, and
-name the table after either module.
+A head that shares its weight with the embedding becomes a second matrix with the same numbers, and
+the table is named after either module. Any other turned weight loses its name, but not the bias
+that is added behind it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,37 @@ class Tied:
             if alike and np.array_equal(array_of(tensor).T, x.array):
                 return table
         return None
+
+
+def names_by_bias(graph: Any) -> dict[str, str]:
+    """Names of nameless matrices by the biases behind their products: `qkv.weight`, `qkv.bias`."""
+    found: dict[str, str] = {}
+    for node in graph:
+        weight = node.inputs[1] if node.op_type == "MatMul" else None
+        users = node.outputs[0].uses() if weight is not None else ()
+        if len(users) == 1 and _is_nameless(weight) and len(weight.uses()) == 1:
+            name = _bias_of(users[0].node)
+            if name and name not in graph.initializers and name not in found.values():
+                found[weight.name] = name
+    return found
+
+
+def _is_nameless(value: Any) -> bool:
+    return value.const_value is not None and not readable(value.name or "")
+
+
+def _bias_of(node: Any) -> str:
+    """The name of the weight to the one vector that an addition adds; "" where there is none."""
+    if node.op_type != "Add":
+        return ""
+    names = [
+        readable(v.name or "")
+        for v in node.inputs
+        if v is not None and v.const_value is not None and len(v.const_value.shape) == 1
+    ]
+    if len(names) != 1 or not names[0].endswith("bias"):
+        return ""
+    return names[0].removesuffix("bias") + "weight"
 
 
 _NAMES = {"f16": "FLOAT16", "bf16": "BFLOAT16", "f32": "FLOAT", "f64": "DOUBLE"}

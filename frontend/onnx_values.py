@@ -76,7 +76,7 @@ class Host:
     def foldable(self) -> bool:
         """Whether arithmetic on it is done here: sizes and small numbers, no weights."""
         if self.dtype.is_float or self.dtype.is_complex:
-            return self.size <= (1 if self.initializer else 64)
+            return self.size <= (1 if self.initializer else 4096)
         return self.size <= 4096
 
     @property

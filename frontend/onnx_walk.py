@@ -23,7 +23,7 @@ from .onnx_names import hint_of, line_of, readable
 from .onnx_ops import find
 from .onnx_read import DTYPES, array_of, dtype_of
 from .onnx_scopes import Scopes
-from .onnx_tied import Tied
+from .onnx_tied import Tied, names_by_bias
 from .onnx_values import UNKNOWN, Call, Host, Names, host
 
 Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
@@ -40,6 +40,7 @@ class Walk:
         self.names = Names()
         self.scopes = Scopes(graph, list(model.graph))
         self.tied = Tied(model.graph)
+        self.names.adopted.update(names_by_bias(model.graph))
         self.inputs: dict[Value, str] = {}
         self.sizes: set[str] = set()  # names of sizes that are taken
         self.read: set[str] = set()  # inputs whose values the emitted code reads as sizes

@@ -142,3 +142,57 @@ def test_a_head_that_is_a_copy_of_the_table_is_tied():
 def test_a_head_with_other_numbers_is_its_own():
     graph = head(np.ones((4, 7), np.float32))
     assert set(graph.params) == {"m.embed.weight", "lm_head.weight"}
+
+
+def product(bias: str, **more: tuple[int, ...]) -> Any:
+    """A matrix without a name in a module, and a bias behind its product."""
+    nodes = [
+        scoped(
+            helper.make_node("MatMul", ["x", "val_3"], ["h"], name="p"), ["attn"], ["Attention"]
+        ),
+        scoped(helper.make_node("Add", ["h", bias], ["y"], name="a"), ["attn"], ["Attention"]),
+    ]
+    return captured(nodes, {"val_3": (4, 6), bias: (6,), **more}, ["B", 4])
+
+
+def test_a_matrix_is_named_after_the_bias():
+    assert set(product("attn.qkv.bias").params) == {"attn.qkv.weight", "attn.qkv.bias"}
+    assert set(product("attn.in_proj_bias").params) == {"attn.in_proj_weight", "attn.in_proj_bias"}
+
+
+def test_a_vector_that_is_no_bias_names_nothing():
+    assert set(product("attn.shift").params) == {"attn.weight", "attn.shift"}
+    taken = product("attn.qkv.bias", **{"attn.qkv.weight": (2, 2)})
+    assert "attn.weight" in taken.params
+
+
+def test_masks_that_the_code_writes_into_zeros_are_constants():
+    """Numbers without a name that are written into a constant: as the code of a window mask is."""
+    zeros = helper.make_tensor("zeros", TensorProto.FLOAT, [9, 9], np.zeros(81))
+    nodes = [
+        helper.make_node("Constant", [], ["z"], value=zeros),
+        helper.make_node("ScatterND", ["z", "val_1", "val_2"], ["m"]),
+        helper.make_node("Add", ["x", "m"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["B", 9, 9])]
+    tensors = {
+        "val_1": np.array([[0], [4]]),
+        "val_2": np.arange(18, dtype=np.float32).reshape(2, 9),
+    }
+    for name, ops in (("val_2", ["add"]), ("weights", ["index_put", "add"])):
+        nodes[1].input[2] = name
+        stored = [
+            numpy_helper.from_array(a, name if a.dtype == np.float32 else n)
+            for n, a in tensors.items()
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "g",
+            inputs,
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            stored,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+        found = [n.op for n in capture_model(model).program.forward.nodes]
+        assert [op for op in found if op in ("index_put", "add")][-1] == "add"
+        assert ("index_put" in found) == ("index_put" in ops)
