@@ -46,6 +46,7 @@ class Rules:
     layers: list[Row]
     precise: list[Row]
     precise_names: frozenset[str]
+    onnx: bool = False  # the source is an ONNX model, which the script reads as well
 
     @property
     def digest(self) -> str:
@@ -61,12 +62,14 @@ def make_rules(
     facts: Mapping[str, int] | None = None,
     layers: Mapping[str, str] | None = None,
     precise: Collection[str] = (),
+    onnx: bool = False,
 ) -> Rules:
     """The rules for all parameters.
 
     `available` are the source's tensors, `aliases` the second names of tied ones, `facts` the
     values of integer tensors that became part of the code, `layers` those that may be quantized
-    (see `quantize.layers`), `precise` those that stay float32.
+    (see `quantize.layers`), `precise` those that stay float32; `onnx` says that the source is an
+    ONNX model.
     """
     facts = facts or {}
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
@@ -87,6 +90,7 @@ def make_rules(
         layers=generalise([Row(name, (), words) for name, words in (layers or {}).items()]),
         precise=generalise([Row(name, ()) for name in precise]),
         precise_names=frozenset(precise),
+        onnx=onnx,
     )
 
 

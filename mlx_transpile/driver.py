@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import BadRequest
+from .errors import BadRequest, TranspileError
 from .options import DTYPES, Options, check_options
 
 if TYPE_CHECKING:
@@ -223,8 +223,9 @@ def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
     aliases, facts = (captured.details.get(k, {}) for k in ("aliases", "baked_buffers"))
     layers = quantize.layers(captured.program.forward, emitted)
     rules = make_rules(
-        emitted.parameters, captured.tensors, aliases, facts, layers, emitted.precise
-    )
+        emitted.parameters, captured.tensors, aliases, facts, layers, emitted.precise,
+        onnx=captured.format == "onnx",
+    )  # fmt: skip
     if options.quantization:
         work.choice = quantize.choose(
             options.quantization, layers, lambda n: shape_of(emitted.parameters[f"{n}.weight"])
@@ -310,8 +311,20 @@ def _reference_cases(work: _Work) -> list[Case]:
             break
     if not cases:
         inputs = captured.example_inputs
-        cases.append(Case(captured_sizes(captured), inputs, captured.run(inputs)))
+        cases.append(Case(captured_sizes(captured), inputs, _source_run(captured, inputs)))
     return cases
+
+
+def _source_run(captured: Captured, inputs: Any) -> Any:
+    try:
+        return captured.run(inputs)
+    except TranspileError:
+        raise
+    except Exception as error:
+        raise TranspileError(
+            f"the source does not run on inputs that were made up for it: {error}",
+            hint="give example inputs that it takes (example_inputs of transpile())",
+        ) from error
 
 
 def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
