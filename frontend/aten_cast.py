@@ -11,7 +11,12 @@ from .aten_elementwise import truth
 from .promotion import cast, is_host, promoted, result_type
 
 
-def _where(b: Builder, condition: Any, self: Any, other: Any) -> Value:
+def _where(b: Builder, condition: Any, self: Any = None, other: Any = None) -> Value:
+    need(
+        self is not None,
+        "the result's size depends on data",
+        "use torch.where with both results: they have a fixed size",
+    )
     dtype = result_type(self, other)
     left, right = cast(b, self, dtype), cast(b, other, dtype)
     if is_host(left) and is_host(right):

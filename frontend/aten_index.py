@@ -193,6 +193,22 @@ def _scatter_reduce(
     )
 
 
+def _index_reduce(
+    b: Builder,
+    self: Value,
+    dim: int,
+    index: Value,
+    source: Value,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Value:
+    at = axis(self, dim)
+    grown = b.op("expand_dims", index, axes=tuple(a for a in range(source.tensor.rank) if a != at))
+    places = b.op("broadcast_to", grown, shape=source.tensor.shape)
+    return _scatter_reduce(b, self, dim, places, source, reduce, include_self=include_self)
+
+
 def _slice_scatter(
     b: Builder,
     self: Value,
@@ -280,7 +296,6 @@ def _embedding_bag(
     padding_idx: int | None = -1,
 ) -> tuple[Value, None, None, None]:
     """Rows of the weight, combined by bag; each index's bag is found among the offsets."""
-    need(padding_idx is None or padding_idx < 0, "an embedding bag with padding_idx")
     starts = (
         sliced(b, offsets, 0, 0, offsets.tensor.shape[0] - 1) if include_last_offset else offsets
     )
@@ -290,13 +305,15 @@ def _embedding_bag(
     rows = b.op("embedding", weight, indices)
     if per_sample_weights is not None:
         rows = b.op("multiply", rows, expand_dims(b, per_sample_weights, 1))
+    padded = padding_idx is not None and padding_idx >= 0
+    if padded:  # what is padding goes to a bag of its own, behind the others
+        bags = b.op("where", b.op("equal", indices, padding_idx), count, bags)
     bags = b.op("broadcast_to", expand_dims(b, bags, 1), shape=rows.tensor.shape)
-    zeros = b.op(
-        "full", shape=(count, weight.tensor.shape[1]), value=0.0, dtype=weight.tensor.dtype
-    )
+    shape = (count + padded, weight.tensor.shape[1])
+    zeros = b.op("full", shape=shape, value=0.0, dtype=weight.tensor.dtype)
     reduce = ("sum", "mean", "amax")[mode]
     out = b.op("scatter_reduce", zeros, bags, rows, axis=0, reduce=reduce, include_self=False)
-    return out, None, None, None
+    return sliced(b, out, 0, 0, count) if padded else out, None, None, None
 
 
 ROWS: dict[str, Row] = {
@@ -317,6 +334,7 @@ ROWS: dict[str, Row] = {
     "scatter": _scatter,
     "scatter_add": _scatter_add,
     "scatter_reduce": _scatter_reduce,
+    "index_reduce": _index_reduce,
     "slice_scatter": _slice_scatter,
     "select_scatter": _select_scatter,
     "diagonal_scatter": _diagonal_scatter,

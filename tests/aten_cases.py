@@ -989,6 +989,7 @@ refused("histc", R(5))
 case("trace", R(5, 7))
 for name in ("nonzero", "nonzero_numpy", "_unique2", "unique_consecutive", "argwhere", "bincount"):
     refused(name, I(5, low=0))
+refused("where", B(5))
 refused("unique_dim", R(5, 7), 0)
 refused("masked_select", R(5), B(5))
 
@@ -1032,6 +1033,16 @@ for reduce in ("sum", "prod", "mean", "amax", "amin"):
             reduce,
             include_self=include,
         )
+for reduce in ("prod", "mean", "amax", "amin"):
+    case(
+        "index_reduce",
+        R(5, 7),
+        1,
+        I(9, low=0, high=7),
+        R(5, 9),
+        reduce,
+        include_self=reduce != "amin",
+    )
 case("slice_scatter", R(5, 7), R(5, 2), 1, 1, 3)
 case("slice_scatter", R(5, 7), R(5, 3), 1, 1, 9223372036854775807, 2)
 case("slice_scatter", R(5, 7), R(2, 7), 0, -2)
@@ -1048,6 +1059,19 @@ for mode in (0, 1, 2):
 case("_embedding_bag", *_bag, False, 0, False, P(7))
 case("_embedding_bag_forward_only", *_bag[:2], torch.tensor([0, 3, 7]), False, 0, False, None, True)
 case("embedding_bag", *_bag, False, 1)
+for mode in (0, 1, 2):
+    case(
+        "embedding_bag.padding_idx",
+        _bag[0],
+        torch.tensor([3, 1, 3, 3, 3, 2, 3]),
+        _bag[2],
+        False,
+        mode,
+        False,
+        None,
+        False,
+        3,
+    )
 
 # ---- transforms
 _c = torch.complex(R(5, 8), R(5, 8))
