@@ -101,6 +101,13 @@ ACTIVATIONS: list[_Row] = [
     _Row("softplus", Is("log", (_one_plus(Is("exp", (_X,))),)), {"one": 1}),
     _Row("softplus", Is("log1p", (Is("exp", (_X,)),))),
     _Row("softplus", Is("logaddexp", (_X, Number("zero"))), {"zero": 0}),
+    _Row(
+        "softplus",
+        Is(
+            "add",
+            (Is("relu", (_X,)), Is("softplus", (Is("negative", (Is("abs", (_X,)),)),))),
+        ),
+    ),
     *(
         _Row(op, Is(how, (Is("log", (_X,)), Number("unit"))), {"unit": unit})
         for op, base in (("log10", 10), ("log2", 2))
@@ -135,6 +142,19 @@ ACTIVATIONS: list[_Row] = [
         {},
         _axis("sum"),
         _one_axis("sum"),
+    ),
+    _Row(
+        "log_softmax",
+        Is(
+            "subtract",
+            (
+                _over_max("max"),
+                Is("log", (Is("sum", (Is("exp", (_over_max("max_too"),)),), name="sum"),)),
+            ),
+        ),
+        {},
+        _axis("sum"),
+        _one_axis("sum", "max", "max_too"),
     ),
     _Row(
         "softmax",

@@ -14,6 +14,7 @@ FORMULAS = {
     "log_sigmoid(x": "s = sigmoid(x); y = log(s)",
     "softplus(x": "e = exp(x); o = add(e, 1.0); y = log(o)",
     "softplus(x,": "e = exp(x); y = log1p(e)",
+    "softplus(x, by=": "r = maximum(x, 0.0); a = abs(x); n = negative(a); e = exp(n); l = log1p(e); y = add(r, l)",
     "mish(x": "p = softplus(x); t = tanh(p); y = multiply(x, t)",
     "hardsigmoid(x": "a = add(x, 3.0); c = clip(a, 0.0, 6.0); y = divide(c, 6.0)",
     "hardswish(x": "a = add(x, 3.0); c = clip(a, 0.0, 6.0); m = multiply(x, c); y = divide(m, 6.0)",
@@ -47,6 +48,17 @@ def forward(x: f32[B, 8]):
 
 def test_softmax_by_exponentials():
     assert "y: f32[B, 8] = softmax(x, axis=1, by=" in applied(REDUCED, "raise_activations")[0]
+
+
+def test_log_softmax_by_exponentials():
+    text = REDUCED.replace(
+        "y: f32[B, 8] = divide(e, s)",
+        "l: f32[B, 1] = log(s)\n    y: f32[B, 8] = subtract(d, l)",
+    )
+    assert "y: f32[B, 8] = log_softmax(x, axis=1, by=" in applied(text, "raise_activations")[0]
+    text = text.replace("s: f32[B, 1] = sum(e, axes=(1,)", "s: f32[1, 8] = sum(e, axes=(0,)")
+    text = text.replace("l: f32[B, 1]", "l: f32[1, 8]")
+    assert refusals(text, "raise_activations") == ["it is not over one axis"]
 
 
 def test_softmax_of_another_maximum_is_refused():
