@@ -10,7 +10,7 @@ from ..ir.dims import product
 from .aten_common import channels_first, channels_last, reshaped
 from .onnx_math import to_dtype
 from .onnx_shape import axis
-from .onnx_values import Call, Source
+from .onnx_values import Call, Host, Source
 
 
 def _in_channels_last(b: Builder, x: Value, body: Callable[[Value], Value]) -> Value:
@@ -50,11 +50,23 @@ def _training(c: Call, x: Value, params: list[Value], eps: float) -> list[Value]
 
 
 def _instance_norm(c: Call, x: Source, scale: Source, bias: Source) -> Value:
+    """Ones and zeros without a name are those of a norm that has no weights."""
     value, eps = c.value(x), float(c.attr("epsilon", 1e-5))
-    weight, shift = c.value(scale, role="weight"), c.value(bias, role="bias")
+    weight: Value | None = None
+    shift: Value | None = None
+    if not (_is_made_of(c, scale, 1.0) and _is_made_of(c, bias, 0.0)):
+        weight, shift = c.value(scale, role="weight"), c.value(bias, role="bias")
     return _in_channels_last(
         c.b, value, lambda y: c.b.op("instance_norm", y, weight, shift, eps=eps)
     )
+
+
+def _is_made_of(c: Call, x: Source, number: float) -> bool:
+    """Whether a small tensor without a name is that number everywhere."""
+    known = isinstance(x, Host) and not x.symbolic and x.size <= 4096
+    if not known or not isinstance(x, Host) or c.state.readable(x.initializer):
+        return False
+    return bool((x.array == number).all())
 
 
 def _group_norm(c: Call, x: Source, scale: Source, bias: Source) -> Value:

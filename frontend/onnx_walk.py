@@ -28,6 +28,7 @@ from .onnx_values import UNKNOWN, Call, Host, Names, host
 
 Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
 _DOMAINS = {"": "", "ai.onnx": ""}
+_ROLES = {"Mul": "weight", "Add": "bias"}  # of tensors without a name, where the row names none
 
 
 class Walk:
@@ -209,7 +210,7 @@ class Walk:
         row = find(domain, node.op_type, self._opset(node))
         if row is None:
             return self._standard(node, op, inputs)
-        self.role = node.op_type.lower()
+        self.role = _ROLES.get(node.op_type) or node.op_type.lower()
         result = row(call, *inputs)
         return list(result) if isinstance(result, tuple | list) else [result]
 

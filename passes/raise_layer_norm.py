@@ -115,6 +115,24 @@ def _turn(out: Rebuild, x: Value, order: Axes, like: Node) -> Any:
     return out.emit("transpose", x, like=like, hint="", axes=order)
 
 
+# ---- instance norm over one axis
+
+_TURNED = Is("transpose", (_X,), name="first")
+_INSTANCES = Is("instance_norm", (_TURNED, Bind("w"), Bind("b")), name="norm")
+_ROWWISE = Is("transpose", (_INSTANCES,))
+
+
+def _guard_rowwise(match: Match) -> str | None:
+    if match["w"] is not None or match["b"] is not None:
+        return "the norm has weights for its channels"
+    turned = match.root["axes"] == match["first"]["axes"] == (0, 2, 1)
+    return None if turned else "it is not over the last axis"
+
+
+def _build_rowwise(out: Rebuild, match: Match, like: Node) -> Any:
+    return out.emit("layer_norm", match["x"], None, None, like=like, eps=match["norm"]["eps"])
+
+
 # ---- groups of channels
 
 _GROUPED = Is(
@@ -224,6 +242,7 @@ def _build_cast(out: Rebuild, match: Match, like: Node) -> Any:
 
 ROWS = [
     *(Rewrite("norm", p, _guard, _build) for v in _VARIANCES for p in _standard(v)),
+    Rewrite("row_norm", _ROWWISE, _guard_rowwise, _build_rowwise),
     Rewrite("group_norm", _GROUPED, _guard_groups, _build_groups),
     Rewrite("norm_scale", Is("multiply", (_BELOW, _VECTOR)), _guard_affine(1), _build_affine(1)),
     Rewrite("norm_shift", Is("add", (_BELOW, _VECTOR)), _guard_affine(2), _build_affine(2)),

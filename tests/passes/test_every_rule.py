@@ -53,6 +53,13 @@ def forward(x: f32[B, 8], b: f32[6]):
         y: f32[B, 6] = add(n, param("fc.bias", f32[6]))
     return y
 """
+ROWS = """
+def forward(x: f32[B, 6, L]):
+    t: f32[B, L, 6] = transpose(x, axes=(0, 2, 1))
+    n: f32[B, L, 6] = instance_norm(t, None, None)
+    y: f32[B, 6, L] = transpose(n, axes=(0, 2, 1))
+    return y
+"""
 NARROW_RMS = """
 def forward(x: bf16[B, 8]):
     w: f32[B, 8] = cast(x, dtype=f32)
@@ -126,6 +133,8 @@ CASES = {
                          "what turns and the rest are not one tensor in its order"),
     "norm": Case("raise_layer_norm", LAYER, LAYER.replace("square(c)", "power(c, 3)"),
                  "3 stands where 2 should"),
+    "row_norm": Case("raise_layer_norm", ROWS, ROWS.replace("(t, None, None)", '(t, param("w", f32[6]), None)'),
+                     "the norm has weights for its channels"),
     "group_norm": Case("raise_layer_norm", GROUPS,
                        GROUPS.replace("[B, 8, H, W]", "[B, 3, 8, W]").replace("shape=(B, 8, H, W)", "shape=(B, 3, 8, W)")
                        .replace("4*H*W", "12*W").replace("[1, 8, 1, 1]", "[1, 3, 1, 1]"),
