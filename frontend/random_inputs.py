@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Graph, Node, Param, Value
-from ..ir.dims import evaluate
+from ..ir.dims import data_decides, evaluate
 from ..ir.types import Tensor
 from .lookups import lookups
 
@@ -18,11 +18,14 @@ Origins = list[tuple[Value, int]]
 
 @dataclass
 class Use:
-    """What is known of an integer or boolean input: the least table it indexes, if it is a mask."""
+    """What is known of an integer or boolean input: the least table it indexes, if it is a mask,
+    if a size is read from it.
+    """
 
     rows: int | None = None
     indexes: bool = False
     mask: bool = False
+    size: bool = False
 
     def indexed(self, rows: int) -> None:
         self.indexes = True
@@ -71,8 +74,13 @@ def _note_uses(
 ) -> None:
     looked_up = list(lookups(node))
     for operand, size in looked_up:
+        if data_decides(size):
+            continue
         for origin, offset in carried.get(operand, ()):
             uses[origin].indexed(max(1, evaluate(size, sizes) - offset))
+    if node.op == "read_size":
+        for origin, _ in carried.get(node.values[0], ()):
+            uses[origin].size = True
     masking = node.op in _MASKING or (node.op == "cast" and not node.out.tensor.dtype.is_integer)
     if masking:
         for operand in node.values:
@@ -114,6 +122,8 @@ def _array(
         return np.asarray(rng.standard_normal(shape)).astype(dtype.numpy)
     if use.indexes:
         return np.asarray(rng.integers(0, use.rows, shape)).astype(dtype.numpy)
+    if use.size:
+        return np.asarray(rng.integers(1, 4, shape)).astype(dtype.numpy)
     if use.mask or dtype.value == "bool":
         return np.asarray(_prefix_mask(shape, rng)).astype(dtype.numpy)
     return np.asarray(rng.integers(0, 3, shape)).astype(dtype.numpy)

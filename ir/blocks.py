@@ -52,6 +52,15 @@ def computed_sizes(graph: Graph) -> set[str]:
     return known and known & {n for node in all_nodes(graph) for n in reads(node, types=False)}
 
 
+def waits(graph: Graph) -> list[Node]:
+    """The nodes at which the host waits for what the device computes."""
+    return [n for n in all_nodes(graph) if n.row.binds and _waits(n)]
+
+
+def _waits(node: Node) -> bool:
+    return node.op != "loop" or bool(node["conditional"])
+
+
 def own_sizes(node: Node) -> list[str]:
     """The names of the sizes that the node gives its blocks: turn, sizes of carried values."""
     found: dict[str, None] = {}

@@ -19,6 +19,7 @@ from .codegen.weights import Rules, stored
 from .frontend.source import Captured
 from .ir import DType, Graph, Tensor, Value
 from .ir import recipe as rcp
+from .ir.blocks import all_nodes, waits
 from .ir.graph import map_structure
 from .passes.pipeline import Run
 
@@ -59,6 +60,7 @@ def manifest(
         "symbols": {s.name: {"low": s.low, "high": s.high} for s in graph.symbols()},
         "dims": [asdict(d) for d in captured.dims],
         "baked": dict(captured.baked),
+        **_waits(graph),
         "passes": [{"name": r.pass_.name, "changed": r.changed, "nodes": r.nodes} for r in runs],
         "classes": list(emitted.classes),
         "structure": list(emitted.log),
@@ -99,6 +101,16 @@ def _method(method: MethodLines, order: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
+def _waits(graph: Graph) -> dict[str, Any]:
+    """Where the host waits for data: branches, loops, sizes that the data decides."""
+    nodes = waits(graph)
+    rows = [
+        {"op": n.op, "module": n.scope.path, "source": n.source.at if n.source else None}
+        for n in nodes
+    ]
+    return {"waits": rows} if rows else {}
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -136,6 +148,7 @@ def plan(captured: Captured, runs: Iterable[Run], aliases: Aliases) -> str:
         ("result", [_text(graph.result)]),
         ("dims", [_dim(d) for d in captured.dims]),
         ("baked inputs", [f"{name} = {value!r}" for name, value in captured.baked.items()]),
+        ("waits for the device", [f"{n.op} in {n.scope.path or 'the root'}" for n in waits(graph)]),
         ("ops", _ops(graph)),
         ("parameters", _parameters(graph, aliases)),
         (
@@ -167,7 +180,7 @@ def _dim(dim: Any) -> str:
 
 
 def _ops(graph: Graph) -> list[str]:
-    counts = Counter(node.op for node in graph.nodes)
+    counts = Counter(node.op for node in all_nodes(graph))
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [
         *(f"{op} x{count}" for op, count in rows),
