@@ -105,6 +105,9 @@ def _ties(node: Node) -> Iterator[Tie]:
             weight = node.operands[3 if node.op == "lstm" else 2]
             if isinstance(weight, Value):  # the first after the initial states
                 yield (values[0], -1), (weight, 1)
+        case "mean" | "sum" | "max" | "min" if not node["keepdims"]:
+            kept = (i for i in range(values[0].tensor.rank) if i not in node["axes"])
+            yield from (((out, j), (values[0], i)) for j, i in enumerate(kept))
         case "transpose":
             yield from (((out, i), (values[0], a)) for i, a in enumerate(node["axes"]))
         case "reshape":

@@ -14,13 +14,15 @@ from collections.abc import Iterable, Sequence
 from ..ir import Graph, Param, Scope
 from .canonical_order import canonical_order
 from .find_items import Item, items_of
+from .find_stages import stages_of
 from .find_units import NORMS, Unit, units_of
 from .flow_tree import Chain, FlowTree, Segment
 from .name_modules import name_modules
-from .parts import parts_of
+from .parts import parts_of, role_of
 
 _LARGE = 0.4  # a segment with this share of all weights is no block: its own chain is looked at
 _INNER = 3  # ... where that has as many blocks
+_NESTED = 8  # weights of a unit whose branches may hold blocks
 _LISTS = {"attention": "layers", "conv": "blocks", "recurrent": "layers", "linear": "layers"}
 
 
@@ -56,6 +58,16 @@ class _Finder:
                 self.chain(end, root)
             else:
                 self._beside(end)
+        self._number_first()
+
+    def _number_first(self) -> None:
+        """The first of several modules of one name has a number, too."""
+        several = [path for path, count in self.paths.items() if count > 1]
+        scopes = {s for scope in self.scopes.values() for s in scope.chain()}
+        for path in several:
+            for scope in scopes:
+                if scope.path == path or scope.path.startswith(f"{path}."):
+                    scope.path = f"{path}1{scope.path[len(path) :]}"
 
     def _beside(self, end: int) -> None:
         """An output that is hardly more than a view belongs to where its value is made."""
@@ -72,7 +84,19 @@ class _Finder:
         for side in chain.shared:
             self._side(side, parent)
         units = units_of(chain, self.tree)
-        self._place(units, self._lists(units), parent)
+        groups = self._lists(units)
+        stages = stages_of(units, groups, self.tree)
+        several = sum(own for _, _, own in stages) > 1
+        for first, stop, own in stages:
+            scope = self._stage(parent, several) if own else parent
+            inside = [g for g in groups if first <= g[0].start < stop]
+            self._place(units, inside, scope, first, stop)
+
+    def _stage(self, parent: Scope, several: bool) -> Scope:
+        scope = self._scope("stage", "Stage", parent)
+        if several:
+            scope.cls = f"Stage{self.paths[f'{parent.path}.stage'.lstrip('.')]}"
+        return scope
 
     def _side(self, end: int, parent: Scope) -> None:
         """What several parts of a chain read: an encoder, or a mask."""
@@ -116,8 +140,10 @@ class _Finder:
                 groups.append([item])
         return groups
 
-    def _place(self, units: Sequence[Unit], groups: Sequence[list[Item]], parent: Scope) -> None:
-        at = 0
+    def _place(
+        self, units: Sequence[Unit], groups: Sequence[list[Item]], parent: Scope, at: int, stop: int
+    ) -> None:
+        """Scopes for the units from `at` to `stop`, of which the groups are some."""
         lists = [g for g in groups if len(g) > 1]
         for group in groups:
             first = group[0]
@@ -128,7 +154,7 @@ class _Finder:
                 self._list(group, self._path(name, parent), parent)
             elif not self._towers(first.units[0], parent):
                 self._inside(first.units, self._scope("block", first.cls, parent))
-        self._loose(units[at:], parent)
+        self._loose(units[at:stop], parent)
 
     def _list(self, items: Sequence[Item], path: str, parent: Scope) -> None:
         """Items that have all their weights in common are calls of one module."""
@@ -149,11 +175,29 @@ class _Finder:
         calls = self.parts.setdefault(scope, Counter())
         for unit in units:
             self._assign(unit.nodes, scope)
-            for name, cls, nodes in parts_of(unit, self.tree):
+            inner = self._nested(unit)
+            for branch in inner:
+                self.chain(branch, scope)
+            for name, cls, nodes in [] if inner else parts_of(unit, self.tree):
                 calls[name] += 1
                 last = name if calls[name] == 1 else f"{name}{calls[name]}"
                 path = f"{scope.path}.{last}" if scope.path else last
                 self._assign(nodes, Scope(path, cls, scope, scope.call))
+
+    def _nested(self, unit: Unit) -> list[int]:
+        """Branches that hold blocks themselves, such as attention between convolutions."""
+        if sum(bool(self.tree.weights[i]) for i in unit.nodes) < _NESTED:
+            return []
+        return [b for b in unit.branches if any(map(self._attends, self._units(b)))]
+
+    def _attends(self, unit: Unit) -> bool:
+        """Whether a unit is a sum of what came before and attention."""
+        ops = {self.tree.nodes[i].op for i in unit.nodes}
+        joins = self.tree.nodes[unit.joint].op in ("add", "concatenate")
+        return unit.block and joins and role_of(ops) == "attention"
+
+    def _units(self, end: int) -> list[Unit]:
+        return units_of(self.tree.chain(end), self.tree)
 
     def _loose(self, units: Sequence[Unit], parent: Scope) -> None:
         """Units that are no items."""
@@ -164,6 +208,9 @@ class _Finder:
                 if k + 1 < len(units) and self.tree.nodes[units[k + 1].end].op in NORMS:
                     nodes += units[k + 1].nodes
                 self._assign(nodes, self._scope("embeddings", "Embeddings", parent))
+            elif self._nested(unit):
+                role = "transformer" if self.tree.nodes[unit.joint].op == "add" else "stage"
+                self._inside([unit], self._scope(role, role.capitalize(), parent))
             elif unit.block and not self._towers(unit, parent):
                 self._inside([unit], parent)
             elif unit.end not in self.scopes:
@@ -171,7 +218,7 @@ class _Finder:
 
     def _towers(self, unit: Unit, parent: Scope) -> bool:
         """Whether the unit joins branches with lists of their own: each is an encoder."""
-        towers = [b for b in unit.branches if self._has_list(b)]
+        towers = [b for b in unit.branches if self.tree.entries[b] and self._has_list(b)]
         if towers:
             self._assign(unit.nodes, parent)
         for branch in towers:
@@ -181,7 +228,7 @@ class _Finder:
         return bool(towers)
 
     def _has_list(self, end: int) -> bool:
-        return any(len(g) > 1 for g in self._lists(units_of(self.tree.chain(end), self.tree)))
+        return any(len(g) > 1 for g in self._lists(self._units(end)))
 
     # ---- scopes
 

@@ -22,6 +22,7 @@ DEFAULTS = {
     "batch_norm": "bn", "embedding": "embedding", "lstm": "lstm", "gru": "gru", "rnn": "rnn",
     "prelu": "act",
 }  # fmt: skip
+POOLS = {"max_pool": ("pool", "MaxPool"), "avg_pool": ("pool", "AvgPool")}
 # What a weight outside of a layer is called, by the op that reads it.
 WEIGHTS = {
     "add": "bias", "subtract": "shift", "multiply": "scale", "divide": "scale", "matmul": "weight",
@@ -34,6 +35,7 @@ WEIGHTS = {
 def name_modules(graph: Graph) -> None:
     """Name every parameter after the layer that it is part of, or after its use."""
     names = _layer_names(graph)
+    _place_pools(graph)
     renamer = _Renamer(graph)
     for node in graph.nodes:
         layer = node.row.layer(node) if node.row.layer else None
@@ -67,6 +69,22 @@ def _layer_names(graph: Graph) -> dict[Node, str]:
 def _is_layer(node: Node) -> bool:
     layer = node.row.layer(node) if node.row.layer else None
     return layer is not None and any(isinstance(node.operands[i], Param) for i, _ in layer.params)
+
+
+def _place_pools(graph: Graph) -> None:
+    """Pooling that is a layer of `mlx.nn` is a module of its own."""
+    pools = [
+        n for n in graph.nodes
+        if n.op in POOLS and n.row.layer is not None and n.row.layer(n) is not None
+    ]  # fmt: skip
+    several = Counter(n.scope for n in pools)
+    taken: Counter[Scope] = Counter()
+    for node in pools:
+        outer, (name, cls) = node.scope, POOLS[node.op]
+        taken[outer] += 1
+        name = f"{name}{taken[outer]}" if several[outer] > 1 else name
+        path = f"{outer.path}.{name}" if outer.path else name
+        node.scope = Scope(path, cls, outer, outer.call)
 
 
 class _Renamer:
