@@ -18,7 +18,7 @@ from ..ir import Node, Param, Scope, Tensor, Value
 from ..ir.blocks import all_nodes, blocks
 from ..ir.dims import Expr, data_decides
 from ..ir.graph import leaves, map_structure
-from ..ir.tree import Method
+from ..ir.tree import Infix, Method
 from ..ir.types import DType
 from .bound import (
     Apply,
@@ -490,11 +490,7 @@ class BodyBuilder:
 
     def _tied_embedding(self, node: Node) -> Bound:
         """A linear on an embedding's weight is the embedding's own `as_linear`."""
-        if (
-            node.op != "linear"
-            or node.operands[2] is not None
-            or not isinstance(node.operands[1], Param)
-        ):
+        if node.op != "linear" or not isinstance(node.operands[1], Param):
             return None
         owner = node.operands[1].name.rpartition(".")[0]
         layer = self.modules.layers.get(owner)
@@ -507,7 +503,11 @@ class BodyBuilder:
             return None
         x = self.value(node.operands[0])  # type: ignore[arg-type]
         table: Bound = self.modules.member(self.region.path, owner)
-        return Method(table, "as_linear", (x,))
+        out = Method(table, "as_linear", (x,))
+        bias = node.operands[2]
+        if not isinstance(bias, Value):
+            return out
+        return Infix("+", Typed(out, node.out.tensor), self.value(bias))
 
     def _shadow(self, node: Node) -> Node:
         """The node with its sizes and scalars marked. A reshape infers its first constant size."""

@@ -92,6 +92,10 @@ def test_a_tied_head_reads_the_embedding():
     out = emitted(text, "ids: i64[B, L]")
     assert "self.embed.as_linear(" in out.source
     assert list(out.parameters) == ["embed.weight"]
+    biased = text.replace("None)", "param('head.bias', f32[128]))")
+    out = emitted(biased, "ids: i64[B, L]")
+    assert "self.embed.as_linear(" in out.source and "self.embed.weight" not in out.source
+    assert list(out.parameters) == ["embed.weight", "head.bias"]
 
 
 def test_a_bias_that_comes_later_is_a_member_of_the_class():
