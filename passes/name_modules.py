@@ -43,8 +43,18 @@ def name_modules(graph: Graph) -> None:
         if node in names and all(isinstance(node.operands[i], Param) for i in attrs):
             for index, attr in attrs.items():
                 renamer.layer(node, index, f"{names[node]}.{attr}")
+            _place(node, names[node], attrs)
     renamer.rest()
     renamer.finish()
+
+
+def _place(node: Node, name: str, attrs: dict[int, str]) -> None:
+    """A layer is a module of its own, unless it reads the weights of another."""
+    outer, layer = node.scope, node.row.layer(node) if node.row.layer else None
+    path = f"{outer.path}.{name}" if outer.path else name
+    owned = all(getattr(node.operands[i], "name", "") == f"{path}.{a}" for i, a in attrs.items())
+    if layer is not None and owned:
+        node.scope = Scope(path, layer.cls.rpartition(".")[2], outer, outer.call)
 
 
 def _layer_names(graph: Graph) -> dict[Node, str]:

@@ -57,6 +57,11 @@ def final_cleanup(graph: Graph) -> bool:
     return changed
 
 
+def find_modules_first(graph: Graph) -> bool:
+    """What `find_modules` does, on a clean graph, for passes that change weights by module."""
+    return graph.flat and (final_cleanup(graph) | find_modules(graph))
+
+
 @dataclass(frozen=True)
 class Pass:
     """A pass: `function(graph) -> changed`, or `function(graph, log)` with `logs`."""
@@ -95,6 +100,7 @@ PASSES = [
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
+    Pass("find_modules_first", find_modules_first, 2, "modules of a flat graph, for what follows"),
     Pass("fold_arithmetic", fold_arithmetic, 2, "arithmetic on weights is done once", logs=True),
     Pass("fold_conv_batch_norm", fold_conv_batch_norm, 2, "norms go into weights", logs=True),
     Pass("merge_linears", merge_linears, 2, "layers that read one value are one", logs=True),
