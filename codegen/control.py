@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..ir import Graph, Node, Param, Tensor, Value
 from ..ir import tree as t
@@ -62,7 +62,7 @@ def _steps(b: BodyBuilder, block: Graph) -> None:
         b.step(node)
 
 
-def _inside(node: Node) -> list[Node]:
+def _inside(node: Node) -> list[Any]:
     return [inner for block in blocks(node) for inner in all_nodes(block)]
 
 
@@ -71,7 +71,7 @@ def _inside(node: Node) -> list[Node]:
 
 def _loop(b: BodyBuilder, node: Node) -> None:
     body: Graph = node["body"]
-    count, items = node["state"], [node, *_inside(node)]
+    count, items = node["state"], [*b.computed, *_inside(node)]
     going = _entered(b, node)
     starts = zip(node.operands[1:], node.results[:count], strict=False)
     carried = [_start(b, start, result) for start, result in starts]
@@ -161,10 +161,11 @@ def _stacked(b: BodyBuilder, node: Node, rows: Local, row: Value) -> Bound:
     """The rows as one array; no row at all has a shape, too."""
     low = 1 if node["trips"] is None else bounds(node["trips"])[0]
     if node.operands[0] is None and low is not None and low > 0:
-        return t.Call("mx.stack", (rows,))
+        return t.Call("mx.stack", (cast(t.Tree, rows),))
     b.helper("stack_rows")
     shape = tuple(b.dim(d) if isinstance(d, Expr) else t.Literal(d) for d in row.tensor.shape)
-    return t.Call("runtime.stack_rows", (rows, t.Sequence(shape), t.TypeRef(row.tensor.dtype)))
+    kind = t.TypeRef(row.tensor.dtype)
+    return t.Call("runtime.stack_rows", (cast(t.Tree, rows), t.Sequence(shape), kind))
 
 
 # ---- sizes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TranspileError
-from ..ir import Graph, Node, Scope, Tensor, Value
+from ..ir import Graph, Node, Param, Scope, Tensor, Value
 from ..ir.dims import Expr, bounds, maximum, symbols
 from ..ir.graph import map_structure
 from ..ir.ops_data import data_size
@@ -39,9 +39,23 @@ def cut(c: Call, walk: Callable[[], Sequence[Any]]) -> Cut:
     first, mark = len(graph.nodes), c.state.mark()
     results = [valued(c, r) for r in checked(walk())]
     nodes = graph.nodes[first:]
-    del graph.nodes[first:]
+    views = _of_weights(nodes)
+    graph.nodes[first:] = [n for n in nodes if n in views]
     c.state.forget(mark)
-    return Cut(nodes, results)
+    return Cut([n for n in nodes if n not in views], results)
+
+
+_VIEWS = ("transpose", "reshape", "expand_dims", "squeeze", "cast")
+
+
+def _of_weights(nodes: Sequence[Node]) -> set[Node]:
+    """Views of weights: they stay before the block, where they can go into the weights."""
+    found: set[Node] = set()
+    for node in nodes:
+        sources = [v.node in found if v.node else isinstance(v, Param) for v in node.values]
+        if node.op in _VIEWS and sources and all(sources):
+            found.add(node)
+    return found
 
 
 def valued(c: Call, x: Source) -> Value:

@@ -16,7 +16,7 @@ from ..ir.dims import Expr
 from .aten_common import reshaped
 from .onnx_blocks import Turns, branch, checked, limit, loop, valued
 from .onnx_shape import axis
-from .onnx_values import Call, Source, host
+from .onnx_values import Call, Host, Source, host
 
 UNROLLED = 64  # trips
 NODES = 1000  # trips times nodes of the body
@@ -96,7 +96,7 @@ def _as_loop(c: Call, trips: Source, condition: Source, carried: list[Source]) -
     start = [valued(c, x) for x in carried]
     enter = reshaped(c.b, condition, ()) if isinstance(condition, Value) else None
     count = limit(c, trips)
-    if condition is not None and enter is None and not bool(condition.number):
+    if isinstance(condition, Host) and not bool(condition.number):
         count = 0
     turns = Turns(count, enter, start, c.state.fresh("i"))
 

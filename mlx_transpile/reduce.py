@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .ir import Graph, Node, Tensor, Value
+from .ir.blocks import binds
 from .ir.clone import clone
 from .ir.dims import symbols
 from .ir.graph import Param, leaves
@@ -239,8 +240,7 @@ def _tidy(graph: Graph, result: Any) -> Graph | None:
             bound |= own
     graph.arguments = [a for a in graph.arguments if a in kept]
     dce(graph)  # names of arguments that went
-    fresh = {str(r.type.value) for n in graph.nodes for r in n.results
-             if not isinstance(r.type, Tensor)}  # fmt: skip
+    fresh = {name for n in graph.nodes for name in binds(n)}
     return graph if needed <= bound | fresh else None
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import mlx.core as mx
 
 from .box_corners import box_corners
@@ -17,14 +19,16 @@ def non_max_suppression(
     A box goes if a better one of its class overlaps it by more than `overlap`, or if
     its score is not above `least`.
     """
-    corners = box_corners(boxes, centered).tolist()
-    order = mx.argsort(-scores, axis=-1).tolist()
-    found = []
-    for batch, classes in enumerate(scores.tolist()):
-        for group, values in enumerate(classes):
-            kept = []
+    corners: Any = box_corners(boxes, centered).tolist()
+    order: Any = mx.argsort(-scores, axis=-1).tolist()
+    values: Any = scores.tolist()
+    found: list[list[int]] = []
+    for batch in range(scores.shape[0]):
+        for group in range(scores.shape[1]):
+            kept: list[int] = []
             for i in order[batch][group]:
-                if len(kept) >= most or (least is not None and values[i] <= least):
+                too_low = least is not None and values[batch][group][i] <= least
+                if len(kept) >= most or too_low:
                     break
                 box = corners[batch][i]
                 if all(box_overlap(box, corners[batch][k]) <= overlap for k in kept):
