@@ -15,8 +15,19 @@ _MADE_UP = re.compile(
 )
 
 
+# torch's newer exporter calls constants that it has folded after the function that made them.
+_FUNCTION = re.compile(
+    r"_?(unsafe_)?(add|arange|bitwise_and|bitwise_or|bmm|cat|clamp|clone|contiguous|cumsum|detach|"
+    r"div|eq|expand|flatten|full|gather|ge|gt|index|le|lift_fresh_copy|logical_(and|not|or)|lt|"
+    r"masked_fill|mm|mul|ne|neg|ones|permute|pow|repeat|reshape|roll|scatter|select|slice|"
+    r"slice_scatter|squeeze|stack|sub|tril|triu|type_as|unflatten|unsqueeze|view|where|zeros)(_\d+)?"
+)
+
+
 def readable(initializer: str) -> str:
     """A dotted path for a tensor whose name is one; "" for `onnx::MatMul_331` and the like."""
+    if _FUNCTION.fullmatch(initializer):
+        return ""
     parts = initializer.replace("/", ".").strip(".").split(".")
     if any(not _PART.fullmatch(p) for p in parts) or not parts[-1]:
         return ""

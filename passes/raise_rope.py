@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import DType, Graph, Node, Value
+from ..ir.dims import product
 from ..ir.recipe import evaluate, reads
 from .feature_parts import Part, part, parts
 from .rebuild import Rebuild
@@ -52,7 +53,7 @@ def _known(graph: Graph, freqs: Any) -> np.ndarray | None:
         return np.array(freqs.node["values"], np.float32)
     if any(name not in graph.tensors for name in reads(freqs.recipe)):
         return None
-    return np.asarray(evaluate(freqs.recipe, graph.tensors)).astype(np.float32)
+    return np.asarray(evaluate(freqs.recipe, graph.tensors)).astype(np.float32).reshape(-1)
 
 
 # ---- rotations
@@ -184,7 +185,7 @@ def _check_shapes(rotation: Rotation, match: Match) -> None:
     if found.feature != -1:
         raise Unproved("the angles do not vary along the last axis")
     assert found.position is not None and found.freqs is not None  # a cosine has both
-    if found.freqs.tensor.shape[0] != rotation.dims // 2:
+    if product(found.freqs.tensor.shape) != rotation.dims // 2:
         raise Unproved("there is not one frequency for each pair of features")
     if -found.position > len(shape) or len(shape) < 3:
         raise Unproved("the tensor has no batch, length and features")
@@ -290,8 +291,11 @@ def _emit(
     if freqs not in periods:  # once, in the scope in which the tables were made
         scope = next((n.scope for n in graph.nodes if freqs in n.values), like.scope)
         wide = freqs
+        if freqs.tensor.rank > 1:
+            shape = (product(freqs.tensor.shape),)
+            wide = out.emit("reshape", wide, like=like, scope=scope, hint="", shape=shape)
         if freqs.tensor.dtype is not DType.f32:
-            wide = out.emit("cast", freqs, like=like, scope=scope, dtype=DType.f32)
+            wide = out.emit("cast", wide, like=like, scope=scope, dtype=DType.f32)
         periods[freqs] = out.emit("divide", 1.0, wide, like=like, scope=scope, hint="freqs")
     value = out.emit("rope", x, periods[freqs], like=like, **options)
     return value

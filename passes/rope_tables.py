@@ -51,9 +51,11 @@ def table(value: Any, known: dict[Value, Table] | None = None) -> Table:
 
 def _table(value: Value, known: dict[Value, Table]) -> Table:
     if isinstance(value, Param):
-        if value.tensor.rank != 1 or value.tensor.dtype.value not in ("f32", "f16", "bf16"):
+        shape = value.tensor.shape
+        long = [axis - len(shape) for axis, size in enumerate(shape) if size != 1] or [-1]
+        if not shape or len(long) > 1 or value.tensor.dtype.value not in ("f32", "f16", "bf16"):
             raise Unproved(f"{value.name} is no vector of frequencies")
-        return Table(feature=-1, freqs=value)
+        return Table(feature=long[0], freqs=value)
     if value.node is None:
         raise Unproved(f"the positions come from the input {value.hint}")
     row = _ROWS.get(value.node.op)

@@ -395,3 +395,31 @@ def test_frequencies_that_stand_in_the_code():
         "    p: i32[L]", "    v: f32[4] = cast(w, dtype=f32)\n    p: i32[L]"
     )
     assert "the frequencies in the code are not float32" in _reasons(whole)
+
+
+def test_frequencies_that_are_stored_as_a_column():
+    """Exporters fold the views of the frequencies: [1, n, 1] times the positions [1, 1, L]."""
+    column = "param('rotary.inv_freq', f32[1, 4, 1], recipe=constant('f'))"
+    text = HALVES.replace(
+        f"    e: f32[L, 1] = expand_dims(q, axes=(1,))\n    g: f32[L, 4] = multiply(e, {INV})",
+        f"    e: f32[1, 1, L] = expand_dims(q, axes=(0, 1))\n    m: f32[1, 4, L] = matmul({column}, e)\n"
+        "    t: f32[1, L, 4] = transpose(m, axes=(0, 2, 1))\n    g: f32[L, 4] = squeeze(t, axes=(0,))",
+    )
+    stored = {"f": FREQS["f"].reshape(1, 4, 1)}
+    assert "rope(x, None, dims=8, by=" in applied(text, PASS, "dce", constants=stored)[0]
+    turned = {"f": FREQS["f"][::-1].copy().reshape(1, 4, 1)}
+    assert "rope(x, freqs, dims=8" in applied(text, PASS, "dce", constants=turned)[0]
+
+
+def test_frequencies_that_differ_from_head_to_head():
+    table = "param('rotary.inv_freq', f32[2, 4], recipe=constant('f'))"
+    text = HALVES.replace(
+        "e: f32[L, 1] = expand_dims(q, axes=(1,))", "e: f32[L, 1, 1] = expand_dims(q, axes=(1, 2))"
+    )
+    text = text.replace(
+        f"g: f32[L, 4] = multiply(e, {INV})",
+        f"g2: f32[L, 2, 4] = multiply(e, {table})\n    g: f32[L, 4] = select(g2, axis=1, index=0)",
+    )
+    graph = graph_of(text, {"f": np.stack([FREQS["f"]] * 2)})
+    reasons = [entry.reason for r in check(graph, PASS) for entry in r.log if entry.reason]
+    assert reasons
