@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..ir import Graph, Node, Scope, Value
@@ -18,7 +19,7 @@ def cse(graph: Graph) -> bool:
     seen: dict[Any, dict[Scope, Node]] = {}
 
     def step(out: Rebuild, node: Node) -> Any:
-        known = seen.setdefault(_key(node), {})
+        known = seen.setdefault(key_of(node), {})
         scopes = reversed(node.scope.chain()) if node.values else [node.scope]
         for scope in scopes:
             if scope in known:
@@ -29,8 +30,12 @@ def cse(graph: Graph) -> bool:
     return walk(graph, step)
 
 
-def _key(node: Node) -> Any:
-    operands = [_operand_key(o) for o in node.operands]
+def key_of(node: Node, known: Mapping[Value, Any] | None = None) -> Any:
+    """Equal for nodes that compute the same. `known` has keys for some of the values they read."""
+    known = known or {}
+    operands = [
+        known[o] if isinstance(o, Value) and o in known else _operand_key(o) for o in node.operands
+    ]
     if node.row.commutative:
         operands.sort(key=str)
     attrs = tuple((k, _attr_key(v)) for k, v in node.attrs.items())

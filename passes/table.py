@@ -35,6 +35,7 @@ from .raise_layer_norm import raise_layer_norm
 from .raise_linear import raise_linear
 from .raise_rms_norm import raise_rms_norm
 from .raise_rope import raise_rope
+from .share_masks import share_masks
 from .simplify_indexing import simplify_indexing
 from .simplify_shapes import infer_axes, simplify_shapes
 from .sink_transposes import sink_transposes
@@ -95,6 +96,7 @@ PASSES = [
     Pass("drop_repeat_kv", drop_repeat_kv, 1, "key heads are read once", logs=True),
     Pass("prove_mask_rows", prove_mask_rows, 1, "masks that leave every query a key need no guard"),
     Pass("prove_masks", prove_masks, 1, "masks by what they say: none, causal, short", logs=True),
+    Pass("share_masks", share_masks, 1, "masks of all layers are made where the first one is"),
     Pass("sink_transposes", sink_transposes, 1, "channels last: transposes move down, cancel"),
     Pass("fold_pad", fold_pad, 1, "convolutions pad by themselves", logs=True),
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
