@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import BadRequest, TranspileError
 from ..ir import Graph, Param, Program, Scope, Tensor, Unequal, Value
 from ..ir import dims as dimlib
-from ..ir.dims import Expr, symbol
+from ..ir.dims import Expr, evaluate, product, symbol
 from ..ir.types import dtype_of as numpy_dtype
 from .inputs import InputSpec
 from .onnx_dims import Dims
@@ -31,6 +31,7 @@ from .onnx_windows import smallest_sizes
 from .source import Captured, DimEvidence
 
 _ROUNDS = 200
+_MOST_ELEMENTS = 1 << 30  # of an example input
 
 
 def capture_file(
@@ -225,6 +226,13 @@ def _example_arrays(
 ) -> list[np.ndarray]:
     from .random_inputs import random_inputs
 
+    for value in graph.inputs:
+        size = evaluate(product(value.tensor.shape), sizes)
+        if size > _MOST_ELEMENTS:
+            raise BadRequest(
+                f"the input {value.hint!r} has {size} elements at the least",
+                hint="save the model with the sizes that it is made for",
+            )
     arrays = random_inputs(graph, sizes, np.random.default_rng(0))
     free = [v.name for v in inputs if v.name not in state.fixed]
     return [state.examples.get(name, array) for name, array in zip(free, arrays, strict=True)]

@@ -85,6 +85,8 @@ class Dims:
 
     def _dim(self, dim: Any, given: int | str | None, axis: int, rank: int, taken: set[str]) -> Dim:
         if isinstance(dim, int):
+            if dim < 0:
+                raise BadRequest(f"an input has the size {dim}", hint="save the model again")
             if isinstance(given, int) and given != dim:
                 raise BadRequest(f"the file fixes a dim at {dim}, --input says {given}")
             return dim
@@ -127,7 +129,11 @@ class Dims:
     def solve(self, left: Dim, right: Dim, where: str) -> None:
         """Make two sizes equal by learning about a symbol; TranspileError where that cannot be."""
         difference, text = left - right, f"{left} == {right}" + (f": {where}" if where else "")
-        if not (self._by_limit(difference, text) or self._by_symbol(difference, text)):
+        try:
+            solved = self._by_limit(difference, text) or self._by_symbol(difference, text)
+        except ZeroDivisionError:  # a stride of 0, or a quotient that has no value at some size
+            solved = False
+        if not solved:
             raise TranspileError(
                 f"sizes {left} and {right} must be equal", where=where,
                 hint="fix the dims with --input NAME=1,3,...:DTYPE",

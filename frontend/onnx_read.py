@@ -6,6 +6,8 @@ folder: a path that leads out of it is refused before any file is opened.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,18 +60,63 @@ def read_file(path: str | os.PathLike[str]) -> Any:
 def read_proto(proto: Any, folder: str, name: str) -> Any:
     """The model of a ModelProto; external data is looked for in the folder."""
     _need_onnx()
-    if not proto.HasField("graph"):
-        raise BadRequest(f"{name!r} is an ONNX model without a graph", hint="save it again")
+    if not proto.graph.output:
+        raise BadRequest(f"{name!r} is an ONNX model that has no outputs", hint="save it again")
     try:
-        model = onnx_ir.serde.deserialize_model(proto)
+        with _quiet():
+            model = onnx_ir.serde.deserialize_model(proto)
     except Exception as error:
         raise BadRequest(
             f"{name!r} is no well-formed ONNX model: {_line(error)}", hint="save it again"
         ) from None
+    _check_names(model, name)
+    _check_opsets(model, name)
     onnx_ir.external_data.set_base_dir(model.graph, folder)
     _check_external(model, folder)
     _sort(model, name)
     return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """onnx-ir logs what is wrong with a model; here one error says it."""
+    logger = logging.getLogger("onnx_ir")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check_names(model: Any, name: str) -> None:
+    """Protobuf gives bytes for a text that is no UTF-8."""
+    for graph in [*_all_graphs(model.graph), *model.functions.values()]:
+        for node in graph:
+            values = [v.name for v in (*node.inputs, *node.outputs) if v is not None]
+            _check_texts(name, node.op_type, node.domain, node.name, *values, *node.attributes)
+    dims = (getattr(d, "value", d) for v in model.graph.inputs for d in v.shape or ())
+    _check_texts(name, model.graph.name, *model.graph.initializers, *dims)
+
+
+def _check_texts(name: str, *texts: Any) -> None:
+    if any(isinstance(text, bytes) for text in texts):
+        raise BadRequest(
+            f"{name!r} is damaged: a name in it is no text", hint="copy or save it again"
+        )
+
+
+def _check_opsets(model: Any, name: str) -> None:
+    """Versions of the standard that are not there yet may mean something else."""
+    import onnx
+
+    latest = onnx.defs.onnx_opset_version()
+    for domain, version in model.opset_imports.items():
+        if version < 1 or (domain in ("", "ai.onnx") and version > latest):
+            raise BadRequest(
+                f"{name!r} is of opset {version}; those from 1 to {latest} are known",
+                hint="export it for one of them, or upgrade onnx",
+            )
 
 
 def _need_onnx() -> None:
@@ -80,7 +127,10 @@ def _need_onnx() -> None:
         )
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
+    """What a library says: the first line of its first error."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__
 
@@ -145,15 +195,15 @@ def check_place(location: str, name: str, folder: str) -> None:
 
 
 def external_tensors(model: Any) -> Iterator[Any]:
-    for graph in _all_graphs(model):
+    for graph in _all_graphs(model.graph):
         for value in graph.initializers.values():
             if isinstance(value.const_value, onnx_ir.ExternalTensor):
                 yield value.const_value
 
 
-def _all_graphs(model: Any) -> Iterator[Any]:
-    """The main graph and those inside its nodes."""
-    waiting = [model.graph]
+def _all_graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those inside its nodes."""
+    waiting = [graph]
     while waiting:
         graph = waiting.pop()
         yield graph

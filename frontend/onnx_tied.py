@@ -44,7 +44,8 @@ def names_by_bias(graph: Any) -> dict[str, str]:
     """Names of nameless matrices by the biases behind their products: `qkv.weight`, `qkv.bias`."""
     found: dict[str, str] = {}
     for node in graph:
-        weight = node.inputs[1] if node.op_type == "MatMul" else None
+        whole = node.op_type == "MatMul" and len(node.inputs) == 2 and node.outputs
+        weight = node.inputs[1] if whole else None
         users = node.outputs[0].uses() if weight is not None else ()
         if len(users) == 1 and _is_nameless(weight) and len(weight.uses()) == 1:
             name = _bias_of(users[0].node)
@@ -78,7 +79,7 @@ def _tables(graph: Any) -> list[Any]:
     """Matrices with a name of which rows are gathered."""
     found: dict[Any, None] = {}
     for node in graph:
-        if node.op_type == "Gather" and node.inputs[0] is not None:
+        if node.op_type == "Gather" and node.inputs and node.inputs[0] is not None:
             value = node.inputs[0]
             known = value.const_value is not None and value.name in graph.initializers
             if known and len(value.const_value.shape) == 2 and readable(value.name or ""):

@@ -22,6 +22,7 @@ from .onnx_host import on_host
 from .onnx_names import hint_of, line_of, readable
 from .onnx_ops import find
 from .onnx_read import DTYPES, array_of, dtype_of
+from .onnx_schema import check_node
 from .onnx_scopes import Scopes
 from .onnx_tied import Tied, names_by_bias
 from .onnx_values import UNKNOWN, Call, Host, Names, host
@@ -178,6 +179,15 @@ class Walk:
         except InferError as error:
             found = TranspileError(f"{op}: {error}", where=self.where(node))
             self.missing.add(op, self.b, found)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Values that no valid model has (negative sizes, lists that are too short): rows do
+            # not ask for each. The traceback keeps the cause.
+            text = next(iter(str(error).splitlines()), type(error).__name__)
+            raise TranspileError(
+                f"{op} cannot be lowered: {text[:120]}",
+                where=self.where(node),
+                hint="is the model valid (onnx.checker)? If so, report it with --traceback",
+            ) from error
         return [UNKNOWN] * outputs
 
     def where(self, node: Any) -> str:
@@ -198,6 +208,7 @@ class Walk:
             return [UNKNOWN] * len(node.outputs)
         if function is not None:
             return self.function(function, node, inputs, {})
+        check_node(node, domain, self._opset(node))
         outputs = [bool(v.name) and (bool(v.uses()) or v.is_graph_output()) for v in node.outputs]
         attributes = self._attributes(node)
         call = Call(self.b, node.op_type, attributes, self._opset(node), outputs, self, env)
