@@ -17,6 +17,7 @@ from .find_items import Item, items_of
 from .find_stages import stages_of
 from .find_units import NORMS, Unit, units_of
 from .flow_tree import Chain, FlowTree, Segment
+from .keep_names import keep_names
 from .name_modules import name_modules
 from .parts import parts_of, role_of
 
@@ -36,6 +37,7 @@ def find_modules(graph: Graph) -> bool:
     finder.run()
     for node in graph.nodes:
         node.scope = finder.scopes.get(finder.tree.number[node], graph.root)
+    keep_names(graph)
     name_modules(graph)
     return True
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.graph import Operand
 from .flow_tree import is_weight
+from .keep_names import is_named, own_name
 from .layer_roles import RULES, Context
 
 DEFAULTS = {
@@ -65,14 +66,29 @@ def _layer_names(graph: Graph) -> dict[Node, str]:
         for node, name in rule(context):
             wanted.setdefault(node, name)
     layers = [n for n in graph.nodes if _is_layer(n)]
-    plain = {n: wanted.get(n) or DEFAULTS.get(n.op, n.op) for n in layers}
+    own = _own_names(layers)
+    plain = {n: wanted.get(n) or DEFAULTS.get(n.op, n.op) for n in layers if n not in own}
     several = Counter((n.scope, name) for n, name in plain.items())
     taken: Counter[tuple[Scope, str]] = Counter()
-    names = {}
+    names = dict(own)
     for node, name in plain.items():
         taken[node.scope, name] += 1
         number = taken[node.scope, name] if several[node.scope, name] > 1 else ""
         names[node] = f"{name}{number}"
+    return names
+
+
+def _own_names(layers: list[Node]) -> dict[Node, str]:
+    """The layers that the file names, each name once a module."""
+    names: dict[Node, str] = {}
+    taken: set[tuple[Scope, str]] = set()
+    for node in layers:
+        assert node.row.layer is not None
+        layer = node.row.layer(node)
+        name = own_name(node, dict(layer.params)) if layer else ""
+        if name and (node.scope, name) not in taken:
+            taken.add((node.scope, name))
+            names[node] = name
     return names
 
 
@@ -137,6 +153,8 @@ class _Renamer:
             if any(scope is not level[0] for scope in level):
                 break
             common = level[0]
+        if is_named(param) and (not common.path or param.name.startswith(f"{common.path}.")):
+            return self._make(param, param.name)
         role = _role(param, places[0][0])
         return self._make(param, f"{common.path}.{role}" if common.path else role)
 

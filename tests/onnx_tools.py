@@ -47,14 +47,16 @@ def exported(case: Case, exporter: str, path: Path) -> Any:
     return onnx.load(str(path))
 
 
-def stripped(proto: Any) -> Any:
+def stripped(proto: Any, weights: bool = False) -> Any:
     """The model with everything gone that could name a part of it, but for its inputs' names.
 
-    Functions are inlined; nodes have no name, values are called a, b, c ...; no metadata.
+    Functions are inlined; nodes have no name, values are called a, b, c ...; no metadata. With
+    `weights` the initializers keep their names.
     """
     model = onnx.inliner.inline_local_functions(proto)
     graph = model.graph
     kept = {v.name for v in graph.input} - {t.name for t in graph.initializer}
+    kept |= {t.name for t in graph.initializer} if weights else set()
     taken = kept | {v.name for v in graph.output}
     names = (n for n in _letters() if n not in taken)
     _rename(graph, {name: name for name in kept} | {"": ""}, names)

@@ -111,6 +111,33 @@ def shuffled(nodes: list[Any]) -> list[Any]:
 def test_the_optimizer_works_as_with_names(name: str, folder: Path, tmp_path: Path) -> None:
     source = emitted(stripped(proto(name, "dynamo", folder)), tmp_path / "out", level=2)
     assert classes(source) == CLASSES[name]
+    assert name != "llama" or "self.qkv_proj(" in source
+
+
+def test_names_of_weights_name_modules(folder: Path, tmp_path: Path) -> None:
+    """Nodes and values have no names, initializers do."""
+    source = emitted(stripped(proto("llama", "dynamo", folder), weights=True), tmp_path / "out")
+    assert classes(source) == CLASSES["llama"]
+    keys = tensors(tmp_path / "out")
+    for norm in ("input_layernorm", "post_attention_layernorm"):
+        assert {f"model.layers.{i}.{norm}.weight" for i in range(2)} <= keys
+    assert {"model.embed_tokens.weight", "model.norm.weight"} <= keys
+
+
+def tensors(out: Path) -> set[str]:
+    import mlx.core as mx
+
+    return set(mx.load(str(out / "weights.safetensors")))
+
+
+def test_weights_are_made_from_the_tensors_of_the_file(folder: Path, tmp_path: Path) -> None:
+    model = stripped(proto("llama deep", "legacy", folder))
+    emitted(model, tmp_path / "out")
+    script = (tmp_path / "out" / "remap_weights.py").read_text()
+    made = script[script.index("MADE = [") : script.index("ALIASES")]
+    assert made.count("layers.{}.") == 9 and "layers.5" not in made
+    listed = set(re.findall(r'"([a-z]{1,3})"', made))
+    assert listed <= {t.name for t in model.graph.initializer} and len(listed) > 9 * 6
 
 
 # ---- models by hand
@@ -159,9 +186,7 @@ def test_blocks_that_differ_in_an_attribute_are_two_classes(tmp_path: Path) -> N
 
 def test_one_module_called_again_has_its_weights_once(tmp_path: Path) -> None:
     emitted(residual([0.1, 0.1, 0.1], shared=True), tmp_path / "out")
-    import mlx.core as mx
-
-    names = set(mx.load(str(tmp_path / "out" / "weights.safetensors")))
+    names = tensors(tmp_path / "out")
     assert {n.rpartition(".")[2] for n in names} == {"weight", "bias"}
     assert len([n for n in names if n.endswith("fc1.weight")]) == 1
 
