@@ -28,6 +28,7 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
     ),
     (r"nn\.Linear\.1", r"classifier|^head$|^heads?$|^fc$|score|logits", "num_labels"),
     (r"nn\.(RMSNorm|LayerNorm)\.0", r"norm|ln|layer", "hidden_size"),
+    (r"nn\.Linear\.1", r"^o_proj$|down_proj$|^out_proj$|^fc2$|^wo$", "hidden_size"),
     (r"nn\.Embedding\.1", r"", "embedding_size"),
     (r"(nn\.RoPE\.)?base", r"", "rope_theta"),
     (r"nn\.RoPE\.(0|dims)", r"", "rotary_dim"),
