@@ -83,7 +83,7 @@ def _shortest(kinds: Sequence[str]) -> int:
     size = len(kinds)
     if "attention" in kinds or "both" in kinds:
         for step in range(1, size):
-            alike = size % step == 0 and kinds == kinds[:step] * (size // step)
+            alike = size % step == 0 and list(kinds) == list(kinds[:step]) * (size // step)
             if alike and any(k in ("attention", "both") for k in kinds[:step]):
                 return step
     return size
