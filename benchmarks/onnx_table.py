@@ -32,15 +32,18 @@ COLUMNS = (
 HEAD = """\
 # ONNX files of library models
 
-Made by `benchmarks/onnx_table.py`: {versions}. Errors are the largest over outputs and sizes, of
-the emitted Python model against onnxruntime on the same file, in float32; *C++*: the largest
-relative difference of the built C++ model from the Python one. *sizes*: where each free size of
-the emitted model was compared. *symbolic*: axes that stay free, of those the model's author calls
-free. *classes*: emitted, and in parentheses the module types of the source without those of
-`torch.nn`. *names kept*: tensors of the checkpoint that the emitted model has under the same name,
-and in parentheses those that the file has so (exporters fold batch norms and rename matrices).
-*transposes*: in the text of the model. *fused*: calls and layers in the text. Seconds are of
-processor time from reading to the end of the validation.
+Made by `benchmarks/onnx_table.py` with
+{versions}.
+
+Errors are the largest over outputs and sizes, of the emitted Python model against onnxruntime on
+the same file, in float32; *C++*: the largest relative difference of the built C++ model from the
+Python one. *sizes*: where each free size of the emitted model was compared. *symbolic*: axes that
+stay free, of those the model's author calls free. *classes*: emitted, and in parentheses the module
+types of the source without those of `torch.nn`. *names kept*: tensors of the checkpoint that the
+emitted model has under the same name, and in parentheses those that the file has so (exporters fold
+batch norms away, and leave turned matrices without a name). *transposes*: in the text of the model.
+*fused*: calls and layers in the text. Seconds are of processor time from reading to the end of the
+validation.
 """
 
 

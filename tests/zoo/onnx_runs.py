@@ -100,6 +100,7 @@ def export(source: Source, exporter: str, path: Path) -> None:
 
 
 def by_dynamo(source: Source, path: Path) -> None:
+    """Without gradients the exporter would fix the lengths of recurrent layers."""
     import onnxscript
 
     axes = list(labels(source).values())
@@ -110,10 +111,12 @@ def by_dynamo(source: Source, path: Path) -> None:
         for name, make in TRANSLATIONS.items()
     }
     shapes: Any = labels(source) if source.kwargs else tuple(axes)
-    torch.onnx.export(
-        source.module, source.args, path, kwargs=source.kwargs or None, dynamo=True,
-        dynamic_shapes=shapes, external_data=False, verbose=False, custom_translation_table=table,
-    )  # fmt: skip
+    with torch.enable_grad():
+        torch.onnx.export(
+            source.module, source.args, path, kwargs=source.kwargs or None, dynamo=True,
+            dynamic_shapes=shapes, external_data=False, verbose=False,
+            custom_translation_table=table,
+        )  # fmt: skip
 
 
 def by_legacy(source: Source, path: Path) -> None:
