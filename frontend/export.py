@@ -211,6 +211,7 @@ class Exported:
             evidence(dims.axes, sizes, names, ran),
             self.baked(),
             {"aliases": self.aliases},
+            runner.narrow(),
         )
 
     def baked(self) -> dict[str, Any]:

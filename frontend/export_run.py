@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..ir import Graph
 from .arrays import to_numpy, to_torch
 from .export_trace import Scopes
+from .narrow_run import NarrowRun, narrow_run
 
 Outputs = dict[tuple[str, int], list[np.ndarray]]
 
@@ -34,6 +36,9 @@ class Runner(Protocol):
     def module_outputs(self, inputs: Sequence[np.ndarray]) -> Outputs:
         """For every module call the arrays that it returned."""
 
+    def narrow(self) -> NarrowRun | None:
+        """Runs in half precision, where there can be any."""
+
 
 class GraphRunner:
     """Runs the exported graph on the CPU. Assertions are left out: sizes are checked elsewhere."""
@@ -43,6 +48,9 @@ class GraphRunner:
 
     def run(self, inputs: Sequence[np.ndarray]) -> Any:
         return self.source.arrays(self._run(inputs))
+
+    def narrow(self) -> None:
+        """None: an exported graph has its dtypes in it."""
 
     def module_outputs(self, inputs: Sequence[np.ndarray]) -> Outputs:
         """For every module call the tensors that it computed and others read."""
@@ -142,14 +150,29 @@ class EagerRunner:
         same = all(_alike(a, b) for a, b in zip(watched, plain, strict=True))
         return found if same else {}
 
-    def _run(self, inputs: Sequence[np.ndarray]) -> Any:
-        import torch
+    def narrow(self) -> NarrowRun:
+        from torch.utils._pytree import tree_leaves
+
+        return narrow_run(
+            lambda: copy.deepcopy(self.module),
+            self._nest,
+            lambda result: self.source.arrays(tree_leaves(result)),
+        )
+
+    def _nest(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the call with other tensors."""
         from torch.utils._pytree import tree_flatten, tree_unflatten
 
-        given = iter([to_torch(a) for a in inputs])
+        given = iter(tensors)
         leaves, spec = tree_flatten(self.call)
         flat = [next(given) if hasattr(leaf, "untyped_storage") else leaf for leaf in leaves]
         args, kwargs = tree_unflatten(flat, spec)
+        return args, kwargs
+
+    def _run(self, inputs: Sequence[np.ndarray]) -> Any:
+        import torch
+
+        args, kwargs = self._nest([to_torch(a) for a in inputs])
         with torch.no_grad():
             return self.module(*args, **kwargs)
 

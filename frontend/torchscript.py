@@ -19,6 +19,7 @@ from .arrays import LazyArrays, to_numpy, to_torch
 from .concrete import Concrete
 from .equations import Dim, renamed
 from .inputs import InputSpec
+from .narrow_run import narrow_run
 from .plan import Block, Instruction
 from .probe import evidence, probe, readable_names
 from .random_inputs import random_inputs
@@ -56,6 +57,9 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
         dims=evidence(signature.axes(), sizes, names, ran),
         baked=signature.baked,
         details={"aliases": source.names.aliases, "baked_buffers": walked.baked},
+        run_narrow=narrow_run(
+            lambda: open_archive(path).module, lambda tensors: (signature.nest(tensors), {})
+        ),
     )
 
 

@@ -49,6 +49,12 @@ def _case(case: CaseReport) -> dict[str, Any]:
             if (against := case.against_source)
             else {}
         ),
+        **(
+            {"source_itself": [{"name": n, **difference_json(d)} for n, d in case.source_itself]}
+            if case.source_itself
+            else {}
+        ),
+        **({"source_refuses_dtype": case.source_refuses} if case.source_refuses else {}),
         "first_divergence": _where(first) if first else None,
         "modules": [
             {
@@ -79,6 +85,7 @@ def as_markdown(report: Report) -> str:
         lines += [*cpp_verdict(report.cpp), _rule(report), ""]
         lines += _sizes(report)
         lines += _outputs(report.cases)
+        lines += _source_itself(report)
         lines += cpp_markdown(report.cpp) if report.cpp else []
         lines += _modules(report.cases)
     if report.quantization:
@@ -122,6 +129,27 @@ def _outputs(cases: list[CaseReport]) -> list[str]:
         for name, d in case.outputs:
             state = f"{verdict(d)} {cell(d.note)}"
             lines.append(f"| {sizes} | {cell(name)} | {numbers(d)} | {state} |")
+    return [*lines, ""]
+
+
+def _source_itself(report: Report) -> list[str]:
+    """Our errors beside the source's own, where it runs at the dtype of the weights."""
+    ran = [c for c in report.cases if c.source_itself]
+    refused = next((c.source_refuses for c in report.cases if c.source_refuses), "")
+    if not ran:
+        text = f"The source itself does not run at {report.dtype}: {cell(refused)}"
+        return [text, ""] if refused else []
+    lines = [
+        f"The source's own error at {report.dtype}, weights and inputs, beside that of this model:",
+        "",
+        "| sizes | output | source: max abs | this model: max abs |",
+        "|---|---|---|---|",
+    ]
+    for case in ran:
+        ours = dict(case.outputs)
+        for name, d in case.source_itself:
+            mine = f"{ours[name].max_abs:.2e}" if name in ours else "-"
+            lines.append(f"| {sizes_text(case.sizes)} | {cell(name)} | {d.max_abs:.2e} | {mine} |")
     return [*lines, ""]
 
 

@@ -55,6 +55,8 @@ class CaseReport:
     error: str = ""
     unrunnable: str = ""
     against_source: list[tuple[str, Difference]] = field(default_factory=list)  # if quantized
+    source_itself: list[tuple[str, Difference]] = field(default_factory=list)  # at a narrow dtype
+    source_refuses: str = ""  # why it does not run at that dtype
 
     @property
     def ok(self) -> bool:
@@ -130,6 +132,8 @@ def validate(
         if isinstance(case, Unrunnable):
             return CaseReport(case.sizes, unrunnable=case.reason)
         found, got = _check(case, captured, modules, model, tolerance, reference)
+        if dtype and dtype != "float32" and captured.run_narrow is not None:
+            _run_narrow(found, case, captured.run_narrow, dtype, tolerance)
         keep(CaseRun(case.sizes, case.inputs, got, case.result))
         return found
 
@@ -175,6 +179,24 @@ def _check(
         captured.module_outputs(case.inputs), calls, modules, tolerance
     )
     return report, got
+
+
+def _run_narrow(
+    report: CaseReport,
+    case: Case,
+    run: Callable[[str, Sequence[np.ndarray]], Any],
+    dtype: str,
+    tolerance: Tolerance,
+) -> None:
+    """How far the source's own results at the dtype are from those it was captured with."""
+    try:
+        result = run(dtype, case.inputs)
+    except Exception as error:  # whatever torch says of a kernel that it lacks
+        report.source_refuses = (str(error).strip().splitlines() or [type(error).__name__])[-1][
+            :200
+        ]
+        return
+    report.source_itself = compare_results(result, case.result, tolerance)
 
 
 def compare_results(got: Any, want: Any, tolerance: Tolerance) -> list[tuple[str, Difference]]:
