@@ -19,6 +19,7 @@ from .find_units import NORMS, Unit, units_of
 from .flow_tree import Chain, FlowTree, Segment
 from .keep_names import keep_names
 from .name_modules import name_modules
+from .name_values import name_values
 from .parts import parts_of, role_of
 
 _LARGE = 0.4  # a segment with this share of all weights is no block: its own chain is looked at
@@ -38,6 +39,7 @@ def find_modules(graph: Graph) -> bool:
     for node in graph.nodes:
         node.scope = finder.scopes.get(finder.tree.number[node], graph.root)
     keep_names(graph)
+    name_values(graph)
     name_modules(graph)
     return True
 
@@ -51,6 +53,7 @@ class _Finder:
         self.paths: dict[str, int] = {}
         self.parts: dict[Scope, Counter[str]] = {}
         self.total = sum(self.tree.weights)
+        self.readers = Counter(v for node in graph.nodes for v in set(node.values))
 
     def run(self) -> None:
         tree, root = self.tree, self.graph.root
@@ -102,10 +105,16 @@ class _Finder:
 
     def _side(self, end: int, parent: Scope) -> None:
         """What several parts of a chain read: an encoder, or a mask."""
-        if self._has_list(end):
-            parent = self._scope("encoder", "Encoder", parent)
-        self._assign(self.tree.below([end]), parent)
-        self.chain(end, parent)
+        scope = self._scope("encoder", "Encoder", parent) if self._has_list(end) else parent
+        nodes = self.tree.below([end])
+        self._assign(nodes, scope)
+        self.chain(end, scope)
+        self._assign((i for i in nodes if self._looks_up_shared(i)), parent)
+
+    def _looks_up_shared(self, i: int) -> bool:
+        """Whether the node is an embedding whose table others read: it stays with both."""
+        node = self.tree.nodes[i]
+        return node.op == "embedding" and self.readers[node.operands[0]] > 1
 
     def _spliced(self, chain: Chain) -> Chain:
         """The chain with the parts of segments that are most of the model, as in a U-Net."""

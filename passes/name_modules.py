@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from ..ir import Graph, Node, Param, Scope, Value
+from ..ir import Graph, Node, Param, Scope
 from ..ir.graph import Operand
 from .flow_tree import is_weight
 from .keep_names import is_named, own_name
@@ -68,14 +68,20 @@ def _layer_names(graph: Graph) -> dict[Node, str]:
     layers = [n for n in graph.nodes if _is_layer(n)]
     own = _own_names(layers)
     plain = {n: wanted.get(n) or DEFAULTS.get(n.op, n.op) for n in layers if n not in own}
-    several = Counter((n.scope, name) for n, name in plain.items())
-    taken: Counter[tuple[Scope, str]] = Counter()
+    numbers: dict[tuple[Scope, str], dict[Operand | Node, int]] = {}
+    for node, name in plain.items():
+        known = numbers.setdefault((node.scope, name), {})
+        known.setdefault(_identity(node), len(known) + 1)
     names = dict(own)
     for node, name in plain.items():
-        taken[node.scope, name] += 1
-        number = taken[node.scope, name] if several[node.scope, name] > 1 else ""
-        names[node] = f"{name}{number}"
+        known = numbers[node.scope, name]
+        names[node] = f"{name}{known[_identity(node)]}" if len(known) > 1 else name
     return names
+
+
+def _identity(node: Node) -> Operand | Node:
+    """What layers that are one have in common: a matrix, which no two layers have by chance."""
+    return next((v for v in node.values if is_weight(v)), node)
 
 
 def _own_names(layers: list[Node]) -> dict[Node, str]:
@@ -206,7 +212,3 @@ def _item_of_path(path: str) -> str:
     """The list element that the path is in: such have weights of their own."""
     found = re.match(r"(.*?\.\d+)(\.|$)", path)
     return found[1] if found else ""
-
-
-Rule = Callable[[Context], Iterator[tuple[Node, str]]]
-__all__ = ["Operand", "Rule", "Value", "name_modules"]
