@@ -43,15 +43,21 @@ class Tied:
 def names_by_bias(graph: Any) -> dict[str, str]:
     """Names of nameless matrices by the biases behind their products: `qkv.weight`, `qkv.bias`."""
     found: dict[str, str] = {}
+    taken = set(graph.initializers)
     for node in graph:
-        whole = node.op_type == "MatMul" and len(node.inputs) == 2 and node.outputs
-        weight = node.inputs[1] if whole else None
-        users = node.outputs[0].uses() if weight is not None else ()
+        weight: Any = _second_factor(node)
+        users: Any = node.outputs[0].uses() if weight is not None else ()
         if len(users) == 1 and _is_nameless(weight) and len(weight.uses()) == 1:
             name = _bias_of(users[0].node)
-            if name and name not in graph.initializers and name not in found.values():
+            if name and name not in taken:
                 found[weight.name] = name
+                taken.add(name)
     return found
+
+
+def _second_factor(node: Any) -> Any:
+    whole = node.op_type == "MatMul" and len(node.inputs) == 2 and node.outputs
+    return node.inputs[1] if whole else None
 
 
 def _is_nameless(value: Any) -> bool:

@@ -179,7 +179,7 @@ def _build(out: Rebuild, match: Match, like: Node) -> Any:
         _shown(match.get("mask")) if "nan" in match.bound and "more" not in match.bound else None
     )
     mask = _mask(out, match, like) if shown is None else shown
-    attrs = {"scale": scale, "empty_rows": shown is not None}
+    attrs: dict[str, Any] = {"scale": scale, "empty_rows": shown is not None}
     operands = [query, key, match["value"], mask]
     if query.tensor.rank == 4:
         return out.emit("attention", *operands, like=like, **attrs)

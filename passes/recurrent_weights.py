@@ -98,8 +98,8 @@ def _merged(rows: Rows) -> Rows:
 
 
 def _rows(value: Any) -> Rows | None:
-    found = _made(value)
-    return found if found and isinstance(found[0], Piece) else None  # type: ignore[return-value]
+    found: Any = _made(value)
+    return found if found and isinstance(found[0], Piece) else None
 
 
 def _made(value: Any) -> Rows | Stack | None:
@@ -116,7 +116,8 @@ def _made(value: Any) -> Rows | Stack | None:
         case "select":
             return _selected(node)
         case "concatenate":
-            return _joined(node)
+            joined: Rows | Stack | None = _joined(node)
+            return joined
         case "expand_dims":
             rows = _rows(node.values[0])
             return [rows] if rows is not None and node["axes"] == (0,) else None
@@ -153,16 +154,15 @@ def _selected(node: Node) -> Rows | None:
     if node["axis"] != 0 or not isinstance(place, int):
         return None
     if isinstance(x, Param):
-        shape = x.tensor.shape
-        if not all(isinstance(d, int) for d in shape) or len(shape) < 2:
+        shape = tuple(d for d in x.tensor.shape if isinstance(d, int))
+        if len(shape) < x.tensor.rank or len(shape) < 2:
             return None
-        place %= shape[0]
-        own = x.recipe if shape[0] == 1 else Slice(x.recipe, 0, place, place + 1)
-        size: Any = shape[1]
-        return [Piece(Reshape(own, shape[1:]), 0, size, size)]  # type: ignore[arg-type]
-    stack = _made(x)
+        at = place % shape[0]
+        own = x.recipe if shape[0] == 1 else Slice(x.recipe, 0, at, at + 1)
+        return [Piece(Reshape(own, shape[1:]), 0, shape[1], shape[1])]
+    stack: Any = _made(x)
     whole = stack is not None and all(isinstance(rows, list) for rows in stack)
-    return stack[place] if whole and stack is not None else None  # type: ignore[return-value]
+    return stack[place] if whole else None
 
 
 def _joined(node: Node) -> Any:
