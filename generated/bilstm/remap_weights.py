@@ -57,7 +57,7 @@ COPIED = [
 ]
 # Tensors that keep their name, and what is done to them:
 CHANGED = []
-# Others: target, sources, and how it is made from them.
+# Others: target, sources, and how it is made from them. (a, b, ...) are the sources by number.
 MADE = []
 # Other names of a tensor that the model holds once: not needed, and equal where present.
 ALIASES = []
@@ -93,12 +93,20 @@ def matcher(pattern):
     return re.compile(r"\.".join(parts))
 
 
+def source_name(source, numbers):
+    """The name of a rule's source for the target's numbers; a tuple has one name a number."""
+    if isinstance(source, str):
+        return source.format(*numbers)
+    number = int(numbers[0])
+    return source[number] if number < len(source) else f"{source[0]} of layer {number}"
+
+
 def expand(rules, name):
     """The sources and the function of the first rule for the tensor `name`; None where there is none."""
     for regex, sources, make in rules:
         found = regex.fullmatch(name)
         if found:
-            return [source.format(*found.groups()) for source in sources], make
+            return [source_name(source, found.groups()) for source in sources], make
     return None
 
 

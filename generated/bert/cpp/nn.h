@@ -1092,7 +1092,7 @@ inline void check_size(
 
 // f(x...), where f is a chain of elementwise ops: as one compiled kernel where
 // that pays, which is on a GPU. (On a CPU MLX calls the system's compiler for
-// it and gains nothing.) NN_COMPILE 0 and 1 switch it off and on for any device.
+// it and gains nothing.) NN_COMPILE=0 and 1 switch it off and on everywhere.
 template <typename F, typename... X>
 mx::array fuse(F f, const X&... x) {
   static_assert(std::is_empty_v<F>, "a kernel is made once: f holds nothing");
