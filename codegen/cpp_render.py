@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import tree as t
-from ..ir.dims import Atom, Expr, bounds
+from ..ir.dims import Atom, Expr, bounds, data_decides
 from ..ir.types import DType, Tensor
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed, Verbatim
 from .cpp_functions import Function, Parameter, functions, helper_parameters
@@ -513,13 +513,22 @@ def _index(of: Bound, items: tuple[Any, ...], names: Names) -> Text:
         if not isinstance(item, t.Slice):
             value = _number_value(item, names)
             below = isinstance(value, int) and value < 0
-            code = f"{'nn' if below else 'mx'}::take({code}, {_plain(item, names)}, {axis})"
+            function = "nn::take" if below else "mx::take"
+            function = "nn::select" if _may_be_empty(of, names) else function
+            code = f"{function}({code}, {_plain(item, names)}, {axis})"
     kept = [i for i in items if isinstance(i, t.Slice) or i == t.NEW_AXIS]
     new = [str(place) for place, item in enumerate(kept) if item == t.NEW_AXIS]
     if new:
         axes = new[0] if len(new) == 1 else f"{{{', '.join(new)}}}"
         code = f"mx::expand_dims({code}, {axes})"
     return Text(code)
+
+
+def _may_be_empty(tree: Bound, names: Names) -> bool:
+    """Whether the data decides a size of the array: MLX takes nothing from an empty one."""
+    kind = tree.type if isinstance(tree, Typed) else None
+    kind = names.local(tree.index) if isinstance(tree, Local) else kind
+    return kind is not None and data_decides(*kind.shape)
 
 
 def _without_ellipsis(items: tuple[Any, ...], rank: int | None) -> tuple[Any, ...]:

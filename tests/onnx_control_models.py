@@ -1,7 +1,6 @@
 """ONNX models whose control flow or shapes depend on data, with inputs for several runs.
 
-`i` and `N` of a run are arrays or shapes of random floats. Names of the models end up in names of
-graphs, so that all of them fit into one.
+What a run gives for an input is its data, or (a tuple) the shape of random floats.
 """
 
 from __future__ import annotations
@@ -26,13 +25,10 @@ class Model:
         return parser.parse_model(HEAD + self.text)
 
     def arrays(self, run: int) -> dict[str, np.ndarray]:
-        """The inputs of a run by name."""
+        """The inputs of a run by name; behind the last one the first comes again."""
         random = np.random.default_rng(run)
-        inputs = self.proto.graph.input
-        return {
-            value.name: array_of(value, given, random)
-            for value, given in zip(inputs, self.runs[run], strict=True)
-        }
+        inputs, given = self.proto.graph.input, self.runs[run % len(self.runs)]
+        return {v.name: array_of(v, g, random) for v, g in zip(inputs, given, strict=True)}
 
 
 def array_of(value: Any, given: Any, random: np.random.Generator) -> np.ndarray:
@@ -244,7 +240,7 @@ SIZES: dict[str, Model] = {
           e = Expand(zero, s)
           k = Sub(y, e)
         }""",
-        [[(2, 3)], [(5, 3)]],
+        [[(2, 3)], [(5, 3)], [[[-1.0, -2.0, -3.0]]]],
     ),
     "only_the_count": Model(
         """g (float[B] x) => (float[M] y) <float[1] zero = {0}, int64 start = {0}, int64 step = {1}> {
@@ -255,7 +251,7 @@ SIZES: dict[str, Model] = {
           r = Range(start, n0, step)
           y = Cast <to = 1> (r)
         }""",
-        [[(4,)], [(9,)]],
+        [[(4,)], [(9,)], [[-1.0]]],
     ),
     "compress": Model(
         """g (float[B, 4] x) => (float[M, 4] y, float[Q, 2] z) <float zero = {0}, int64[2] pairs = {-1, 2}> {
@@ -265,7 +261,7 @@ SIZES: dict[str, Model] = {
           t = Reshape(y, pairs)
           z = Exp(t)
         }""",
-        [[(4, 4)], [(7, 4)]],
+        [[(4, 4)], [(7, 4)], [[[-1.0] * 4]]],
     ),
     "compress_twice": Model(
         """g (float[B] x, float[B, 2] w) => (float[M, 2] y) <float zero = {0}, int64[1] last = {1}> {
@@ -359,6 +355,6 @@ SIZES: dict[str, Model] = {
             d = Identity(c)
           }>
         }""",
-        [[(2, 3), 3], [(4, 3), 2]],
+        [[(2, 3), 3], [(4, 3), 2], [[[-1.0, -1.0, -1.0]], 2]],
     ),
 }

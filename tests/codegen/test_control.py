@@ -99,7 +99,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return made.program, weights
 
 
-@pytest.mark.parametrize("run", [0, 1])
+@pytest.mark.parametrize("run", [0, 1, 2])
 def test_emitted_cpp(program: tuple[Path, Path], run: int) -> None:
     parts = {name: model.arrays(run) for name, model in MODELS.items()}
     inputs = {f"{name}_{k}": v for name, arrays in parts.items() for k, v in arrays.items()}
