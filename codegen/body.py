@@ -503,11 +503,12 @@ class BodyBuilder:
             return None
         x = self.value(node.operands[0])  # type: ignore[arg-type]
         table: Bound = self.modules.member(self.region.path, owner)
-        out = Method(table, "as_linear", (x,))
+        out: Bound = Method(table, "as_linear", (x,))
         bias = node.operands[2]
         if not isinstance(bias, Value):
             return out
-        return Infix("+", Typed(out, node.out.tensor), self.value(bias))
+        typed: Bound = Typed(out, node.out.tensor)
+        return Infix("+", typed, self.value(bias))
 
     def _shadow(self, node: Node) -> Node:
         """The node with its sizes and scalars marked. A reshape infers its first constant size."""
