@@ -22,6 +22,7 @@ from ..ir.types import dtype_of as numpy_dtype
 from .inputs import InputSpec
 from .onnx_dims import Dims
 from .onnx_floats import shorten_floats
+from .onnx_integers import integers
 from .onnx_names import hint_of
 from .onnx_read import Tensors, dtype_of, read_file, read_proto
 from .onnx_run import Runner
@@ -85,7 +86,7 @@ def _capture(
         example_inputs=arrays,
         dims=state.dims.evidence(graph, order, sizes),
         baked={name: array.tolist() for name, array in state.fixed.items()},
-        details={"aliases": {}},
+        details={"aliases": {}, "integers": integers(model, graph)},
     )
 
 

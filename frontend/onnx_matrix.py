@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir import DType, Value
+from ..ir import DType, Param, Value
+from ..ir.recipe import Constant, Read
 from .aten_common import expand_dims, permuted
 from .onnx_values import Call, Host, Source
 
@@ -20,7 +21,15 @@ def _matmul(c: Call, a: Source, b: Source) -> Value:
             return c.b.op("linear", x, c.value(table, role="weight"), None)
         if x.tensor.rank > 1:
             return c.b.op("linear", x, permuted(c.b, c.value(b, role="weight"), [1, 0]), None)
+    if isinstance(b, Param) and _is_derived(b) and c.value(a).tensor.rank > 1:
+        return c.b.op("linear", c.value(a), permuted(c.b, b, [1, 0]), None)
     return matmul(c, c.value(a, role="weight"), c.value(b, role="weight"))
+
+
+def _is_derived(x: Param) -> bool:
+    """Whether it is a weight that the file holds as integers."""
+    named = x.name.rpartition(".")[2] == "weight"
+    return named and x.tensor.rank == 2 and not isinstance(x.recipe, Read | Constant)
 
 
 def _is_weight(c: Call, x: Host) -> bool:

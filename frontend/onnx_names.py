@@ -46,7 +46,7 @@ def hint_of(node: Any) -> str:
         return ""
     name = (node.outputs[0].name or "") if len(node.outputs) else ""
     last = re.split(r"[/:.]", name)[-1]
-    last = re.sub(r"_output_\d+$", "", last)
+    last = re.sub(r"_output_\d+$|_(De)?[Qq]uantizeLinear_(In|Out)put$", "", last)
     last = re.sub(r"_\d+$", "", last)
     if not last.isidentifier() or keyword.iskeyword(last) or _MADE_UP.fullmatch(last):
         return ""

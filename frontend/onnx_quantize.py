@@ -11,6 +11,7 @@ from ..ir import Builder, DType, Value
 from ..ir.dims import floordiv, product
 from .aten_common import reshaped
 from .onnx_conv import conv
+from .onnx_dequantize import dequantized
 from .onnx_math import to_dtype
 from .onnx_matrix import integer_matmul
 from .onnx_shape import axis
@@ -46,14 +47,15 @@ def quantized(b: Builder, x: Value, scale: Any, zero: Any, dtype: DType) -> Valu
     low, high = _limits(dtype)
     out = b.op("round", b.op("divide", x, scale))
     if zero is not None:
-        out = b.op("add", out, zero)
+        negative = isinstance(zero, float) and zero < 0
+        out = b.op("subtract", out, -zero) if negative else b.op("add", out, zero)
     return to_dtype(b, b.op("clip", out, float(low), float(high)), dtype)
 
 
 def _quantize(c: Call, x: Source, scale: Source, zero: Source = None) -> Value:
     from .onnx_read import dtype_of
 
-    value, steps = c.value(x), c.value(scale)
+    value = c.value(x)
     kind = c.attr("output_dtype", 0)
     dtype = DType.u8
     if zero is not None:
@@ -64,22 +66,48 @@ def _quantize(c: Call, x: Source, scale: Source, zero: Source = None) -> Value:
         raise TranspileError(f"QuantizeLinear to {dtype}")
     at = _axis_of(c, value)
     wide = to_dtype(c.b, value, DType.f32)
-    steps = _aligned(c, value, to_dtype(c.b, steps, DType.f32), at)
-    offset = None
-    if zero is not None:
-        offset = _aligned(c, value, to_dtype(c.b, c.value(zero), DType.f32), at)
-    return quantized(c.b, wide, steps, offset, dtype)
+    steps, offset = _step(c, value, scale, at), _step(c, value, zero, at)
+    return quantized(c.b, wide, steps, offset or None, dtype)
+
+
+def _step(c: Call, x: Value, step: Source, at: int) -> Any:
+    """A scale or zero point in float32: a number where the file holds a single one."""
+    if step is None:
+        return None
+    if isinstance(step, Host) and step.size == 1 and not step.symbolic:
+        return float(step.number)
+    return _aligned(c, x, to_dtype(c.b, c.value(step), DType.f32), at)
 
 
 def _dequantize(c: Call, x: Source, scale: Source, zero: Source = None) -> Value:
-    value, steps = c.value(x), c.value(scale)
-    dtype, at = steps.tensor.dtype, _axis_of(c, value)
+    if _is_weight(c, x, scale, zero):
+        assert isinstance(x, Host)
+        at = c.attr("axis", 1) % len(x.shape) if len(x.shape) > 1 else 0
+        return dequantized(c, x, scale, zero, at, _role(c, x))
+    value = c.value(x)
+    dtype = scale.dtype if isinstance(scale, Host) else c.value(scale).tensor.dtype
+    at = _axis_of(c, value)
     wide = c.b.op("cast", value, dtype=DType.f32)
-    if zero is not None:
-        offset = to_dtype(c.b, c.value(zero), DType.f32)
-        wide = c.b.op("subtract", wide, _aligned(c, value, offset, at))
-    steps = _aligned(c, value, to_dtype(c.b, steps, DType.f32), at)
-    return to_dtype(c.b, c.b.op("multiply", wide, steps), dtype)
+    offset = _step(c, value, zero, at)
+    if isinstance(offset, float) and offset < 0:
+        wide = c.b.op("add", wide, -offset)
+    elif offset:
+        wide = c.b.op("subtract", wide, offset)
+    return to_dtype(c.b, c.b.op("multiply", wide, _step(c, value, scale, at)), dtype)
+
+
+def _is_weight(c: Call, x: Source, scale: Source, zero: Source) -> bool:
+    """Whether all of it is in the file: then the target's weights hold the floats."""
+    known = [p for p in (scale, zero) if p is not None]
+    if not isinstance(x, Host) or not x.initializer or c.attr("block_size", 0):
+        return False
+    return all(isinstance(p, Host) and not p.symbolic and p.rank <= 1 for p in known)
+
+
+def _role(c: Call, x: Host) -> str:
+    """What the floats are called in their module: what the integers are, less what says so."""
+    last = c.state.readable(x.initializer).rpartition(".")[2]
+    return last.removesuffix("_quantized") or "weight"
 
 
 def _dynamic_quantize(c: Call, x: Source) -> list[Value]:

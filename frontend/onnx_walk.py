@@ -214,7 +214,7 @@ class Walk:
         call = Call(self.b, node.op_type, attributes, self._opset(node), outputs, self, env)
         if domain == "" and node.op_type == "Identity" and isinstance(inputs[0], Host):
             return [_renamed(inputs[0], node)]
-        if domain == "" and all(x is None or isinstance(x, Host) for x in inputs) and inputs:
+        if domain == "" and inputs and _on_host(node, inputs):
             known = on_host(call, inputs)
             if known is not None:
                 return list(known)
@@ -310,6 +310,13 @@ def _renamed(x: Host, node: Any) -> Host:
     """Exporters write a copy where two tensors were equal: the copy's name is the second's."""
     name = readable(node.outputs[0].name or "") if x.initializer else ""
     return replace(x, name=name) if name and "." in name else x
+
+
+def _on_host(node: Any, inputs: Sequence[Any]) -> bool:
+    """Whether the result is known now; a weight in integers stays a weight, with a recipe."""
+    if not all(x is None or isinstance(x, Host) for x in inputs):
+        return False
+    return not (node.op_type == "DequantizeLinear" and inputs[0].initializer)
 
 
 def _is_short(value: Value) -> bool:

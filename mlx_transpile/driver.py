@@ -343,6 +343,7 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
         cpp = _build_cpp(work, folder, Path(build_dir))
         if options.validate:
             report = _validate(work, folder, emitted, tolerance, cpp)
+            report.notes = tuple(work.captured.details.get("integers", ()))
         if work.choice:
             size = (folder / "weights.safetensors").stat().st_size
             report.quantization = work.choice.report(size, _float_bytes(work, emitted))

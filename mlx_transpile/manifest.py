@@ -78,6 +78,7 @@ def manifest(
             for name, param in emitted.parameters.items()
         },
         "quantization": choice.report() if choice else None,
+        **({"integers": list(lines)} if (lines := captured.details.get("integers")) else {}),
         "aliases": dict(captured.details.get("aliases", {})),
         "facts": {row.target: row.code for row in rules.facts},
         "unused": [row.target for row in rules.unused],
@@ -151,6 +152,7 @@ def plan(captured: Captured, runs: Iterable[Run], aliases: Aliases) -> str:
         ("waits for the device", [f"{n.op} in {n.scope.path or 'the root'}" for n in waits(graph)]),
         ("ops", _ops(graph)),
         ("parameters", _parameters(graph, aliases)),
+        ("integers", captured.details.get("integers", [])),
         (
             "passes that change something",
             [f"{r.pass_.name}: {r.nodes} nodes after it" for r in runs if r.changed],

@@ -31,6 +31,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "sizes": {name: report.ran(name) for name in sorted(report.symbols)},
         "cases": [_case(case) for case in report.cases],
         "quantization": report.quantization,
+        **({"notes": list(report.notes)} if report.notes else {}),
         **({"cpp": cpp_json(report.cpp)} if report.cpp else {}),
         "benchmark": report.benchmark,
     }
@@ -83,6 +84,7 @@ def as_markdown(report: Report) -> str:
         other = "itself on the dequantized weights" if report.quantization else "its source"
         lines += [f"The emitted model {agrees} {other}.", ""]
         lines += [*cpp_verdict(report.cpp), _rule(report), ""]
+        lines += [*(f"- {note}" for note in report.notes), ""] if report.notes else []
         lines += _sizes(report)
         lines += _outputs(report.cases)
         lines += _source_itself(report)

@@ -81,6 +81,7 @@ class Report:
     dtype: str | None = None
     quantization: dict[str, Any] | None = None
     cpp: CppReport | None = None
+    notes: tuple[str, ...] = ()  # what else a reader should know of the source
 
     @property
     def ok(self) -> bool:
