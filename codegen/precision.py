@@ -80,7 +80,7 @@ def _transforms(node: Node) -> list[Node]:
 def _squared(value: Value) -> Node | None:
     """What makes the value that is squared."""
     node = value.node
-    if node is None:
+    if node is None or not node.operands:
         return None
     square = node.op == "square" or (node.op == "power" and node.operands[1] == 2)
     product = node.op == "multiply" and node.operands[0] is node.operands[1]

@@ -75,3 +75,13 @@ def test_squares_of_two_tensors_are_no_transform() -> None:
         "(x: f32[B, 64, 1])", "(x: f32[B, 64, 1], z: f32[B, 64, 1])"
     )
     assert precise_parameters(graph_of(text)) == set()
+
+
+def test_a_sum_with_a_value_that_is_made_of_nothing() -> None:
+    text = """
+    def forward(x: f32[B, 4]):
+        a: f32[4] = full(shape=(4,), value=1.0, dtype=f32)
+        y: f32[B, 4] = add(x, a)
+        return y
+    """
+    assert precise_parameters(graph_of(text)) == set()
