@@ -14,14 +14,14 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from onnx_control_models import CONTROL, SIZES, joined  # noqa: E402
-from onnx_suite.suite import Suite, compiled, to_mlx  # noqa: E402
+from onnx_suite.suite import Suite, compiled, load, to_mlx  # noqa: E402
 
 from mlx_transpile.codegen import emit  # noqa: E402
 from mlx_transpile.codegen.project import write_cpp  # noqa: E402
 from mlx_transpile.codegen.weights import make_rules, write_weights  # noqa: E402
 from mlx_transpile.cpp_build import build, find_compiler, find_mlx, run_program  # noqa: E402
 from mlx_transpile.frontend.onnx import capture_model  # noqa: E402
-from mlx_transpile.ir import Graph  # noqa: E402
+from mlx_transpile.ir import Graph, Program  # noqa: E402
 from mlx_transpile.ir.clone import clone  # noqa: E402
 from mlx_transpile.ir.graph import leaves  # noqa: E402
 from mlx_transpile.ir.interpret import interpret  # noqa: E402
@@ -213,3 +213,54 @@ def test_a_size_that_is_read_keeps_what_finds_it_out() -> None:
     captured = capture_model(MODELS["only_the_count"].proto)
     pipeline.run(captured.program, 1)
     assert "nonzero" in [n.op for n in captured.program.forward.nodes]
+
+
+# ---- sizes from data across modules
+
+HEAD = '@graph("Net", N1=(0, None), i=(0, None))\ndef forward(x: f32[B, 4]):\n'
+PICK = """\
+    with module("pick", "Pick"):
+        s: f32[B] = sum(x, axes=(1,))
+        m: bool[B] = greater(s, 0.0)
+        p: i64[1, N1] = nonzero(m, size='N1')
+        q: i64[N1] = select(p, axis=0, index=0)
+        t: f32[N1, 4] = take(x, q, axis=0)
+"""
+FILL = """\
+    with module("fill", "Fill"):
+        a: f32[N1] = full(shape=(N1,), value=1.0, dtype=f32)
+        b: f32[N1] = tanh(a)
+        c: f32[N1] = exp(b)
+        d: f32[N1] = add(c, N1)
+"""
+TOTAL = '    with module("pick", "Pick"):\n        z: f32[4] = sum(t, axes=(0,))\n'
+TURNS = """\
+    def body(h: f32[N1, 4], k: f32[N1, 4]):
+        g: f32[N1, 4] = multiply(h, 0.3)
+        o: f32[N1, 4] = full(shape=(N1, 4), value=1.0, dtype=f32)
+        r: f32[N1, 4] = add(g, o)
+        v: f32[N1, 4] = add(r, k)
+        return (v,)
+    l, = loop(None, t, t, body=body, trips=N1, state=1, types=[f32[N1, 4]])
+"""
+MODULES = {
+    # the size of what a module returns, passed to another one
+    "returned": (HEAD + PICK + FILL + "    return t, d\n", ["Pick", "Fill", "Model"]),
+    # nothing that leaves the module has it: the module is written in its caller
+    "lost": (HEAD + PICK + TOTAL + FILL + "    return z, d\n", ["Fill", "Model"]),
+    "turns": (HEAD + PICK + TURNS + "    return l\n", ["Pick", "Model"]),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_hand_sizes_on(name: str) -> None:
+    text, classes = MODULES[name]
+    graph = parse_graph(text)
+    verify(graph)
+    emitted = emit(Program({"forward": graph}), "Net")
+    assert emitted.classes == classes
+    module = load(emitted.source)
+    model = module.Model(*([module.ModelArgs(**emitted.config)] if emitted.config else []))
+    for seed in range(3):
+        x = np.random.default_rng(seed).standard_normal((5, 4)).astype(np.float32)
+        alike(model(to_mlx(x)), list(leaves(interpret(graph, [x], {}))))
