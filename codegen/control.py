@@ -75,6 +75,8 @@ def _loop(b: BodyBuilder, node: Node) -> None:
     going = _entered(b, node)
     starts = zip(node.operands[1:], node.results[:count], strict=False)
     carried = [_start(b, start, result) for start, result in starts]
+    for local, inner in zip(carried, body.inputs, strict=False):
+        b.body.locals[local.index].type = inner.tensor  # of all turns: it may be empty
     rows = [b.rows(r) for r in node.results[count:]]
     for each in rows:
         if each is not None:
