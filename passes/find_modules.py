@@ -24,6 +24,7 @@ from .parts import parts_of, role_of
 
 _LARGE = 0.4  # a segment with this share of all weights is no block: its own chain is looked at
 _INNER = 3  # ... where that has as many blocks
+_DEEP = 50  # modules inside modules; what is deeper is written in place
 _NESTED = 8  # weights of a unit whose branches may hold blocks
 _LISTS = {"attention": "layers", "conv": "blocks", "recurrent": "layers", "linear": "layers"}
 
@@ -51,6 +52,7 @@ class _Finder:
         self.graph, self.tree = graph, FlowTree(graph)
         self.scopes: dict[int, Scope] = {}
         self.paths: dict[str, int] = {}
+        self.depth = 0
         self.parts: dict[Scope, Counter[str]] = {}
         self.total = sum(self.tree.weights)
         self.readers = Counter(v for node in graph.nodes for v in set(node.values))
@@ -85,6 +87,14 @@ class _Finder:
 
     def chain(self, end: int, parent: Scope) -> None:
         """Scopes for all nodes that only this node's value needs."""
+        if self.depth > _DEEP:
+            self._assign(self.tree.below([end]), parent)
+            return
+        self.depth += 1
+        self._chain(end, parent)
+        self.depth -= 1
+
+    def _chain(self, end: int, parent: Scope) -> None:
         chain = self._spliced(self.tree.chain(end))
         for side in chain.shared:
             self._side(side, parent)
@@ -116,13 +126,13 @@ class _Finder:
         node = self.tree.nodes[i]
         return node.op == "embedding" and self.readers[node.operands[0]] > 1
 
-    def _spliced(self, chain: Chain) -> Chain:
+    def _spliced(self, chain: Chain, depth: int = 0) -> Chain:
         """The chain with the parts of segments that are most of the model, as in a U-Net."""
         out = Chain([], list(chain.shared))
         for segment in chain.segments:
             largest = max(segment.branches, key=self.tree.heavy.__getitem__, default=None)
             weights = sum(self.tree.weights[i] for i in segment.nodes)
-            if largest is None or weights < _LARGE * self.total:
+            if largest is None or weights < _LARGE * self.total or depth > _DEEP:
                 out.segments.append(segment)
                 continue
             inner = self.tree.chain(largest)
@@ -130,7 +140,7 @@ class _Finder:
             if len(blocks) < _INNER:
                 out.segments.append(segment)
                 continue
-            inner = self._spliced(inner)
+            inner = self._spliced(inner, depth + 1)
             gone = {i for s in inner.segments for i in s.nodes}
             gone |= set(self.tree.below(inner.shared))
             rest = [i for i in segment.nodes if i not in gone]

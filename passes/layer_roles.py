@@ -166,6 +166,8 @@ def _straight(value: Value, joint: Node) -> list[Node] | None:
     row: list[Node] = []
     while value.node is not None and value.node.scope is joint.scope and len(row) < _FAR:
         row.append(value.node)
+        if not value.node.values:
+            break
         value = value.node.values[0]
     return row if any(n.op == "conv" for n in row) else None
 

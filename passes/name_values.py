@@ -49,7 +49,7 @@ def _name_attention(node: Node) -> None:
 
 def _call(value: Value, scope: Scope, name: str) -> None:
     """Name what a value is made from, in all modules that it enters on the way."""
-    while value.node is not None and value.node.scope is scope:
+    while value.node is not None and value.node.values and value.node.scope is scope:
         value = value.node.values[0]
     if isinstance(value, Param) or value.hint not in ("", "mask"):
         return
