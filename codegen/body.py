@@ -26,6 +26,7 @@ from .bound import (
     Bound,
     Local,
     Member,
+    Pick,
     SlotRef,
     Typed,
     bind,
@@ -33,7 +34,7 @@ from .bound import (
 )
 from .control import find_size, holder, print_control
 from .local_dims import LocalDims
-from .loops import Loop, find_loops
+from .loops import Loop, Turn, find_loops
 from .modules import Modules
 from .names import ORDINALS, VIEWS, role_of
 from .regions import Region, under
@@ -445,8 +446,13 @@ class BodyBuilder:
             self.body.locals[local].type = start.tensor
             carried[output] = local
         by_position = {p: carried[o] for p, o in loop.carried.items()}
+        counter = Local(self._new_local("i", "turn")) if loop.turns else None
         args = [
-            Local(by_position[i]) if i in by_position else self.value(v)
+            Local(by_position[i])
+            if i in by_position
+            else self._pick(counter, loop.turns[i])
+            if counter is not None and i in loop.turns
+            else self.value(v)
             for i, v in enumerate(first.inputs)
         ]
         args += [self.dim(d) for d in self.bodies[first].sizes.passed]
@@ -459,7 +465,22 @@ class BodyBuilder:
         stop = loop.start + len(loop.regions)
         call = Apply(each, tuple(args))
         items = [*self.computed, *loop.regions]
-        self.body.add(For(each, parts, loop.start, stop, loop.size, targets, call), items)
+        statement = For(each, parts, loop.start, stop, loop.size, targets, call, counter)
+        self.body.add(statement, items)
+
+    def _pick(self, counter: Local, turns: Turn) -> Pick:
+        """The argument of the turn. Both values have names: an expression is computed once."""
+        then, otherwise = (self._named(v) for v in (turns.then, turns.otherwise))
+        return Pick(counter, turns.period, turns.turn, then, otherwise)
+
+    def _named(self, value: Value) -> Local:
+        tree = self.value(value)
+        if isinstance(tree, Local):
+            return tree
+        local = Local(self._local(value))
+        self.body.add(Assign(local, tree), self.computed)
+        self.computed = []
+        return local
 
     def _return(self, result: Any) -> None:
         self.computed = []

@@ -56,6 +56,17 @@ class Apply:
 
 
 @dataclass(frozen=True)
+class Pick:
+    """One variable where the turn of a loop is `turn` modulo `period`; else another."""
+
+    counter: Local
+    period: int
+    turn: int
+    then: Local
+    otherwise: Local
+
+
+@dataclass(frozen=True)
 class Verbatim:
     """Code in the printer's own language, for an operand of a test."""
 

@@ -157,6 +157,8 @@ class MethodPrinter:
         code = self.code(value)
         names = [self.names[t.index] if t else "" for t in targets]
         fresh = [n for n in names if n and n not in self.declared]
+        if len(targets) == 1 and not fresh and self.resolved(code) == names[0]:
+            return
         if len(targets) == 1:
             self.add(f"{'auto ' if fresh else ''}{names[0]} = {code};", depth)
         elif len(fresh) == len(names):
@@ -192,7 +194,9 @@ class MethodPrinter:
             if name not in self.declared:
                 self.add(f"auto {name} = mx::array(0);")
                 self.declared.add(name)
-        self.add(f"for (const auto& {each} : {self._parts(loop)}) {{")
+        counter = self.names[loop.counter.index] if loop.counter is not None else ""
+        start = f"int {counter} = 0; " if counter else ""
+        self.add(f"for ({start}const auto& {each} : {self._parts(loop)}) {{")
         inside, self.declared = self.declared, set(self.declared)
         call: Bound = loop.call
         if is_mixed(self.printer.list_of(loop)):
@@ -201,6 +205,8 @@ class MethodPrinter:
             self.add(f"{self._single(loop)} = {call};", 1)
         else:
             self.assign(list(loop.targets), call, 1)
+        if counter:
+            self.add(f"++{counter};", 1)
         self.declared = inside
         self.add("}")
 

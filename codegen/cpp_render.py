@@ -16,7 +16,7 @@ import numpy as np
 from ..ir import tree as t
 from ..ir.dims import Atom, Expr, bounds, data_decides
 from ..ir.types import DType, Tensor
-from .bound import Apply, Bound, Local, Member, SlotRef, Typed, Verbatim
+from .bound import Apply, Bound, Local, Member, Pick, SlotRef, Typed, Verbatim
 from .cpp_functions import Function, Parameter, functions, helper_parameters
 from .cpp_fuse import Chain
 from .cpp_names import cpp_string
@@ -201,6 +201,9 @@ def render_cpp(tree: Bound, names: Names) -> Text:
         case Apply(callee, args):  # nested arguments, such as an LSTM's (h, c), come flat
             flat = [i for a in args for i in (a.items if isinstance(a, t.Sequence) else (a,))]
             return Text(f"{code(callee)}({', '.join(_plain(a, names) for a in flat)})")
+        case Pick(counter, period, turn, then, otherwise):
+            choice = f"{code(then)} : {code(otherwise)}"
+            return Text(f"{code(counter)} % {period} == {turn} ? {choice}", 0)
         case Verbatim(text, binds):
             return Text(text, binds)
         case Chain(own, body, args):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ..ir import Node
+from ..ir import Node, Param, Value
 from .regions import Region, is_number, relative
 
 if TYPE_CHECKING:
@@ -16,14 +16,28 @@ if TYPE_CHECKING:
 @dataclass(eq=False)
 class Loop:
     """Calls of `container[start]`, `container[start + 1]` ... `carried` maps an input position to
-    the output of the call before that feeds it; all other inputs are the same values in every
-    call."""
+    the output of the call before that feeds it, `turns` one whose values take turns; all other
+    inputs are the same values in every call."""
 
     container: str
     start: int
     size: int
     regions: list[Region]
     carried: dict[int, int]
+    turns: dict[int, Turn] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Two values by the number of the call: `then` where it is `turn` modulo `period`."""
+
+    period: int
+    turn: int
+    then: Value
+    otherwise: Value
+
+
+MOST_TURNS = 8
 
 
 def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> list[Any]:
@@ -42,7 +56,8 @@ def find_loops(region: Region, bodies: dict[Region, Any], modules: Modules) -> l
             i += 1
             continue
         container, _, index = run[0].path.rpartition(".")
-        steps.append(Loop(container, int(index), modules.list_size(container), run, carried))
+        size, turns = modules.list_size(container), _turns(run, carried) or {}
+        steps.append(Loop(container, int(index), size, run, carried, turns))
         i += len(run)
     return steps
 
@@ -78,10 +93,8 @@ def _carried(run: list[Region]) -> dict[int, int] | None:
     for before, after in pairwise(run):
         if len(after.inputs) != len(before.inputs) or len(after.outputs) != len(before.outputs):
             return None
-        for i, (a, b) in enumerate(zip(before.inputs, after.inputs, strict=True)):
-            output = before.outputs.index(b) if b in before.outputs else None
-            if output is None and a is not b:
-                return None
+        for i, value in enumerate(after.inputs):
+            output = before.outputs.index(value) if value in before.outputs else None
             if output is not None and carried.setdefault(i, output) != output:
                 return None
     if any(
@@ -93,7 +106,35 @@ def _carried(run: list[Region]) -> dict[int, int] | None:
     used_elsewhere = _used_outside(run, inner)
     if used_elsewhere or len(set(carried.values())) != len(carried):
         return None
-    return carried if carried else None
+    return carried if carried and _turns(run, carried) is not None else None
+
+
+def _turns(run: list[Region], carried: dict[int, int]) -> dict[int, Turn] | None:
+    """The inputs whose values take turns; None where one varies otherwise."""
+    found: dict[int, Turn] = {}
+    for position, values in enumerate(zip(*(r.inputs for r in run), strict=True)):
+        if position in carried or all(v is values[0] for v in values):
+            continue
+        turn = _turn(values)
+        if turn is None:
+            return None
+        found[position] = turn
+    return found
+
+
+def _turn(values: tuple[Value, ...]) -> Turn | None:
+    """The rule behind two values: one of them in every so many calls. Seen twice, at the least."""
+    if len(set(values)) != 2 or any(isinstance(v, Param) for v in values):
+        return None
+    first, other = dict.fromkeys(values)
+    if first.type != other.type:
+        return None
+    for period in range(2, min(MOST_TURNS, len(values) // 2) + 1):
+        for turn, then, otherwise in ((0, first, other), (period - 1, other, first)):
+            expected = [then if i % period == turn else otherwise for i in range(len(values))]
+            if all(v is e for v, e in zip(values, expected, strict=True)):
+                return Turn(period, turn, then, otherwise)
+    return None
 
 
 def _used_outside(run: list[Region], inner: set[Any]) -> bool:

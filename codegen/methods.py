@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 Origins = list[list[Node | Region]]
+_SAME = re.compile(r"(\w+) = \1")  # two variables that got one name
 
 
 def print_call(
@@ -61,10 +62,14 @@ def print_call(
     opening, origins = _shape_lines(body, used_dims, dim_names, value_names)
     checks = _border(root, body, value_names, dim_names, printer) if root is not None else []
     opening += checks
-    written = zip(body.lines, body.line_origins, strict=True)
-    computed = [items for (_, line), items in written if line != "else:"]
+    written = [
+        (f"        {'    ' * depth}{line}", items)
+        for (depth, raw), items in zip(body.lines, body.line_origins, strict=True)
+        if not _SAME.fullmatch(line := TOKEN.sub(resolve, raw))
+    ]
+    computed = [items for line, items in written if line.strip() != "else:"]
     origins = [*computed[: body.opened], *origins, *([] for _ in checks)]
-    code = [f"        {'    ' * depth}{TOKEN.sub(resolve, line)}" for depth, line in body.lines]
+    code = [line for line, _ in written]
     out += code[: body.opened]
     out += [f"        {line}" for line in opening]
     out += [""] if opening and len(body.lines) > 2 else []

@@ -14,6 +14,7 @@ from .bound import (
     Bound,
     Local,
     Member,
+    Pick,
     SlotRef,
     Typed,
     Verbatim,
@@ -96,6 +97,9 @@ def render_tree(tree: Bound) -> Text:
             return render_tree(of)
         case Apply(callee, args):
             return Text(f"{render_tree(callee).code}({_arguments(args, ())})")
+        case Pick(counter, period, turn, then, otherwise):
+            i, yes, no = (render_tree(v).code for v in (counter, then, otherwise))
+            return Text(f"{yes} if {i} % {period} == {turn} else {no}", 0)
         case Verbatim(code, binds):
             return Text(code, binds)
         case t.TypeRef(dtype):

@@ -43,6 +43,7 @@ class For:
     size: int  # of the whole list
     targets: tuple[Local, ...]
     call: Apply
+    counter: Local | None = None  # of the turns, where an argument depends on it
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,12 @@ def python_lines(statement: Statement) -> Lines:
             return [(0, f"{_targets(target)} = {render_tree(value).code}")]
         case For(each=each, targets=targets, call=call):
             names = ", ".join(render_tree(t).code for t in targets)
+            head = f"for {render_tree(each).code} in {_part(statement)}:"
+            if statement.counter is not None:
+                counted = f"{render_tree(statement.counter).code}, {render_tree(each).code}"
+                head = f"for {counted} in enumerate({_part(statement)}):"
             return [
-                (0, f"for {render_tree(each).code} in {_part(statement)}:"),
+                (0, head),
                 (1, f"{names} = {render_tree(call).code}"),
             ]
         case Return(result, True):
