@@ -124,7 +124,7 @@ class _Finder:
     def _looks_up_shared(self, i: int) -> bool:
         """Whether the node is an embedding whose table others read: it stays with both."""
         node = self.tree.nodes[i]
-        return node.op == "embedding" and self.readers[node.operands[0]] > 1
+        return node.op == "embedding" and self.readers[node.values[0]] > 1
 
     def _spliced(self, chain: Chain, depth: int = 0) -> Chain:
         """The chain with the parts of segments that are most of the model, as in a U-Net."""
