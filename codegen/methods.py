@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..ir import Graph, Node, Value
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Origins = list[list[Node | Region]]
 _SAME = re.compile(r"(\w+) = \1")  # two variables that got one name
+_HEAD = re.compile(r"(for|while|if|else)\b.*:(  # .*)?$")
 
 
 def print_call(
@@ -62,11 +64,7 @@ def print_call(
     opening, origins = _shape_lines(body, used_dims, dim_names, value_names)
     checks = _border(root, body, value_names, dim_names, printer) if root is not None else []
     opening += checks
-    written = [
-        (f"        {'    ' * depth}{line}", items)
-        for (depth, raw), items in zip(body.lines, body.line_origins, strict=True)
-        if not _SAME.fullmatch(line := TOKEN.sub(resolve, raw))
-    ]
+    written = _written(body, resolve)
     computed = [items for line, items in written if line.strip() != "else:"]
     origins = [*computed[: body.opened], *origins, *([] for _ in checks)]
     code = [line for line, _ in written]
@@ -74,6 +72,24 @@ def print_call(
     out += [f"        {line}" for line in opening]
     out += [""] if opening and len(body.lines) > 2 else []
     return out + code[body.opened :], [*origins, *computed[body.opened :]]
+
+
+def _written(
+    body: Body, resolve: Callable[[re.Match[str]], str]
+) -> list[tuple[str, list[Node | Region]]]:
+    """The lines and what they compute, without those that do nothing; a block keeps one line."""
+    kept: list[tuple[int, str, list[Node | Region]]] = []
+    head = -1  # of a block that has no line yet: its depth
+    for (depth, raw), items in zip(body.lines, body.line_origins, strict=True):
+        line = TOKEN.sub(resolve, raw)
+        if head >= 0 and depth <= head:
+            kept.append((head + 1, "pass", items))
+            head = -1
+        if _SAME.fullmatch(line):
+            continue
+        kept.append((depth, line, items))
+        head = depth if _HEAD.match(line) else -1
+    return [(f"        {'    ' * depth}{line}", items) for depth, line, items in kept]
 
 
 def live_spans(body: Body, lines: list[str]) -> dict[int, tuple[int, int]]:
