@@ -102,7 +102,7 @@ def test_a_reproducer_fails_as_the_pipeline_did(monkeypatch, file, capsys):
     assert opt.main([str(file), "-O1", "--verify-each"]) == 1
     made = reproducer(capsys)
     facts = json.loads(made.read_text().splitlines()[0].partition(": ")[2])
-    assert facts["passes"][0] == "raise_linear" and facts["passes"][-1] == "infer_axes"
+    assert facts["passes"][0] == "raise_linear" and facts["passes"][-1] == "find_modules"
     assert facts["verify_each"] is True
     assert opt.main([str(made)]) == 1
     assert "the pass raise_linear failed: NumbersMoved" in capsys.readouterr().err
