@@ -547,7 +547,8 @@ class BodyBuilder:
         kind = node.row.attrs[name].kind
         if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
             derived = power_of(node, value)
-            return marked(float(value), Mark((node, name), name, not is_field(node, name), derived))
+            role = f"{node.op}.{name}" if name == "eps" else name
+            return marked(float(value), Mark((node, name), role, not is_field(node, name), derived))
         if kind == "dims" and isinstance(value, tuple):
             shape = name == "shape" and len(value) == node.out.tensor.rank
             return tuple(self._mark_size(node, name, i, d, shape) for i, d in enumerate(value))
