@@ -16,7 +16,9 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -48,18 +50,28 @@ validation.
 
 
 def rows(models: Sequence[str], exporters: Sequence[str], cpp: bool) -> Iterator[OnnxRow]:
-    """One row for each model and exporter; what fails says why."""
-    source = zoo()
+    """One row for each model and exporter; what fails says why.
+
+    Each in a process of its own: torch's exporter, having exported one recurrent layer, fixes the
+    length of the next.
+    """
     for name in models:
         for exporter in exporters:
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    row = run(source, name, exporter, Path(folder), cpp)
-                except Exception as error:
-                    text = " ".join(str(error).split())
-                    row = OnnxRow(name, exporter, failure=f"{type(error).__name__}: {text}")
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                row = pool.submit(one, name, exporter, cpp).result()
             print(*cells(row), row.failure, sep=" | ", file=sys.stderr, flush=True)
             yield row
+
+
+def one(name: str, exporter: str, cpp: bool) -> OnnxRow:
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return run(zoo(), name, exporter, Path(folder), cpp)
+        except Exception as error:
+            text = " ".join(str(error).split())
+            return OnnxRow(name, exporter, failure=f"{type(error).__name__}: {text}")
 
 
 def cells(row: OnnxRow) -> list[str]:
@@ -121,8 +133,6 @@ def main() -> int:
     parser.add_argument("--cpp", action="store_true", help="build and run the C++ model too")
     parser.add_argument("-o", type=Path, metavar="FILE", help="write the page there")
     args = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
     found = list(rows(args.models or MODELS, args.exporter or EXPORTERS, args.cpp))
     text = page(found)
     if args.o:
