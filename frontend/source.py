@@ -37,9 +37,9 @@ class Captured:
     source's own result, nested like `forward.result`, as arrays. `module_outputs` runs likewise and
     returns, for every module call `(path, call number)`, the flat arrays the module returned.
     `example_inputs` are flat arrays at the captured sizes (random where the capture holds none).
-    `baked` lists inputs that were None, bools or numbers: name -> value. `run_narrow(dtype, inputs)`
-    runs the source with weights and floating-point inputs of a narrow dtype, and raises where the
-    source does not run there; None where that cannot be asked.
+    `baked` lists inputs that were None, bools or numbers: name -> value.
+    `run_narrow(dtype, inputs)` runs the source with weights and floating-point inputs of a narrow
+    dtype, and raises where the source does not run there; None where that cannot be asked.
     """
 
     program: Program
