@@ -32,7 +32,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import torch
-from mlx.utils import tree_flatten
+from cpp_gpu import count_ops
 
 from mlx_transpile import transpile
 from mlx_transpile.benchmark import inputs_at_batch_one, single_threaded
@@ -170,13 +170,6 @@ def serve_python(folder: Path, arguments: Path) -> None:
             done = time.perf_counter()
             print((built - start) * 1e6, (done - built) * 1e6, end=" ")
         print(flush=True)
-
-
-def count_ops(outputs: Any) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "graph.dot")
-        mx.export_to_dot(str(path), *(value for _, value in tree_flatten(outputs)))
-        return path.read_text().count("shape=rectangle")
 
 
 def prepared(model: EmittedModel, arguments: Sequence[Any]) -> Callable[[], Any]:

@@ -25,6 +25,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
+from cpp_gpu import count_ops, import_model
 from mlx.utils import tree_flatten
 
 LEVELS = (0, 1, 2)
@@ -83,15 +84,9 @@ def emitted(folder: Path, sizes: Mapping[str, int]) -> nn.Module:
     """The emitted model at its whole size, with weights of its own making."""
     config = json.loads((folder / "config.json").read_text())
     config |= {key: value for key, value in sizes.items() if key in config}
-    sys.path.insert(0, str(folder))
-    try:
-        sys.modules.pop("model", None)
-        import model as module
-
-        made: nn.Module = module.Model(module.ModelArgs(**config))
-        return made
-    finally:
-        sys.path.pop(0)
+    module = import_model(folder)
+    made: nn.Module = module.Model(module.ModelArgs(**config))
+    return made
 
 
 def hand_written(path: Path) -> nn.Module:
@@ -149,19 +144,11 @@ def timed(call: Callable[..., Any], inputs: Inputs, count: int) -> np.ndarray:
     return np.array(rows) * 1000
 
 
-def count_ops(output: Any, scratch: Path) -> int:
-    mx.export_to_dot(str(scratch), *(v for _, v in tree_flatten(output)))
-    found = scratch.read_text().count("shape=rectangle")
-    scratch.unlink()
-    return found
-
-
 def turns(
     label: str,
     programs: Mapping[str, Callable[..., Any]],
     inputs: Inputs,
     rounds: int,
-    scratch: Path,
 ) -> list[str]:
     """A B C A B C: what else the machine does falls on all."""
     counts = {}
@@ -180,7 +167,7 @@ def turns(
         build, evaluate, whole = np.median(rows, axis=0)
         low, high = np.percentile(rows[:, 2], [10, 90])
         ratio = np.median(base / np.array([np.median(t[:, 2]) for t in times[name]]))
-        ops = "" if name.endswith("compiled") else count_ops(call(*inputs), scratch)
+        ops = "" if name.endswith("compiled") else count_ops(call(*inputs))
         lines.append(
             f"| {label} | {name} | {ops} | {whole:.3f} | {low:.3f} to {high:.3f} "
             f"| {build:.3f} | {evaluate:.3f} | {ratio:.2f} |"
@@ -228,7 +215,7 @@ def run(folder: Path, mlx_lm: Path | None, rounds: int) -> tuple[list[str], list
             label = f"{name} | {str(dtype).rpartition('.')[2]} | {size}"
             if llama:  # a convolution's weights have another layout at -O0
                 compared += difference(label, models, inputs)
-            lines += turns(label, programs, inputs, rounds, folder / "graph.dot")
+            lines += turns(label, programs, inputs, rounds)
     return lines, compared
 
 

@@ -150,19 +150,6 @@ def _compare(op: str, host: Callable[[Any, Any], Any]) -> Row:
     return row
 
 
-def _extreme(op: str, host: Callable[[Any, Any], Any]) -> Row:
-    def row(b: Builder, self: Any, other: Any) -> Any:
-        if is_host(self) and is_host(other):
-            return host(self, other)
-        return b.op(op, *promoted(b, self, other))
-
-    return row
-
-
-def _bitwise(op: str, host: Callable[[Any, Any], Any]) -> Row:
-    return _binary(op, host)
-
-
 def truth(b: Builder, x: Any) -> Any:
     """Non-zero as a boolean."""
     if is_host(x):
@@ -397,12 +384,12 @@ _gt, _ge = _compare("greater", operator.gt), _compare("greater_equal", operator.
 
 
 _and, _or, _xor = (
-    _bitwise(f"bitwise_{n}", getattr(operator, f"{n}_" if n != "xor" else n))
+    _binary(f"bitwise_{n}", getattr(operator, f"{n}_" if n != "xor" else n))
     for n in ("and", "or", "xor")
 )
 
 
-_maximum, _minimum = _extreme("maximum", maximum_of), _extreme("minimum", minimum_of)
+_maximum, _minimum = _binary("maximum", maximum_of), _binary("minimum", minimum_of)
 
 
 ROWS: dict[str, Row] = {

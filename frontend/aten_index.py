@@ -142,16 +142,14 @@ def _index_add(
     return b.op("index_put", self, values, index, axes=(axis(self, dim),), accumulate=True)
 
 
-def _index_copy(b: Builder, self: Value, dim: int, index: Value, source: Value) -> Value:
+def _index_copy(b: Builder, self: Value, dim: int, index: Value, source: Any) -> Value:
     return b.op(
         "index_put", self, cast(b, source, self.tensor.dtype), index, axes=(axis(self, dim),)
     )
 
 
 def _index_fill(b: Builder, self: Value, dim: int, index: Value, value: Any) -> Value:
-    return b.op(
-        "index_put", self, cast(b, value, self.tensor.dtype), index, axes=(axis(self, dim),)
-    )
+    return _index_copy(b, self, dim, index, value)
 
 
 # ---- scatter

@@ -334,10 +334,6 @@ def _trace(b: Builder, self: Value) -> Value:
     return _sum(b, b.op("diagonal", self, offset=0, axis1=0, axis2=1))
 
 
-def _host(function: Any) -> Row:
-    return lambda b, *xs: function(*xs)
-
-
 _dynamic = refuse(
     "the result's size depends on data",
     "leave this part out of the captured model, or give it a fixed size (topk, where)",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
-from ..ir.dims import Expr, bounds, divide_exact, floordiv, maximum, minimum, product
+from ..ir.dims import Expr, bounds, divide_exact, floordiv, minimum, product
 from .aten_common import (
     Dims,
     Row,
@@ -446,10 +446,6 @@ def _diff(
         op = "bitwise_xor" if x.tensor.dtype is DType.bool else "subtract"
         x = b.op(op, late, early)
     return x
-
-
-def _size_of(largest: bool) -> Row:
-    return lambda b, *xs: maximum(*xs) if largest else minimum(*xs)
 
 
 _concat: Row = _cat

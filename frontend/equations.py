@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from ..ir import dims
-from ..ir.dims import Atom, Expr, Sym, divide_exact, evaluate, rebuild, substitute, symbol, symbols
+from ..ir.dims import Atom, Expr, Sym, divide_exact, evaluate, substitute, symbol, symbols
+from .solving import at_least_zero, chosen_extremes, without_common_symbols
 
 Dim = int | Expr
 
@@ -77,14 +76,10 @@ class Sizes:
 
     def _solve_extremes(self, difference: Dim, text: str) -> bool:
         """A minimum or maximum that must be one of its arguments bounds the others."""
-        for atom in sorted(_extremes(difference), key=str):
-            for chosen in atom.args:
-                if _put(difference, atom, chosen) == 0:
-                    rest = [a for a in atom.args if a != chosen]
-                    signs = [a - chosen if atom.kind == "min" else chosen - a for a in rest]
-                    bounded = [self._at_least_zero(s, text) for s in signs]
-                    if all(bounded):
-                        return True
+        for signs in chosen_extremes(difference):
+            bounded = [self._at_least_zero(s, text) for s in signs]
+            if all(bounded):
+                return True
         return False
 
     def require(self, dim: Dim, text: str) -> bool:
@@ -103,13 +98,9 @@ class Sizes:
         constant = substitute(dim, {sym.name: 0}) if sym.name else 0
         if not isinstance(constant, int):
             return False
-        low, high = self.limits.get(sym.name, (1, None))
-        bound = -(constant // slope) if slope > 0 else constant // -slope
-        if slope > 0:
-            low = max(low, bound)
-        else:
-            high = bound if high is None else min(high, bound)
-        if (low, high) == self.limits.get(sym.name, (1, None)):
+        old = self.limits.get(sym.name, (1, None))
+        low, high = at_least_zero(old, constant, slope)
+        if (low, high) == old:
             return False
         self.limits[sym.name] = (low, high)
         limit = f"at least {low}" if slope > 0 else f"at most {high}"
@@ -120,11 +111,7 @@ class Sizes:
         """Solve for one symbol; the one that appears last among the inputs gives way."""
         if isinstance(difference, int):
             return False
-        for sym in symbols(difference):  # sizes are positive: common factors drop out
-            quotient = divide_exact(difference, symbol(sym.name, sym.low, sym.high))
-            while isinstance(quotient, Expr):
-                difference = quotient
-                quotient = divide_exact(difference, symbol(sym.name, sym.low, sym.high))
+        difference = without_common_symbols(difference)
         order = list(self.captured)
         for sym in sorted(symbols(difference), key=lambda s: -order.index(s.name)):
             value = _solution(difference, sym)
@@ -166,26 +153,6 @@ class Sizes:
         """
         plain = isinstance(value, int) or (len(symbols(value)) == 1 and not falls(value))
         return plain and self._at_capture(value) == self.captured[sym.name]
-
-
-def _extremes(dim: Dim) -> set[Atom]:
-    found: set[Atom] = set()
-
-    def visit(atom: Any) -> None:
-        if isinstance(atom, Atom):
-            if atom.kind in ("min", "max"):
-                found.add(atom)
-            for arg in atom.args:
-                dims.rebuild(arg, visit)
-
-    if isinstance(dim, Expr):
-        rebuild(dim, visit)
-    return found
-
-
-def _put(dim: Dim, atom: Atom, value: Dim) -> Dim:
-    """The dim with the atom replaced."""
-    return rebuild(dim, lambda a: value if a == atom else None)
 
 
 def _coefficient(dim: Expr, sym: Sym) -> Dim | None:

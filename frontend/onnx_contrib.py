@@ -139,7 +139,6 @@ _FUSED: dict[str, Callable[[Builder, Value, list[float]], Value]] = {
 def fused_activation(c: Call, x: Value) -> Value:
     """The activation that the node names; its numbers stand in a list, or are called alpha ..."""
     name = c.attr("activation", "")
-    name = name.decode() if isinstance(name, bytes) else name
     if not name:
         return x
     if name not in _FUSED:

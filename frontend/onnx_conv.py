@@ -41,17 +41,13 @@ def pads_of(
     holes: Sequence[int],
 ) -> tuple[list[Dim], list[Dim]]:  # fmt: skip
     """Padding in front of and behind each spatial axis."""
-    count, auto = len(kernel), _text(c.attr("auto_pad", "NOTSET"))
+    count, auto = len(kernel), c.attr("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         return _same_pads(sizes, kernel, strides, holes, auto == "SAME_UPPER")
     if auto == "VALID":
         return [0] * count, [0] * count
     given = _list(c, "pads", 2 * count, 0)
     return list(given[:count]), list(given[count:])
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _split_pads(
@@ -131,7 +127,7 @@ def _transposed_pads(
     c: Call, sizes: Sequence[Dim], full: Sequence[Dim], strides: Sequence[int],
     extra: Sequence[int],
 ) -> tuple[list[Any], list[Any]]:  # fmt: skip
-    shape, auto = c.attr("output_shape"), _text(c.attr("auto_pad", "NOTSET"))
+    shape, auto = c.attr("output_shape"), c.attr("auto_pad", "NOTSET")
     count = len(sizes)
     if shape is None and auto not in ("SAME_UPPER", "SAME_LOWER"):
         given = [0] * (2 * count) if auto == "VALID" else _list(c, "pads", 2 * count, 0)
@@ -490,7 +486,7 @@ def _roi_align(c: Call, x: Source, rois: Source, batch: Source) -> Value:
         right = permuted(b, b.op("expand_dims", column, axes=(1,)), [0, 1, 3, 2])
         return reshaped(b, b.op("matmul", left, right), shape)
 
-    if _text(c.attr("mode", "avg")) == "avg":
+    if c.attr("mode", "avg") == "avg":
         whole = read(b.op("add", *rows), b.op("add", *columns))
         return b.op("mean", whole, axes=(3, 5), keepdims=False)
     corners = [read(r, k) for r in rows for k in columns]
@@ -507,7 +503,7 @@ def _roi_weights(
     and of the one after it."""
     b = c.b
     default = "half_pixel" if c.opset >= 16 else "output_half_pixel"
-    half = _text(c.attr("coordinate_transformation_mode", default)) == "half_pixel"
+    half = c.attr("coordinate_transformation_mode", default) == "half_pixel"
     scale, count = float(c.attr("spatial_scale", 1.0)), boxes.tensor.shape[0]
     edges = []
     for at in (first, first + 2):

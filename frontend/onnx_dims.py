@@ -12,18 +12,9 @@ import numpy as np
 
 from ..errors import BadRequest, TranspileError
 from ..ir import DType, Graph
-from ..ir.dims import (
-    Atom,
-    Expr,
-    bounds,
-    divide_exact,
-    evaluate,
-    rebuild,
-    substitute,
-    symbol,
-    symbols,
-)
+from ..ir.dims import Expr, bounds, divide_exact, evaluate, substitute, symbol, symbols
 from .inputs import InputSpec
+from .solving import at_least_zero, chosen_extremes, without_common_symbols
 from .source import DimEvidence
 
 Dim = int | Expr
@@ -141,15 +132,10 @@ class Dims:
 
     def _by_limit(self, difference: Dim, text: str) -> bool:
         """A minimum or maximum that must be one of its arguments bounds a symbol."""
-        for atom in sorted(_extremes(difference), key=str):
-            for chosen in atom.args:
-                if _replaced(difference, atom, chosen) != 0:
-                    continue
-                rest = [a for a in atom.args if a != chosen]
-                signs = [a - chosen if atom.kind == "min" else chosen - a for a in rest]
-                if all(self._at_least_zero(s, text) for s in signs):
-                    return True
-        return False
+        return any(
+            all(self._at_least_zero(s, text) for s in signs)
+            for signs in chosen_extremes(difference)
+        )
 
     def _at_least_zero(self, dim: Dim, text: str) -> bool:
         found = list(symbols(dim))
@@ -162,13 +148,9 @@ class Dims:
         constant, slope = int(at[0]), int(at[1] - at[0])  # type: ignore[arg-type]
         if slope == 0:
             return False
-        low, high = self.limits.get(name, (1, None))
-        bound = -(constant // slope) if slope > 0 else constant // -slope
-        if slope > 0:
-            low = max(low, bound)
-        else:
-            high = bound if high is None else min(high, bound)
-        if (low, high) == self.limits.get(name, (1, None)) or (high is not None and high < low):
+        old = self.limits.get(name, (1, None))
+        low, high = at_least_zero(old, constant, slope)
+        if (low, high) == old or (high is not None and high < low):
             return False
         self.limits[name], self.why[name] = (low, high), text
         return True
@@ -177,11 +159,7 @@ class Dims:
         """Solve for one symbol; the one that appears last among the inputs gives way."""
         if isinstance(difference, int):
             return False
-        for sym in symbols(difference):  # sizes are positive: common factors drop out
-            quotient = divide_exact(difference, symbol(sym.name, sym.low, sym.high))
-            while isinstance(quotient, Expr):
-                difference = quotient
-                quotient = divide_exact(difference, symbol(sym.name, sym.low, sym.high))
+        difference = without_common_symbols(difference)
         order = self._order()
         for sym in sorted(symbols(difference), key=lambda s: -order.index(s.name)):
             value = _solution(difference, sym.name)
@@ -288,25 +266,6 @@ def _candidates(axis: int, rank: int) -> Iterator[str]:
 
 def _fits(size: int, low: int, high: int | None) -> bool:
     return low <= size and (high is None or size <= high)
-
-
-def _replaced(dim: Dim, atom: Atom, by: Dim) -> Dim:
-    return rebuild(dim, lambda a: by if a == atom else None)
-
-
-def _extremes(dim: Dim) -> set[Atom]:
-    found: set[Atom] = set()
-
-    def visit(atom: Any) -> None:
-        if isinstance(atom, Atom):
-            if atom.kind in ("min", "max"):
-                found.add(atom)
-            for arg in atom.args:
-                rebuild(arg, visit)
-
-    if isinstance(dim, Expr):
-        rebuild(dim, visit)
-    return found
 
 
 def _solution(difference: Dim, name: str) -> Dim | None:

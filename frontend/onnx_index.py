@@ -89,14 +89,10 @@ def _scatter_elements(c: Call, x: Source, indices: Source, updates: Source) -> V
     b, value, index, new = c.b, c.value(x), c.value(indices), c.value(updates)
     at = axis(value, c.attr("axis", 0))
     index = _nonnegative(b, index, value.tensor.shape[at])
-    how = _text(c.attr("reduction", "none"))
+    how = c.attr("reduction", "none")
     if how == "none":
         return b.op("scatter", value, index, new, axis=at)
     return b.op("scatter_reduce", value, index, new, axis=at, reduce=_REDUCE[how])
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _scatter_nd(c: Call, x: Source, indices: Source, updates: Source) -> Value:
@@ -104,7 +100,7 @@ def _scatter_nd(c: Call, x: Source, indices: Source, updates: Source) -> Value:
     depth = index.tensor.shape[-1]
     if not isinstance(depth, int):
         raise TranspileError(f"ScatterND by indices of {depth} axes")
-    how = _text(c.attr("reduction", "none"))
+    how = c.attr("reduction", "none")
     if how in ("none", "add"):
         parts = _coordinates(b, index, depth, value, 0)
         axes = tuple(range(depth))
@@ -180,7 +176,7 @@ def _tensor_scatter(c: Call, past: Source, update: Source, at: Source = None) ->
         starts = to_dtype(b, c.value(at), DType.i64)
         lead = (cache.tensor.shape[0], *[1] * (cache.tensor.rank - 1))
         place = b.op("add", place, reshaped(b, starts, lead))
-    if _text(c.attr("mode", "linear")) == "circular":
+    if c.attr("mode", "linear") == "circular":
         place = b.op("remainder", place, size)
     place = b.op("broadcast_to", place, shape=new.tensor.shape)
     return b.op("scatter", cache, place, new, axis=along)

@@ -194,7 +194,6 @@ def _weighted(c: Call, x: Value, counts: list[Value], order: list[int]) -> Value
     places[order] = np.arange(len(order))
     out = b.op("take", table, c.constant(places, DType.i32, "places"), axis=1)
     mode, weights = c.required("mode"), c.attr("weights")
-    mode = mode.decode() if isinstance(mode, bytes) else mode
     if mode == "IDF":
         out = b.op("cast", b.op("greater", out, 0.0), dtype=DType.f32)
     if mode != "TF" and weights:

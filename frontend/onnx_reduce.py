@@ -24,9 +24,7 @@ def _reduce(body: Body, axes_since: int = 18) -> Row:
         value = c.value(x)
         listed = axes_of(c, value, axes, axes_since)
         if not listed:
-            if listed is not None and c.attr("noop_with_empty_axes", 0):
-                return body(c.b, value, (), True)
-            if listed is None and c.attr("noop_with_empty_axes", 0):
+            if c.attr("noop_with_empty_axes", 0):
                 return body(c.b, value, (), True)
             listed = list(range(value.tensor.rank))
         return body(c.b, value, tuple(sorted(listed)), bool(c.attr("keepdims", 1)))
@@ -34,21 +32,20 @@ def _reduce(body: Body, axes_since: int = 18) -> Row:
     return row
 
 
-def total(b: Builder, x: Value, axes: tuple[int, ...], keepdims: bool) -> Value:
-    """A sum; narrow integers are added up in 32 bits."""
-    if not axes:
-        return x
-    dtype = x.tensor.dtype
-    wide = to_dtype(b, x, DType.i32) if dtype in _NARROW else x
-    return to_dtype(b, b.op("sum", wide, axes=axes, keepdims=keepdims), dtype)
+def _accumulated(op: str) -> Body:
+    """sum, prod; narrow integers are accumulated in 32 bits."""
+
+    def body(b: Builder, x: Value, axes: tuple[int, ...], keepdims: bool) -> Value:
+        if not axes:
+            return x
+        dtype = x.tensor.dtype
+        wide = to_dtype(b, x, DType.i32) if dtype in _NARROW else x
+        return to_dtype(b, b.op(op, wide, axes=axes, keepdims=keepdims), dtype)
+
+    return body
 
 
-def _prod(b: Builder, x: Value, axes: tuple[int, ...], keepdims: bool) -> Value:
-    if not axes:
-        return x
-    dtype = x.tensor.dtype
-    wide = to_dtype(b, x, DType.i32) if dtype in _NARROW else x
-    return to_dtype(b, b.op("prod", wide, axes=axes, keepdims=keepdims), dtype)
+total = _accumulated("sum")
 
 
 def _mean(b: Builder, x: Value, axes: tuple[int, ...], keepdims: bool) -> Value:
@@ -208,7 +205,7 @@ def _softmax(op: str) -> Row:
 
 ROWS: dict[str, Any] = {
     "ReduceSum": _reduce(total, axes_since=13),
-    "ReduceProd": _reduce(_prod),
+    "ReduceProd": _reduce(_accumulated("prod")),
     "ReduceMean": _reduce(_mean),
     "ReduceMax": _reduce(_extreme("max")),
     "ReduceMin": _reduce(_extreme("min")),

@@ -16,16 +16,13 @@ import numpy as np
 from ..errors import TranspileError
 from ..ir import DType, Value
 from ..ir.dims import Expr, floordiv
+from ..ir.ops_resize import cubic_kernel
 from .aten_common import channels_first, channels_last, static
 from .onnx_math import to_dtype
 from .onnx_shape import axis
 from .onnx_values import Call, Host, Source
 
 Dim = int | Expr
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def _plans(c: Call, x: Value, roi: Source, scales: Source, sizes: Source) -> dic
 
 
 def _crops(c: Call, roi: Source, count: int) -> list[tuple[float, float]]:
-    mode = _text(c.attr("coordinate_transformation_mode", "half_pixel"))
+    mode = c.attr("coordinate_transformation_mode", "half_pixel")
     if mode != "tf_crop_and_resize" or roi is None:
         return [(0.0, 1.0)] * count
     flat = [float(v) for v in c.static(roi, "the region").reshape(-1)]
@@ -99,7 +96,7 @@ def _scaled(size: Dim, factor: float, crop: tuple[float, float]) -> Dim:
 def _by_sizes(
     c: Call, x: Value, axes: list[int], wanted: list[Dim], crops: list[tuple[float, float]]
 ) -> dict[int, Plan]:
-    policy = _text(c.attr("keep_aspect_ratio_policy", "stretch"))
+    policy = c.attr("keep_aspect_ratio_policy", "stretch")
     shape = [x.tensor.shape[a] for a in axes]
     factor = None
     if policy != "stretch":
@@ -133,7 +130,7 @@ def resize(c: Call, x: Value, plans: dict[int, Plan]) -> Value:
     if layer is not None:
         return _interpolated(c, x, plans, layer)
     dtype = x.tensor.dtype
-    mode = _text(c.attr("mode", "nearest"))
+    mode = c.attr("mode", "nearest")
     if mode == "nearest":
         for at, plan in plans.items():
             x = _nearest(c, x, at, plan)
@@ -150,15 +147,15 @@ def resize(c: Call, x: Value, plans: dict[int, Plan]) -> Value:
 def _layer(c: Call, x: Value, plans: dict[int, Plan]) -> dict[str, Any] | None:
     """The options of `interpolate` where it is the same."""
     rank = x.tensor.rank
-    mode = _text(c.attr("mode", "nearest"))
-    place = _text(
-        c.attr("coordinate_transformation_mode", "half_pixel" if c.opset >= 11 else "asymmetric")
+    mode = c.attr("mode", "nearest")
+    place = c.attr(
+        "coordinate_transformation_mode", "half_pixel" if c.opset >= 11 else "asymmetric"
     )
     spatial = rank in (3, 4, 5) and min(plans) >= 2
     if not spatial or not x.tensor.dtype.is_float or c.attr("antialias", 0):
         return None
     if mode == "nearest":
-        rounding = _text(c.attr("nearest_mode", "round_prefer_floor" if c.opset >= 11 else "floor"))
+        rounding = c.attr("nearest_mode", "round_prefer_floor" if c.opset >= 11 else "floor")
         whole = all(p.given and p.scale == int(p.scale) for p in plans.values())
         if place == "asymmetric" and rounding == "floor":
             return {"mode": "nearest"}
@@ -213,7 +210,7 @@ def _places(c: Call, plan: Plan) -> np.ndarray:
     n, out, scale = plan.size, plan.out, plan.scale
     i = np.arange(out, dtype=np.float64)
     default = "half_pixel" if c.opset >= 11 else "asymmetric"
-    mode = _text(c.attr("coordinate_transformation_mode", default))
+    mode = c.attr("coordinate_transformation_mode", default)
     width = scale * n
     if mode == "align_corners":
         return i * 0 if width == 1 else i * (n - 1) / (width - 1)
@@ -244,30 +241,22 @@ _ROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def _nearest(c: Call, x: Value, at: int, plan: Plan) -> Value:
     places = _places(c, plan)
-    rounding = _text(c.attr("nearest_mode", "round_prefer_floor" if c.opset >= 11 else "floor"))
+    rounding = c.attr("nearest_mode", "round_prefer_floor" if c.opset >= 11 else "floor")
     index = np.clip(_ROUND[rounding](places), 0, static(plan.size, "the size") - 1).astype(np.int32)
     return c.b.op("take", x, c.constant(index, DType.i32, "places"), axis=at)
-
-
-def _keys(d: np.ndarray, a: float) -> np.ndarray:
-    """Cubic convolution kernel. Keys, 1981."""
-    d = np.abs(d)
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
 def _matrix(c: Call, plan: Plan) -> np.ndarray:
     """[out, size]: each row holds the weights of the elements around a place."""
     places, n = _places(c, plan), static(plan.size, "the size")
-    cubic = _text(c.attr("mode", "nearest")) == "cubic"
+    cubic = c.attr("mode", "nearest") == "cubic"
     shrink = min(plan.scale, 1.0) if c.attr("antialias", 0) else 1.0
     reach = (2 if cubic else 1) / shrink
     low = np.floor(places - reach).astype(int)
     taps = low[:, None] + np.arange(int(2 * reach) + 3)[None]
     d = (taps - places[:, None]) * shrink
     a = float(c.attr("cubic_coeff_a", -0.75))
-    weights = _keys(d, a) if cubic else np.clip(1 - np.abs(d), 0, None)
+    weights = cubic_kernel(d, a) if cubic else np.clip(1 - np.abs(d), 0, None)
     if c.attr("exclude_outside", 0):
         weights = np.where((taps < 0) | (taps >= n), 0, weights)
     weights = weights / weights.sum(1, keepdims=True)
@@ -290,7 +279,7 @@ def _by_matrix(c: Call, x: Value, at: int, plan: Plan) -> Value:
 
 def _extrapolated(c: Call, x: Value, plans: dict[int, Plan]) -> Value:
     """Places outside of the image get a fixed value."""
-    if _text(c.attr("coordinate_transformation_mode", "half_pixel")) != "tf_crop_and_resize":
+    if c.attr("coordinate_transformation_mode", "half_pixel") != "tf_crop_and_resize":
         return x
     value = float(c.attr("extrapolation_value", 0.0))
     for at, plan in plans.items():
@@ -318,11 +307,11 @@ def _upsample(c: Call, x: Source, scales: Source = None) -> Value:
 def _grid_sample(c: Call, x: Source, grid: Source) -> Value:
     value, places = c.value(x), c.value(grid)
     spatial = value.tensor.rank - 2
-    mode = _text(c.attr("mode", "linear" if c.opset >= 20 else "bilinear"))
+    mode = c.attr("mode", "linear" if c.opset >= 20 else "bilinear")
     names = {"linear": "bilinear", "cubic": "bicubic"}
     out = c.b.op(
         "grid_sample", channels_last(c.b, value, spatial), places, mode=names.get(mode, mode),
-        padding_mode=_text(c.attr("padding_mode", "zeros")),
+        padding_mode=c.attr("padding_mode", "zeros"),
         align_corners=bool(c.attr("align_corners", 0)),
     )  # fmt: skip
     return channels_first(c.b, out, spatial)

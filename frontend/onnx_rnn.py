@@ -48,8 +48,7 @@ class Layer:
 
     @property
     def direction(self) -> str:
-        value = self.c.attr("direction", "forward")
-        return value.decode() if isinstance(value, bytes) else value
+        return self.c.attr("direction", "forward")
 
     @property
     def hidden(self) -> int:
@@ -81,8 +80,7 @@ def _rnn(kind: str) -> Any:
 
 
 def _names(layer: Layer) -> list[str]:
-    given = [v.decode() if isinstance(v, bytes) else v for v in layer.c.attr("activations") or []]
-    return given or _DEFAULTS[layer.kind] * layer.ways
+    return layer.c.attr("activations") or _DEFAULTS[layer.kind] * layer.ways
 
 
 def _is_plain(layer: Layer) -> bool:

@@ -342,4 +342,3 @@ def _real(x: Host) -> bool:
 
 
 Row = Callable[..., Any]
-Version = dict[int, Row]

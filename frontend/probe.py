@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import TranspileError
 from ..ir import Graph, Unequal
-from ..ir.dims import Expr, evaluate, symbols
+from ..ir.dims import evaluate, symbols
 from ..ir.graph import leaves
 from .equations import Dim, Sizes, Unsolvable, renamed
 from .lookups import needs
@@ -348,7 +348,3 @@ def _evidence_of(axis: Axis, dim: Dim, sizes: Sizes, ran: Mapping[str, set[int]]
     return DimEvidence(
         axis.input, axis.axis, "free", size, str(dim), f"{runs}; {why}" if why else runs
     )
-
-
-def is_symbolic(dim: Dim) -> bool:
-    return isinstance(dim, Expr)

@@ -10,6 +10,7 @@ from ..ir import DType, Unequal, Value
 from ..ir.dims import Expr
 from . import op_groups
 from .alias import Handle, View, maybe_view_of, owner, view_of, write
+from .promotion import cast_host
 from .schema import Schema, flat
 from .views import VIEWS, WriteBack
 
@@ -120,7 +121,7 @@ def _fitted(lowering: Lowering, value: Any, target: Handle) -> Value:
     """The value in the target's type and shape, as a write stores it."""
     b, type = lowering.b, target.type
     if not isinstance(value, Value):
-        return b.op("full", shape=type.shape, value=_stored(value, type.dtype), dtype=type.dtype)
+        return b.op("full", shape=type.shape, value=cast_host(value, type.dtype), dtype=type.dtype)
     if value.tensor.dtype is not type.dtype:
         value = b.op("cast", value, dtype=type.dtype)
     if value.tensor.shape != type.shape:
@@ -165,12 +166,3 @@ def _move(
     first = next(iter(bound))
     target.place = view(lowering, functional, {**bound, first: here}, VIEWS[name]).place
     return target
-
-
-def _stored(value: Any, dtype: DType) -> Any:
-    """A number as a tensor of that type holds it."""
-    if isinstance(value, Expr):
-        return value
-    if dtype is DType.bool:
-        return bool(value)
-    return int(value) if dtype.is_integer else float(value) if dtype.is_float else value

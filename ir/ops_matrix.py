@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from .op import Attr, InferError, Op, broadcast, equal, tensor
+from .ops_activation import infer_float
 from .ops_shape import last
 from .tree import NEW_AXIS, Index, Layer, Literal, Method, Slice, Tree, Width, call, infix, method
 from .types import DType, Tensor
@@ -135,12 +136,6 @@ def _softmax(x: np.ndarray, axis: int, precise: bool = False) -> np.ndarray:
 def _softmax_tree(node: Any, x: Tree) -> Tree:
     half = {"precise": True} if node.type(0).dtype in (DType.f16, DType.bf16) else {}
     return call("mx.softmax", x, axis=last(node["axis"], node.type(0).rank), **half)
-
-
-def _infer_float(x: Any, **attrs: Any) -> Tensor:
-    if not tensor(x).dtype.is_float:
-        raise InferError(f"needs a floating point operand, got {x}")
-    return x
 
 
 def _infer_attention(
@@ -285,7 +280,7 @@ ROWS = [
     Op(
         "softmax",
         "x",
-        _infer_float,
+        infer_float,
         _softmax_tree,
         _softmax,
         {"axis": Attr("axis")},
@@ -294,7 +289,7 @@ ROWS = [
     Op(
         "log_softmax",
         "x",
-        _infer_float,
+        infer_float,
         lambda n, x: call("nn.log_softmax", x, axis=last(n["axis"], n.type(0).rank)),
         lambda x, axis: np.log(_softmax(x.astype(np.float64), axis)).astype(x.dtype),
         {"axis": Attr("axis")},

@@ -57,7 +57,7 @@ def _axis_weights(n: int, out: int, mode: str, align_corners: bool, scale: float
         taps = [(low, 1 - (at - low)), (np.minimum(low + 1, n - 1), at - low)]
     else:
         low, t = np.floor(at).astype(int), at - np.floor(at)
-        taps = [(np.clip(low + k, 0, n - 1), _keys(t - k)) for k in (-1, 0, 1, 2)]
+        taps = [(np.clip(low + k, 0, n - 1), cubic_kernel(t - k)) for k in (-1, 0, 1, 2)]
     for places, weights in taps:
         np.add.at(matrix, (rows, places), weights)
     return matrix
@@ -77,12 +77,12 @@ def _antialias_weights(
         centre = (i + 0.5) * ratio
         start, stop = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), n)
         d = (np.arange(start, stop) - centre + 0.5) / stretch
-        row = np.clip(1 - np.abs(d), 0, None) if mode == "linear" else _keys(d, -0.5)
+        row = np.clip(1 - np.abs(d), 0, None) if mode == "linear" else cubic_kernel(d, -0.5)
         matrix[i, start:stop] = row / row.sum()
     return matrix
 
 
-def _keys(d: np.ndarray, a: float = -0.75) -> np.ndarray:
+def cubic_kernel(d: np.ndarray, a: float = -0.75) -> np.ndarray:
     """Cubic convolution kernel. Keys, 1981."""
     d = np.abs(d)
     near = ((a + 2) * d - (a + 3)) * d * d + 1
@@ -128,7 +128,7 @@ def _sample_taps(
     if mode == "bicubic":
         low = np.floor(at)
         return [
-            (_fold(low + k, n, padding_mode, align_corners), _keys(at - low - k))
+            (_fold(low + k, n, padding_mode, align_corners), cubic_kernel(at - low - k))
             for k in (-1, 0, 1, 2)
         ]
     at = _fold(at, n, padding_mode, align_corners)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..ir import Graph, Node, Param, Value
 from ..ir.dims import product
-from .layout import Axes
+from .layout import Axes, inverse
 from .raise_rms_norm import reduced_axes
 from .rebuild import Rebuild
 from .record import Log
@@ -102,11 +102,7 @@ def _build(out: Rebuild, match: Match, like: Node) -> Any:
     assert op is not None  # the guard saw it
     order = (*(a for a in range(rank) if a != last), last)
     turned = _turn(out, x, order, like)
-    return _turn(out, out.emit(op, turned, None, None, like=like, eps=eps), _inverse(order), like)
-
-
-def _inverse(order: Axes) -> Axes:
-    return tuple(order.index(a) for a in range(len(order)))
+    return _turn(out, out.emit(op, turned, None, None, like=like, eps=eps), inverse(order), like)
 
 
 def _turn(out: Rebuild, x: Value, order: Axes, like: Node) -> Any:
@@ -164,7 +160,7 @@ def _build_groups(out: Rebuild, match: Match, like: Node) -> Any:
     norm = out.emit(
         "group_norm", turned, None, None, like=like, groups=groups, eps=match["norm"]["eps"]
     )
-    return _turn(out, norm, _inverse(order), like)
+    return _turn(out, norm, inverse(order), like)
 
 
 # ---- scale and shift
