@@ -4,11 +4,13 @@
 
 Transpiles the Llama-type decoder of tests/models from a saved archive (reading, walking, passes,
 code, weights, files) and prints the best of `--repeat` runs for each depth, and how the time grows:
-(t32 - t2) / (t8 - t2) is 5 when it is linear in the depth. torch runs on one thread.
+(t32 - t2) / (t8 - t2) is 5 when it is linear in the depth. torch runs on one thread. The first
+line has the start-up: the best of five runs of `transpile --help`.
 """
 
 import argparse
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -51,6 +53,17 @@ def measure(source: Path, out: Path, repeat: int) -> tuple[float, float]:
     return min(walls), min(cpus)
 
 
+def start_up() -> float:
+    """Wall seconds of the best of five runs of `transpile --help`."""
+    command = [sys.executable, "-m", "mlx_transpile.cli", "--help"]
+    walls = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        walls.append(time.perf_counter() - start)
+    return min(walls)
+
+
 def growth(times: dict[int, float]) -> float:
     """(t_last - t_first) / (t_second - t_first)."""
     first, second, *_, last = times.values()
@@ -68,6 +81,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}")
+    print(f"--help: {start_up():.2f} s")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sources = {n: save(n, args.route, folder) for n in args.layers}
