@@ -125,6 +125,8 @@ def bind(tree: Any, b: Binder) -> Bound:
             return t.Slice(bind(start, b), bind(stop, b), step)
         case t.Element(of, index):
             return t.Element(bind(of, b), index)
+        case t.Keyword(name, of, place):
+            return t.Keyword(name, bind(of, b), place)
         case _:
             return b.scalar(tree, None)
 

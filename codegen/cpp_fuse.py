@@ -157,4 +157,6 @@ def _descend(tree: Bound, types: Any) -> Bound:
             return t.Index(fuse(of, types), items)
         case t.Element(of, index):
             return t.Element(fuse(of, types), index)
+        case t.Keyword(name, of, place):
+            return t.Keyword(name, fuse(of, types), place)
     return tree

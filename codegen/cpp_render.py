@@ -198,9 +198,8 @@ def render_cpp(tree: Bound, names: Names) -> Text:
             return Text(names.member(tree))
         case Typed(of):
             return render_cpp(of, names)
-        case Apply(callee, args):  # nested arguments, such as an LSTM's (h, c), come flat
-            flat = [i for a in args for i in (a.items if isinstance(a, t.Sequence) else (a,))]
-            return Text(f"{code(callee)}({', '.join(_plain(a, names) for a in flat)})")
+        case Apply(callee, args):
+            return Text(f"{code(callee)}({', '.join(_plain(a, names) for a in _flat(args))})")
         case Pick(counter, period, turn, then, otherwise):
             choice = f"{code(then)} : {code(otherwise)}"
             return Text(f"{code(counter)} % {period} == {turn} ? {choice}", 0)
@@ -246,6 +245,17 @@ def _plain_name(function: str) -> str:
 def _plain(tree: Bound, names: Names) -> str:
     """An argument as it is."""
     return render_cpp(tree, names).code
+
+
+def _flat(args: tuple[Bound, ...]) -> list[Bound]:
+    """Nested arguments, such as an LSTM's (h, c), come flat; keyword ones at their places."""
+    flat: list[Bound] = []
+    for arg in args:
+        if isinstance(arg, t.Keyword):
+            flat += [t.Literal(None)] * (arg.place - len(flat))
+            arg = arg.of
+        flat += arg.items if isinstance(arg, t.Sequence) else (arg,)
+    return flat
 
 
 def _infix(operator: str, left: Bound, right: Bound, names: Names) -> Text:

@@ -125,6 +125,8 @@ def render_tree(tree: Bound) -> Text:
             return Text(f"{render_tree(of).inside(ATOM)}[{', '.join(map(_item, items))}]")
         case t.Element(of, index):
             return Text(f"{render_tree(of).inside(ATOM)}[{index}]")
+        case t.Keyword(name, of):
+            return Text(f"{name}={render_tree(of).code}")
         case t.Literal(value):
             return scalar_text(value)
         case _:

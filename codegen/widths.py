@@ -102,8 +102,8 @@ def _ties(node: Node) -> Iterator[Tie]:
             for mask in values[3:]:
                 yield (mask, -3), (q, 1)
         case "lstm" | "gru" | "rnn":
-            weight = node.operands[3 if node.op == "lstm" else 2]
-            if isinstance(weight, Value):  # the first after the initial states
+            weight = node.operands[4 if node.op == "lstm" else 3]
+            if isinstance(weight, Value):  # the first after initial states and lengths
                 yield (values[0], -1), (weight, 1)
         case "mean" | "sum" | "max" | "min" if not node["keepdims"]:
             kept = (i for i in range(values[0].tensor.rank) if i not in node["axes"])

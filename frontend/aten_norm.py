@@ -276,7 +276,7 @@ def _lstm(
         "bidirectional": bidirectional,
         "batch_first": batch_first,
     }
-    return b.op("lstm", input, *_state(*hx), *params, **options)
+    return b.op("lstm", input, *_state(*hx), None, *params, **options)
 
 
 def _gru(
@@ -298,7 +298,7 @@ def _gru(
         "bidirectional": bidirectional,
         "batch_first": batch_first,
     }
-    return b.op("gru", input, *_state(hx), *params, **options)
+    return b.op("gru", input, *_state(hx), None, *params, **options)
 
 
 def _rnn(nonlinearity: str) -> Row:
@@ -321,7 +321,7 @@ def _rnn(nonlinearity: str) -> Row:
             "bidirectional": bidirectional,
             "batch_first": batch_first,
         }
-        return b.op("rnn", input, *_state(hx), *params, nonlinearity=nonlinearity, **options)
+        return b.op("rnn", input, *_state(hx), None, *params, nonlinearity=nonlinearity, **options)
 
     return row
 

@@ -131,7 +131,7 @@ def _as_layer(layer: Layer) -> list[Value]:
     states = [layer.h0, layer.c0] if layer.kind == "LSTM" else [layer.h0]
     if layer.kind == "LSTM" and (layer.h0 is None) != (layer.c0 is None):
         states = [_zeros(layer) if s is None else s for s in states]
-    out, *last = b.op(layer.kind.lower(), x, *states, *_weights(layer), **options)
+    out, *last = b.op(layer.kind.lower(), x, *states, None, *_weights(layer), **options)
     out = b.op("flip", out, axes=(0,)) if back else out
     steps, batch, _ = out.tensor.shape
     if layer.ways == 1:

@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 
 from .op import Attr, InferError, Op, equal, tensor
-from .tree import Layer, Literal, Name, Operand, Sequence, Tree, Width, arrays, call, lift
+from .tree import (
+    Keyword,
+    Layer,
+    Literal,
+    Name,
+    Operand,
+    Sequence,
+    Tree,
+    Width,
+    arrays,
+    call,
+    lift,
+)
 from .types import Tensor
 
 _ATTRS = {
@@ -53,14 +65,14 @@ def _infer(states: int) -> Callable[..., tuple[Tensor, ...]]:
         batch_first: bool,
         **attrs: Any,
     ) -> tuple[Tensor, ...]:
-        weights = rest[states:]
+        lengths, weights = rest[states], rest[states + 1 :]
         count = _directions(layers, bidirectional)
         if len(weights) % count:
             raise InferError(f"{len(weights)} weights for {count} layers and directions")
         equal(tensor(x).shape[-1], weights[0].shape[1])
         out, hidden = (
             weights[1].shape[1],
-            weights[0].shape[0] // _GATES[len(rest) - len(weights), attrs.get("nonlinearity", "")],
+            weights[0].shape[0] // _GATES[states, attrs.get("nonlinearity", "")],
         )
         sizes = [out, hidden] if states == 2 else [out]
         batch = x.shape[:-1][0 if batch_first else 1] if x.rank == 3 else None
@@ -69,9 +81,18 @@ def _infer(states: int) -> Callable[..., tuple[Tensor, ...]]:
             if given is not None:
                 for a, b in zip(given.shape, expected.shape, strict=True):
                     equal(a, b)
+        _check_lengths(lengths, batch)
         return (x.with_shape(*x.shape[:-1], out * (2 if bidirectional else 1)), *last)
 
     return infer
+
+
+def _check_lengths(lengths: Any, batch: Any) -> None:
+    if lengths is None:
+        return
+    if batch is None or tensor(lengths).rank != 1 or not lengths.dtype.is_integer:
+        raise InferError(f"the lengths are {lengths}: an integer for each row of a batch expected")
+    equal(lengths.shape[0], batch)
 
 
 # Gates by (number of states, nonlinearity): an LSTM has 2 states, a GRU 1 and no nonlinearity.
@@ -94,15 +115,19 @@ def _call_tree(function: str, states: int) -> Callable[..., Tree]:
         groups = [
             Sequence(tuple(_leaf(w) for w in (group if group[-1] is not None else group[:4])))
             for group in _groups(
-                rest[states:], _directions(node["layers"], node["bidirectional"]), node["bias"]
+                rest[states + 1 :], _directions(node["layers"], node["bidirectional"]), node["bias"]
             )
         ]
-        swapped = {"batch_first": True} if node["batch_first"] and node.type(0).rank == 3 else {}
+        options: dict[str, Any] = {}
+        if node["batch_first"] and node.type(0).rank == 3:
+            options["batch_first"] = True
+        if rest[states] != Literal(None):
+            options["lengths"] = rest[states]
         initial = [
             _zeros(node, i + 1) if s == Literal(None) else s for i, s in enumerate(rest[:states])
         ]
         extra = [_nonlinearity(node)] if "nonlinearity" in node.attrs else []
-        return call(function, x, *initial, arrays(groups), node["bidirectional"], *extra, **swapped)
+        return call(function, x, *initial, arrays(groups), node["bidirectional"], *extra, **options)
 
     return emit
 
@@ -124,15 +149,18 @@ def _zeros(node: Any, result: int) -> Tree:
 def _call_shape(node: Any, states: int) -> tuple[tuple[Tree, ...], tuple[Any, ...]]:
     """Called with `x`, `x, h` or `x, (h, c)`; it returns `out, h` or `out, (h, c)`."""
     results: tuple[Any, ...] = (0, 1) if states == 1 else (0, (1, 2))
-    if node.operands[1] is None:
-        return (Operand(0),), results
-    given = tuple(Operand(1 + i) for i in range(states))
-    return (Operand(0), given[0] if states == 1 else Sequence(given)), results
+    inputs: tuple[Tree, ...] = (Operand(0),)
+    if node.operands[1] is not None:
+        given = tuple(Operand(1 + i) for i in range(states))
+        inputs = (*inputs, given[0] if states == 1 else Sequence(given))
+    if node.operands[1 + states] is not None:
+        inputs = (*inputs, Keyword("lengths", Operand(1 + states), 1 + states))
+    return inputs, results
 
 
 def _layer(cls: str, states: int) -> Callable[[Any], Layer]:
     def layer(node: Any) -> Layer:
-        first = 1 + states
+        first = 2 + states
         weights = node.operands[first:]
         size = len(weights) // _directions(node["layers"], node["bidirectional"])
         projected = size == (5 if node["bias"] else 3)
@@ -163,12 +191,28 @@ def _scan(
     x: np.ndarray,
     state: tuple[np.ndarray, ...],
     weights: tuple[Any, ...],
+    lengths: Any,
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     outputs = []
-    for row in x:
-        state = step(row, state, *weights)
-        outputs.append(state[0])
+    for t, row in enumerate(x):
+        new = step(row, state, *weights)
+        if lengths is not None:
+            new = tuple(
+                np.where(t < lengths[:, None], a, b) for a, b in zip(new, state, strict=True)
+            )
+        state = new
+        outputs.append(state[0] if lengths is None else state[0] * (t < lengths[:, None]))
     return np.stack(outputs), state
+
+
+def _turned(x: np.ndarray, lengths: Any) -> np.ndarray:
+    """Backwards in time; each row within its length, where there are lengths."""
+    if lengths is None:
+        return x[::-1]
+    out = x.copy()
+    for row, length in enumerate(np.minimum(lengths, len(x))):
+        out[:length, row] = x[:length, row][::-1]
+    return out
 
 
 def _run(
@@ -184,7 +228,7 @@ def _run(
         **attrs: Any,
     ) -> tuple[np.ndarray, ...]:
         ways = 2 if bidirectional else 1
-        groups = list(_groups(rest[states:], layers * ways, bias))
+        lengths, groups = rest[states], list(_groups(rest[states + 1 :], layers * ways, bias))
         y = (x.swapaxes(0, 1) if batch_first and x.ndim == 3 else x).astype(np.float64)
         initial = _initial(rest[:states], groups, y)
         finals: list[tuple[np.ndarray, ...]] = []
@@ -194,11 +238,12 @@ def _run(
                 k = layer * ways + way
                 out, last = _scan(
                     _with(step, attrs),
-                    y[:: -1 if way else 1],
+                    _turned(y, lengths) if way else y,
                     tuple(s[k] for s in initial),
                     groups[k],
+                    lengths,
                 )
-                outs.append(out[:: -1 if way else 1])
+                outs.append(_turned(out, lengths) if way else out)
                 finals.append(last)
             y = np.concatenate(outs, -1)
         y = y.swapaxes(0, 1) if batch_first and x.ndim == 3 else y
@@ -298,7 +343,7 @@ def _cell(name: str) -> Callable[..., Tree]:
 ROWS = [
     Op(
         "lstm",
-        "x h? c? *weights",
+        "x h? c? lengths? *weights",
         _infer(2),
         _call_tree("runtime.run_lstm", 2),
         _run(_lstm_step, 2),
@@ -306,12 +351,13 @@ ROWS = [
         layer=_layer("LSTM", 2),
         several=True,
         doc="Output, last h, last c of stacked LSTM layers; no initial state means zeros. "
-        "Gates i, f, g, o. "
+        "Gates i, f, g, o. A row of the batch ends (backwards: starts) at its length; its outputs "
+        "past it are 0. "
         "Hochreiter and Schmidhuber, 1997.",
     ),
     Op(
         "gru",
-        "x h? *weights",
+        "x h? lengths? *weights",
         _infer(1),
         _call_tree("runtime.run_gru", 1),
         _run(_gru_step, 1),
@@ -319,18 +365,18 @@ ROWS = [
         layer=_layer("GRU", 1),
         several=True,
         doc="Output and last h of stacked GRU layers; gates r, z, n, the reset gate after the "
-        "product. Cho et al., 2014.",
+        "product; lengths as for `lstm`. Cho et al., 2014.",
     ),
     Op(
         "rnn",
-        "x h? *weights",
+        "x h? lengths? *weights",
         _infer(1),
         _call_tree("runtime.run_rnn", 1),
         _run(_rnn_step, 1),
         {**_ATTRS, "nonlinearity": Attr("str", "tanh")},
         layer=_layer("RNN", 1),
         several=True,
-        doc="Output and last h of stacked Elman layers; tanh or relu.",
+        doc="Output and last h of stacked Elman layers; tanh or relu; lengths as for `lstm`.",
     ),
     Op(
         "lstm_cell",

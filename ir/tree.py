@@ -119,6 +119,15 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Keyword:
+    """An argument of a layer's call by its name. C++ has no names: `place` of it are before it."""
+
+    name: str
+    of: Tree
+    place: int
+
+
+@dataclass(frozen=True)
 class Width:
     """The size of a parameter's axis: the printer puts the hyper-parameter's name there."""
 
@@ -141,6 +150,7 @@ Tree = (
     | Index
     | Element
     | Width
+    | Keyword
     | Block
 )
 

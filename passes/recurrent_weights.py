@@ -37,7 +37,7 @@ def name_weights(graph: Graph, nodes: list[Node], states: dict[str, int]) -> boo
     """Give each layer parameters of its own where it reads pieces of parameters."""
     changed = False
     for node in nodes:
-        first = 1 + states[node.op]
+        first = 2 + states[node.op]  # lengths come before them
         weights = node.operands[first:]
         found = [_rows(w) for w in weights]
         if all(isinstance(w, Param) for w in weights) or not all(found):

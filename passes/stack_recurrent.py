@@ -39,6 +39,10 @@ def _states(node: Node) -> list[Any]:
     return node.operands[1 : 1 + _STATES[node.op]]
 
 
+def _lengths(node: Node) -> Any:
+    return node.operands[1 + _STATES[node.op]]
+
+
 # ---- initial states
 
 
@@ -86,7 +90,8 @@ def _alike(lower: Node, upper: Node) -> bool:
     same = all(v == upper[k] for k, v in lower.attrs.items() if k != "layers")
     given = [[s is not None for s in _states(n)] for n in (lower, upper)]
     sizes = [[v.tensor.shape[-1] for v in n.results[1:]] for n in (lower, upper)]
-    return same and given[0] == given[1] and sizes[0] == sizes[1]
+    ends = _lengths(lower) is _lengths(upper)
+    return same and ends and given[0] == given[1] and sizes[0] == sizes[1]
 
 
 def _merge(graph: Graph, lower: Node, upper: Node) -> None:
@@ -97,9 +102,10 @@ def _merge(graph: Graph, lower: Node, upper: Node) -> None:
         if a is not None:
             new.append(make_node("concatenate", [a, b], {"axis": 0}, upper, hint=""))
         states.append(None if a is None else new[-1].out)
-    weights = [*lower.operands[1 + count :], *upper.operands[1 + count :]]
+    weights = [*lower.operands[2 + count :], *upper.operands[2 + count :]]
     attrs = {**upper.attrs, "layers": lower["layers"] + upper["layers"]}
-    node = make_node(upper.op, [lower.operands[0], *states, *weights], attrs, upper)
+    operands = [lower.operands[0], *states, _lengths(upper), *weights]
+    node = make_node(upper.op, operands, attrs, upper)
     new.append(node)
     replaced: dict[Value, Any] = {upper.results[0]: node.results[0]}
     for a, b, last in zip(lower.results[1:], upper.results[1:], node.results[1:], strict=True):

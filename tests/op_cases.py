@@ -281,13 +281,18 @@ grid_sample(f32[B, H, W, 3], f32[B, 4, 4, 2])
 grid_sample(f32[B, H, W, 3], f32[B, 4, 4, 2], mode='bicubic', padding_mode='border', align_corners=True)
 im2col(f32[B, 3, H, W], kernel=(3, 2), dilation=(1, 2), padding=(1, 0), stride=(2, 1))
 col2im(f32[B, 12, 12], size=(4, 5), kernel=(2, 2), dilation=(1, 1), padding=(0, 0), stride=(1, 1))
-lstm(f32[L, B, 4], None, None, f32[24, 4], f32[24, 6], f32[24], f32[24])
-lstm(f32[B, L, 4], f32[2, B, 6], f32[2, B, 6], f32[24, 4], f32[24, 6], f32[24, 4], f32[24, 6], bias=False, bidirectional=True, batch_first=True)
-lstm(f32[L, B, 4], None, None, f32[24, 4], f32[24, 3], f32[24], f32[24], f32[3, 6])
-gru(f32[L, B, 4], f32[1, B, 6], f32[18, 4], f32[18, 6], f32[18], f32[18])
-gru(f32[B, L, 4], None, f32[18, 4], f32[18, 6], f32[18], f32[18], f32[18, 6], f32[18, 6], f32[18], f32[18], layers=2, batch_first=True)
-rnn(f32[L, B, 4], None, f32[6, 4], f32[6, 6], f32[6], f32[6])
-rnn(f32[L, B, 4], f32[1, B, 6], f32[6, 4], f32[6, 6], f32[6], f32[6], nonlinearity='relu')
+lstm(f32[L, B, 4], None, None, None, f32[24, 4], f32[24, 6], f32[24], f32[24])
+lstm(f32[B, L, 4], f32[2, B, 6], f32[2, B, 6], None, f32[24, 4], f32[24, 6], f32[24, 4], f32[24, 6], bias=False, bidirectional=True, batch_first=True)
+lstm(f32[L, B, 4], None, None, None, f32[24, 4], f32[24, 3], f32[24], f32[24], f32[3, 6])
+gru(f32[L, B, 4], f32[1, B, 6], None, f32[18, 4], f32[18, 6], f32[18], f32[18])
+gru(f32[B, L, 4], None, None, f32[18, 4], f32[18, 6], f32[18], f32[18], f32[18, 6], f32[18, 6], f32[18], f32[18], layers=2, batch_first=True)
+rnn(f32[L, B, 4], None, None, f32[6, 4], f32[6, 6], f32[6], f32[6])
+rnn(f32[L, B, 4], f32[1, B, 2], None, f32[2, 4], f32[2, 2], f32[2], f32[2], nonlinearity='relu')
+lstm(f32[B, L, 4], None, None, i64[B], f32[24, 4], f32[24, 6], f32[24], f32[24], f32[24, 4], f32[24, 6], f32[24], f32[24], f32[24, 12], f32[24, 6], f32[24], f32[24], f32[24, 12], f32[24, 6], f32[24], f32[24], layers=2, bidirectional=True, batch_first=True)
+lstm(f32[L, B, 4], f32[2, B, 3], f32[2, B, 6], i32[B], f32[24, 4], f32[24, 3], f32[3, 6], f32[24, 4], f32[24, 3], f32[3, 6], bias=False, bidirectional=True)
+gru(f32[L, B, 4], None, i64[B], f32[18, 4], f32[18, 6], f32[18], f32[18])
+gru(f32[B, L, 4], f32[2, B, 6], i64[B], f32[18, 4], f32[18, 6], f32[18], f32[18], f32[18, 4], f32[18, 6], f32[18], f32[18], bidirectional=True, batch_first=True)
+rnn(f32[L, B, 4], None, i64[B], f32[6, 4], f32[6, 6], f32[6], f32[6], f32[6, 4], f32[6, 6], f32[6], f32[6], bidirectional=True, nonlinearity='relu')
 lstm_cell(f32[B, 4], f32[B, 6], f32[B, 6], f32[24, 4], f32[24, 6], f32[24], f32[24])
 gru_cell(f32[B, 4], f32[B, 6], f32[18, 4], f32[18, 6], None, None)
 fft(f32[B, 8], axes=(1,))
@@ -344,6 +349,9 @@ SORTED_FIRST = {"searchsorted"}
 
 # Operands that must fit the other ones.
 FIXED = {
+    ("lstm", 3): lambda sizes: [sizes["L"], 0, 3, 1][: sizes["B"]],
+    ("gru", 2): lambda sizes: [2, sizes["L"], 1, 0][: sizes["B"]],
+    ("rnn", 2): lambda sizes: [1, 0, sizes["L"], 2][: sizes["B"]],
     ("repeat_each", 1): lambda sizes: [1, 2, 3],
     ("grouped_matmul", 2): lambda sizes: [1, 1, sizes["L"]],
 }

@@ -75,28 +75,60 @@ def lstm_gates(gates: mx.array, c: mx.array) -> tuple[mx.array, mx.array]:
     return mx.sigmoid(o) * mx.tanh(c), c
 
 
+def flip_time(x: mx.array, lengths: mx.array | None = None) -> mx.array:
+    """x [L, N, D] backwards; each row within its length, where there are lengths."""
+    if lengths is None:
+        return x[::-1]
+    steps = mx.arange(x.shape[0], dtype=lengths.dtype)[:, None]
+    index = mx.where(steps < lengths, lengths - 1 - steps, steps)
+    return mx.take_along_axis(x, index[..., None], axis=0)
+
+
+def join_steps(
+    states: list[tuple[mx.array, ...]], lengths: mx.array | None = None
+) -> tuple[mx.array, tuple[mx.array, ...]]:
+    """Outputs [L, N, H] and last state of a recurrent layer.
+
+    states: the initial one, then one a step; h, the first part of it, is the output.
+    A row ends at its length: its outputs past it are 0.
+    """
+    if lengths is None:
+        return mx.stack([h for h, *_ in states[1:]]), states[-1]
+    steps = [mx.stack(s) for s in zip(*states)]
+    ends = lengths[None, :, None]
+    valid = mx.arange(len(states) - 1)[:, None, None] < ends
+    last = tuple(mx.take_along_axis(s, ends, axis=0)[0] for s in steps)
+    return mx.where(valid, steps[0][1:], 0), last
+
+
 def scan_layers(
-    scan: Callable[..., tuple[mx.array, ...]],
+    scan: Callable[..., list[tuple[mx.array, ...]]],
     x: mx.array,
     state: tuple[mx.array, ...],
     weights: list[tuple[mx.array | None, ...]],
     bidirectional: bool,
     batch_first: bool = False,
+    lengths: mx.array | None = None,
 ) -> tuple[mx.array, ...]:
     """Stack recurrent layers over time (x's first axis, or second with batch_first).
 
-    `scan(x, state, *weights)` runs one of them, and returns its outputs and last state.
-    `weights` and the first axis of each state go by layer, then direction.
+    `scan(x, state, *weights)` runs one of them, and returns its state after each step.
+    `weights` and the first axis of each state go by layer, then direction. With
+    lengths, a row of the batch ends, and backwards starts, at its own.
     """
     directions = 2 if bidirectional else 1
     x = x.swapaxes(0, 1) if batch_first else x
+    if lengths is not None:
+        lengths = mx.minimum(lengths, x.shape[0])
     last_states = []
     for first in range(0, len(weights), directions):
         outputs = []
         for k in range(first, first + directions):
-            step = -1 if k > first else 1
-            out, *last = scan(x[::step], [s[k] for s in state], *weights[k])
-            outputs.append(out[::step])
+            backward = k > first
+            start = tuple(s[k] for s in state)
+            steps = scan(flip_time(x, lengths) if backward else x, start, *weights[k])
+            out, last = join_steps([start, *steps], lengths)
+            outputs.append(flip_time(out, lengths) if backward else out)
             last_states.append(last)
         x = mx.concatenate(outputs, axis=-1)
     x = x.swapaxes(0, 1) if batch_first else x
@@ -110,38 +142,44 @@ def run_lstm(
     weights: list[tuple[mx.array | None, ...]],
     bidirectional: bool = False,
     batch_first: bool = False,
+    lengths: mx.array | None = None,
 ) -> tuple[mx.array, mx.array, mx.array]:
-    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D].
-
-    Returns all outputs, the last h and the last c.
+    """torch.lstm over x [L, N, D], [L, D] or, batch_first, [N, L, D]: outputs, h and c.
 
     weights: (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction, or None.
+    lengths: the number of steps of each row, [N]; outputs past them are 0.
     """
-    out, h, c = scan_layers(_scan_lstm, x, (h, c), weights, bidirectional, batch_first)
+    out, h, c = scan_layers(
+        _scan_lstm, x, (h, c), weights, bidirectional, batch_first, lengths
+    )
     return out, h, c
 
 
 def _scan_lstm(x, state, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None):
     h, c = state
-    outputs = []
+    steps = []
     for x_gates in affine(x, w_ih, b_ih):
         h, c = lstm_gates(x_gates + affine(h, w_hh, b_hh), c)
         if w_hr is not None:
             h = h @ w_hr.T
-        outputs.append(h)
-    return mx.stack(outputs), h, c
+        steps.append((h, c))
+    return steps
 
 
 class LSTM(Recurrent):
     """torch.nn.LSTM: layers, directions, projections and parameter names as there.
 
     Takes and returns (h, c); dropout between layers, off at inference, is left out.
+    `lengths` are those of the rows, whose outputs past them are 0.
     """
 
     gates = 4
 
     def __call__(
-        self, x: mx.array, state: tuple[mx.array, mx.array] | None = None
+        self,
+        x: mx.array,
+        state: tuple[mx.array, mx.array] | None = None,
+        lengths: mx.array | None = None,
     ) -> tuple[mx.array, tuple[mx.array, mx.array]]:
         x = self.time_first(x)
         if state is None:
@@ -152,7 +190,7 @@ class LSTM(Recurrent):
         weights = self.weights(
             "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"
         )
-        x, h, c = run_lstm(x, h, c, weights, self.bidirectional)
+        x, h, c = run_lstm(x, h, c, weights, self.bidirectional, lengths=lengths)
         return self.time_first(x), (h, c)
 
 

@@ -1,3 +1,4 @@
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -7,30 +8,32 @@
 #include "gru_gates.h"
 #include "scan_layers.h"
 
-// One layer and direction of a GRU over x [L, ..., D]: outputs and last h.
-inline std::vector<mx::array> scan_gru(
+// One layer and direction of a GRU over x [L, ..., D]: adds h after each step to
+// `states`.
+inline void scan_gru(
     const mx::array& x,
-    const std::vector<mx::array>& state,
+    std::vector<std::vector<mx::array>>& states,
     const CellWeights& weights) {
-  auto h = state[0];
+  auto h = states.back()[0];
   HiddenGates h_gates(weights);
-  std::vector<mx::array> outputs;
   auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
   for (const auto& x_gates : mx::unstack(gates, 0)) {
     h = gru_gates(x_gates, h_gates(h), h);
-    outputs.push_back(h);
+    states.push_back({h});
   }
-  return {mx::stack(outputs), h};
 }
 
 // torch.gru over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all outputs
-// and the last h.
+// and the last h. lengths: the number of steps of each row, [N]; outputs past
+// them are 0.
 inline std::tuple<mx::array, mx::array> run_gru(
     const mx::array& x,
     const mx::array& h,
     const std::vector<CellWeights>& weights,
     bool bidirectional = false,
-    bool batch_first = false) {
-  auto out = scan_layers(scan_gru, x, {h}, weights, bidirectional, batch_first);
+    bool batch_first = false,
+    const std::optional<mx::array>& lengths = std::nullopt) {
+  auto out = scan_layers(
+      scan_gru, x, {h}, weights, bidirectional, batch_first, lengths);
   return {out[0], out[1]};
 }

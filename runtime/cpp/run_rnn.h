@@ -1,3 +1,4 @@
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -8,28 +9,29 @@
 #include "tanh.h"
 
 // torch.rnn_tanh, or torch.rnn_relu with nn::relu, over x [L, N, D], [L, D] or,
-// if batch_first, [N, L, D]: all outputs and the last h.
+// if batch_first, [N, L, D]: all outputs and the last h. lengths: the number of
+// steps of each row, [N]; outputs past them are 0.
 inline std::tuple<mx::array, mx::array> run_rnn(
     const mx::array& x,
     const mx::array& h,
     const std::vector<CellWeights>& weights,
     bool bidirectional = false,
     mx::array (*nonlinearity)(const mx::array&) = nn::tanh,
-    bool batch_first = false) {
+    bool batch_first = false,
+    const std::optional<mx::array>& lengths = std::nullopt) {
   auto scan = [nonlinearity](
                   const mx::array& x,
-                  const std::vector<mx::array>& state,
-                  const CellWeights& weights) -> std::vector<mx::array> {
-    auto h = state[0];
+                  std::vector<std::vector<mx::array>>& states,
+                  const CellWeights& weights) {
+    auto h = states.back()[0];
     HiddenGates h_gates(weights);
-    std::vector<mx::array> outputs;
     auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
     for (const auto& x_t : mx::unstack(gates, 0)) {
       h = nonlinearity(x_t + h_gates(h));
-      outputs.push_back(h);
+      states.push_back({h});
     }
-    return {mx::stack(outputs), h};
   };
-  auto out = scan_layers(scan, x, {h}, weights, bidirectional, batch_first);
+  auto out =
+      scan_layers(scan, x, {h}, weights, bidirectional, batch_first, lengths);
   return {out[0], out[1]};
 }

@@ -1,10 +1,15 @@
+#include <optional>
 #include <vector>
 
 #include "CellWeights.h"
+#include "flip_time.h"
+#include "join_steps.h"
 
 // Stacks recurrent layers over time (x's first axis, or second if batch_first).
-// `scan(x, state, weights)` runs one of them and returns its outputs and last
-// state. The first axis of each state and `weights` go by layer and direction.
+// `scan(x, states, weights)` runs one of them: it adds the state after each step
+// to the initial one. The first axis of each state and `weights` go by layer and
+// direction. With lengths, a row of the batch ends, and backwards starts, at its
+// own.
 template <typename Scan>
 std::vector<mx::array> scan_layers(
     const Scan& scan,
@@ -12,23 +17,31 @@ std::vector<mx::array> scan_layers(
     const std::vector<mx::array>& state,
     const std::vector<CellWeights>& weights,
     bool bidirectional,
-    bool batch_first = false) {
+    bool batch_first = false,
+    std::optional<mx::array> lengths = std::nullopt) {
   size_t directions = bidirectional ? 2 : 1;
   auto sequence = batch_first ? mx::swapaxes(x, 0, 1) : x;
+  if (lengths) {
+    auto most = mx::array(sequence.shape(0), lengths->dtype());
+    lengths = mx::minimum(*lengths, most);
+  }
   std::vector<std::vector<mx::array>> last_states(state.size());
   for (size_t first = 0; first < weights.size(); first += directions) {
     std::vector<mx::array> outputs;
     for (size_t k = first; k < first + directions; ++k) {
       bool backward = k > first;
-      std::vector<mx::array> start;
+      std::vector<std::vector<mx::array>> states(1);
       for (const auto& s : state) {
-        start.push_back(mx::take(s, static_cast<int>(k), 0));
+        states[0].push_back(mx::take(s, static_cast<int>(k), 0));
       }
-      auto out = scan(
-          backward ? mx::flip(sequence, 0) : sequence, start, weights.at(k));
-      outputs.push_back(backward ? mx::flip(out[0], 0) : out[0]);
+      scan(
+          backward ? flip_time(sequence, lengths) : sequence,
+          states,
+          weights.at(k));
+      auto [out, last] = join_steps(states, lengths);
+      outputs.push_back(backward ? flip_time(out, lengths) : out);
       for (size_t s = 0; s < state.size(); ++s) {
-        last_states[s].push_back(out[s + 1]);
+        last_states[s].push_back(last[s]);
       }
     }
     sequence = mx::concatenate(outputs, -1);

@@ -8,12 +8,16 @@ class LSTM(Recurrent):
     """torch.nn.LSTM: layers, directions, projections and parameter names as there.
 
     Takes and returns (h, c); dropout between layers, off at inference, is left out.
+    `lengths` are those of the rows, whose outputs past them are 0.
     """
 
     gates = 4
 
     def __call__(
-        self, x: mx.array, state: tuple[mx.array, mx.array] | None = None
+        self,
+        x: mx.array,
+        state: tuple[mx.array, mx.array] | None = None,
+        lengths: mx.array | None = None,
     ) -> tuple[mx.array, tuple[mx.array, mx.array]]:
         x = self.time_first(x)
         if state is None:
@@ -24,5 +28,5 @@ class LSTM(Recurrent):
         weights = self.weights(
             "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"
         )
-        x, h, c = run_lstm(x, h, c, weights, self.bidirectional)
+        x, h, c = run_lstm(x, h, c, weights, self.bidirectional, lengths=lengths)
         return self.time_first(x), (h, c)

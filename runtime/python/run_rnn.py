@@ -14,19 +14,21 @@ def run_rnn(
     bidirectional: bool = False,
     nonlinearity: Callable[[mx.array], mx.array] = nn.tanh,
     batch_first: bool = False,
+    lengths: mx.array | None = None,
 ) -> tuple[mx.array, mx.array]:
     """torch.rnn_tanh, or torch.rnn_relu with nn.relu, over x [L, N, D] or [L, D].
 
     weights: (w_ih, w_hh, b_ih, b_hh) for each layer and direction, or None.
+    lengths: the number of steps of each row, [N]; outputs past them are 0.
     """
 
     def scan(x, state, w_ih, w_hh, b_ih=None, b_hh=None):
         (h,) = state
-        outputs = []
+        steps = []
         for x_t in affine(x, w_ih, b_ih):
             h = nonlinearity(x_t + affine(h, w_hh, b_hh))
-            outputs.append(h)
-        return mx.stack(outputs), h
+            steps.append((h,))
+        return steps
 
-    out, h = scan_layers(scan, x, (h,), weights, bidirectional, batch_first)
+    out, h = scan_layers(scan, x, (h,), weights, bidirectional, batch_first, lengths)
     return out, h

@@ -16,7 +16,7 @@ from mlx_transpile.codegen.render import render
 from mlx_transpile.ir import TABLE, Node
 from mlx_transpile.ir.doc import ops_page
 from mlx_transpile.ir.op import Op, table
-from mlx_transpile.ir.tree import Layer
+from mlx_transpile.ir.tree import Keyword, Layer
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -62,7 +62,8 @@ def test_layer_beside_the_reference(line: str) -> None:
     assert {k for k, v in module.parameters().items() if isinstance(v, mx.array)} == {
         n for _, n in layer.params
     }
-    out = module.eval()(*call_arguments(layer, node, arrays))
+    given, named = call_arguments(layer, node, arrays)
+    out = module.eval()(*given, **named)
     expected = reference(node, arrays, sizes)
     results = flat(out) if node.row.several else [out]
     for found, wanted, value in zip(results, expected, node.results, strict=True):
@@ -82,16 +83,15 @@ def build(layer: Layer, node: Node, sizes: dict[str, int]) -> nn.Module:
     return eval(f"{layer.cls.removeprefix('runtime.')}({', '.join(args)})", scope)
 
 
-def call_arguments(layer: Layer, node: Node, arrays: list[Any]) -> list[Any]:
+def call_arguments(layer: Layer, node: Node, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    weights = {i for i, _ in layer.params}
+    given = {i: to_mlx(a) for i, a in enumerate(arrays) if isinstance(a, np.ndarray)}
     if layer.inputs is None:
-        weights = {i for i, _ in layer.params}
-        return [
-            to_mlx(a)
-            for i, a in enumerate(arrays)
-            if i not in weights and isinstance(a, np.ndarray)
-        ]
-    scope = {f"a{i}": to_mlx(a) for i, a in enumerate(arrays) if isinstance(a, np.ndarray)}
-    return [eval(render(t, [f"a{i}" for i in range(len(arrays))]), scope) for t in layer.inputs]
+        return [a for i, a in given.items() if i not in weights], {}
+    names, scope = [f"a{i}" for i in range(len(arrays))], {f"a{i}": a for i, a in given.items()}
+    named = [t for t in layer.inputs if isinstance(t, Keyword)]
+    positional = [eval(render(t, names), scope) for t in layer.inputs if t not in named]
+    return positional, {t.name: eval(render(t.of, names), scope) for t in named}
 
 
 def test_every_row_has_a_case() -> None:

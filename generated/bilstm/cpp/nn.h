@@ -832,9 +832,53 @@ inline std::tuple<mx::array, mx::array> lstm_gates(
   return {o * mx::tanh(next), next};
 }
 
+// x [L, N, D] backwards; each row within its length, where there are lengths.
+inline mx::array flip_time(
+    const mx::array& x,
+    const std::optional<mx::array>& lengths = std::nullopt) {
+  if (!lengths) {
+    return mx::flip(x, 0);
+  }
+  auto steps = mx::expand_dims(mx::arange(x.shape(0), lengths->dtype()), 1);
+  auto last = *lengths - mx::array(1, lengths->dtype());
+  auto index = mx::where(steps < *lengths, last - steps, steps);
+  return mx::take_along_axis(x, mx::expand_dims(index, 2), 0);
+}
+
+// Outputs [L, N, H] and last state of a recurrent layer. states: the initial
+// one, then one a step; h, the first part of it, is the output. A row ends at
+// its length: its outputs past it are 0.
+inline std::tuple<mx::array, std::vector<mx::array>> join_steps(
+    const std::vector<std::vector<mx::array>>& states,
+    const std::optional<mx::array>& lengths = std::nullopt) {
+  std::vector<mx::array> outputs;
+  for (size_t t = 1; t < states.size(); ++t) {
+    outputs.push_back(states[t].front());
+  }
+  auto out = mx::stack(outputs);
+  if (!lengths) {
+    return {out, states.back()};
+  }
+  auto ends = mx::expand_dims(*lengths, {0, 2});
+  std::vector<mx::array> last;
+  for (size_t part = 0; part < states.front().size(); ++part) {
+    std::vector<mx::array> steps;
+    for (const auto& state : states) {
+      steps.push_back(state[part]);
+    }
+    auto end = mx::take_along_axis(mx::stack(steps), ends, 0);
+    last.push_back(mx::squeeze(end, 0));
+  }
+  auto steps = mx::arange(out.shape(0), lengths->dtype());
+  auto valid = mx::expand_dims(steps, {1, 2}) < ends;
+  return {mx::where(valid, out, mx::array(0, out.dtype())), last};
+}
+
 // Stacks recurrent layers over time (x's first axis, or second if batch_first).
-// `scan(x, state, weights)` runs one of them and returns its outputs and last
-// state. The first axis of each state and `weights` go by layer and direction.
+// `scan(x, states, weights)` runs one of them: it adds the state after each step
+// to the initial one. The first axis of each state and `weights` go by layer and
+// direction. With lengths, a row of the batch ends, and backwards starts, at its
+// own.
 template <typename Scan>
 std::vector<mx::array> scan_layers(
     const Scan& scan,
@@ -842,23 +886,31 @@ std::vector<mx::array> scan_layers(
     const std::vector<mx::array>& state,
     const std::vector<CellWeights>& weights,
     bool bidirectional,
-    bool batch_first = false) {
+    bool batch_first = false,
+    std::optional<mx::array> lengths = std::nullopt) {
   size_t directions = bidirectional ? 2 : 1;
   auto sequence = batch_first ? mx::swapaxes(x, 0, 1) : x;
+  if (lengths) {
+    auto most = mx::array(sequence.shape(0), lengths->dtype());
+    lengths = mx::minimum(*lengths, most);
+  }
   std::vector<std::vector<mx::array>> last_states(state.size());
   for (size_t first = 0; first < weights.size(); first += directions) {
     std::vector<mx::array> outputs;
     for (size_t k = first; k < first + directions; ++k) {
       bool backward = k > first;
-      std::vector<mx::array> start;
+      std::vector<std::vector<mx::array>> states(1);
       for (const auto& s : state) {
-        start.push_back(mx::take(s, static_cast<int>(k), 0));
+        states[0].push_back(mx::take(s, static_cast<int>(k), 0));
       }
-      auto out = scan(
-          backward ? mx::flip(sequence, 0) : sequence, start, weights.at(k));
-      outputs.push_back(backward ? mx::flip(out[0], 0) : out[0]);
+      scan(
+          backward ? flip_time(sequence, lengths) : sequence,
+          states,
+          weights.at(k));
+      auto [out, last] = join_steps(states, lengths);
+      outputs.push_back(backward ? flip_time(out, lengths) : out);
       for (size_t s = 0; s < state.size(); ++s) {
-        last_states[s].push_back(out[s + 1]);
+        last_states[s].push_back(last[s]);
       }
     }
     sequence = mx::concatenate(outputs, -1);
@@ -871,43 +923,45 @@ std::vector<mx::array> scan_layers(
   return results;
 }
 
-// One layer and direction of an LSTM over x [L, ..., D]: outputs, last h and c.
-inline std::vector<mx::array> scan_lstm(
+// One layer and direction of an LSTM over x [L, ..., D]: adds h and c after each
+// step to `states`.
+inline void scan_lstm(
     const mx::array& x,
-    const std::vector<mx::array>& state,
+    std::vector<std::vector<mx::array>>& states,
     const CellWeights& weights) {
-  auto h = state[0];
-  auto c = state[1];
+  auto h = states.back()[0];
+  auto c = states.back()[1];
   auto w_hr = cell_weight(weights, 4);
   HiddenGates h_gates(weights);
-  std::vector<mx::array> outputs;
   auto gates = affine(x, *weights.at(0), cell_weight(weights, 2));
   for (const auto& x_gates : mx::unstack(gates, 0)) {
     std::tie(h, c) = lstm_gates(x_gates + h_gates(h), c);
     if (w_hr) {
       h = affine(h, *w_hr);
     }
-    outputs.push_back(h);
+    states.push_back({h, c});
   }
-  return {mx::stack(outputs), h, c};
 }
 
 // torch.lstm over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
-// outputs, the last h and the last c.
+// outputs, the last h and the last c. lengths: the number of steps of each row,
+// [N]; outputs past them are 0.
 inline std::tuple<mx::array, mx::array, mx::array> run_lstm(
     const mx::array& x,
     const mx::array& h,
     const mx::array& c,
     const std::vector<CellWeights>& weights,
     bool bidirectional = false,
-    bool batch_first = false) {
-  auto out =
-      scan_layers(scan_lstm, x, {h, c}, weights, bidirectional, batch_first);
+    bool batch_first = false,
+    const std::optional<mx::array>& lengths = std::nullopt) {
+  auto out = scan_layers(
+      scan_lstm, x, {h, c}, weights, bidirectional, batch_first, lengths);
   return {out[0], out[1], out[2]};
 }
 
 // torch.nn.LSTM over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
-// outputs, the last h and the last c. Without dropout.
+// outputs, the last h and the last c. Without dropout. `lengths` are those of
+// the rows, whose outputs past them are 0.
 class LSTM {
  public:
   LSTM(
@@ -934,20 +988,21 @@ class LSTM {
         h_size_(proj_size > 0 ? proj_size : hidden_size),
         c_size_(hidden_size) {}
 
-  // Starts from zeros.
+  // Starts from zeros if there is no h and c.
   std::tuple<mx::array, mx::array, mx::array> operator()(
-      const mx::array& x) const {
+      const mx::array& x,
+      const std::optional<mx::array>& h = std::nullopt,
+      const std::optional<mx::array>& c = std::nullopt,
+      const std::optional<mx::array>& lengths = std::nullopt) const {
     auto y = layers_.time_first(x);
-    return (*this)(
-        x,
-        layers_.initial_state(y, h_size_),
-        layers_.initial_state(y, c_size_));
-  }
-
-  std::tuple<mx::array, mx::array, mx::array> operator()(
-      const mx::array& x, const mx::array& h, const mx::array& c) const {
     auto [out, last_h, last_c] = run_lstm(
-        layers_.time_first(x), h, c, layers_.cells, layers_.bidirectional);
+        y,
+        h ? *h : layers_.initial_state(y, h_size_),
+        c ? *c : layers_.initial_state(y, c_size_),
+        layers_.cells,
+        layers_.bidirectional,
+        /* batch_first = */ false,
+        lengths);
     return {layers_.time_first(out), last_h, last_c};
   }
 

@@ -7,7 +7,8 @@
 #include "run_gru.h"
 
 // torch.nn.GRU over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
-// outputs and the last h. Without dropout.
+// outputs and the last h. Without dropout. `lengths` are those of the rows,
+// whose outputs past them are 0.
 class GRU {
  public:
   GRU(const Weights& weights,
@@ -34,13 +35,16 @@ class GRU {
   // Starts from zeros if there is no h.
   std::tuple<mx::array, mx::array> operator()(
       const mx::array& x,
-      const std::optional<mx::array>& h = std::nullopt) const {
+      const std::optional<mx::array>& h = std::nullopt,
+      const std::optional<mx::array>& lengths = std::nullopt) const {
     auto y = layers_.time_first(x);
     auto [out, last_h] = run_gru(
         y,
         h ? *h : layers_.initial_state(y, hidden_size_),
         layers_.cells,
-        layers_.bidirectional);
+        layers_.bidirectional,
+        /* batch_first = */ false,
+        lengths);
     return {layers_.time_first(out), last_h};
   }
 

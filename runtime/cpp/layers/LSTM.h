@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 #include <tuple>
 
@@ -6,7 +7,8 @@
 #include "run_lstm.h"
 
 // torch.nn.LSTM over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
-// outputs, the last h and the last c. Without dropout.
+// outputs, the last h and the last c. Without dropout. `lengths` are those of
+// the rows, whose outputs past them are 0.
 class LSTM {
  public:
   LSTM(
@@ -33,20 +35,21 @@ class LSTM {
         h_size_(proj_size > 0 ? proj_size : hidden_size),
         c_size_(hidden_size) {}
 
-  // Starts from zeros.
+  // Starts from zeros if there is no h and c.
   std::tuple<mx::array, mx::array, mx::array> operator()(
-      const mx::array& x) const {
+      const mx::array& x,
+      const std::optional<mx::array>& h = std::nullopt,
+      const std::optional<mx::array>& c = std::nullopt,
+      const std::optional<mx::array>& lengths = std::nullopt) const {
     auto y = layers_.time_first(x);
-    return (*this)(
-        x,
-        layers_.initial_state(y, h_size_),
-        layers_.initial_state(y, c_size_));
-  }
-
-  std::tuple<mx::array, mx::array, mx::array>
-  operator()(const mx::array& x, const mx::array& h, const mx::array& c) const {
     auto [out, last_h, last_c] = run_lstm(
-        layers_.time_first(x), h, c, layers_.cells, layers_.bidirectional);
+        y,
+        h ? *h : layers_.initial_state(y, h_size_),
+        c ? *c : layers_.initial_state(y, c_size_),
+        layers_.cells,
+        layers_.bidirectional,
+        /* batch_first = */ false,
+        lengths);
     return {layers_.time_first(out), last_h, last_c};
   }
 

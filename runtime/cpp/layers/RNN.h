@@ -9,7 +9,8 @@
 #include "tanh.h"
 
 // torch.nn.RNN over x [L, N, D], [L, D] or, if batch_first, [N, L, D]: all
-// outputs and the last h. Without dropout.
+// outputs and the last h. Without dropout. `lengths` are those of the rows,
+// whose outputs past them are 0.
 class RNN {
  public:
   RNN(const Weights& weights,
@@ -38,14 +39,17 @@ class RNN {
   // Starts from zeros if there is no h.
   std::tuple<mx::array, mx::array> operator()(
       const mx::array& x,
-      const std::optional<mx::array>& h = std::nullopt) const {
+      const std::optional<mx::array>& h = std::nullopt,
+      const std::optional<mx::array>& lengths = std::nullopt) const {
     auto y = layers_.time_first(x);
     auto [out, last_h] = run_rnn(
         y,
         h ? *h : layers_.initial_state(y, hidden_size_),
         layers_.cells,
         layers_.bidirectional,
-        nonlinearity_);
+        nonlinearity_,
+        /* batch_first = */ false,
+        lengths);
     return {layers_.time_first(out), last_h};
   }
 
