@@ -10,8 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..ir.dims import Atom, Expr, Sym, divide_exact, evaluate, substitute, symbol, symbols
-from .solving import at_least_zero, chosen_extremes, without_common_symbols
+from ..ir.dims import (
+    Atom,
+    Expr,
+    Sym,
+    data_decides,
+    divide_exact,
+    evaluate,
+    substitute,
+    symbol,
+    symbols,
+)
+from .solving import chosen_extremes, learn_limits, without_common_symbols
 
 Dim = int | Expr
 
@@ -75,37 +85,23 @@ class Sizes:
             self._learn(name, 1, f"broadcast in {text}")
 
     def _solve_extremes(self, difference: Dim, text: str) -> bool:
-        """A minimum or maximum that must be one of its arguments bounds the others."""
-        for signs in chosen_extremes(difference):
-            bounded = [self._at_least_zero(s, text) for s in signs]
-            if all(bounded):
-                return True
-        return False
+        """Minima and maxima that must be one of their arguments bound the others."""
+        return any(self._at_least_zero(needs, text) for needs in chosen_extremes(difference))
 
     def require(self, dim: Dim, text: str) -> bool:
         """`dim >= 0` as a bound of the only symbol in it; whether that is news."""
-        return self._at_least_zero(dim, text)
+        return self._at_least_zero([dim], text)
 
-    def _at_least_zero(self, dim: Dim, text: str) -> bool:
-        """Learn the bound that `dim >= 0` puts on the only symbol in it."""
-        found = list(symbols(dim))
-        if len(found) != 1 or isinstance(dim, int) or self._at_capture(dim) < 0:
+    def _at_least_zero(self, needs: list[Dim], text: str) -> bool:
+        """Learn the bounds under which all these dims are at least 0; whether that is news."""
+        if data_decides(*needs) or any(self._at_capture(need) < 0 for need in needs):
             return False
-        sym = found[0]
-        slope = _coefficient(dim, sym)
-        if not isinstance(slope, int) or slope == 0:
-            return False
-        constant = substitute(dim, {sym.name: 0}) if sym.name else 0
-        if not isinstance(constant, int):
-            return False
-        old = self.limits.get(sym.name, (1, None))
-        low, high = at_least_zero(old, constant, slope)
-        if (low, high) == old:
-            return False
-        self.limits[sym.name] = (low, high)
-        limit = f"at least {low}" if slope > 0 else f"at most {high}"
-        self.evidence[sym.name] = f"{limit}: {text}"
-        return True
+        found = learn_limits(needs, self.limits) or {}
+        for name, (low, high) in found.items():
+            raised = low != self.limits.get(name, (1, None))[0]
+            self.limits[name] = (low, high)
+            self.evidence[name] = f"{f'at least {low}' if raised else f'at most {high}'}: {text}"
+        return bool(found)
 
     def _solve_linear(self, difference: Dim, text: str) -> bool:
         """Solve for one symbol; the one that appears last among the inputs gives way."""

@@ -14,7 +14,7 @@ from ..errors import BadRequest, TranspileError
 from ..ir import DType, Graph
 from ..ir.dims import Expr, bounds, divide_exact, evaluate, substitute, symbol, symbols
 from .inputs import InputSpec
-from .solving import at_least_zero, chosen_extremes, without_common_symbols
+from .solving import chosen_extremes, learn_limits, without_common_symbols
 from .source import DimEvidence
 
 Dim = int | Expr
@@ -131,29 +131,14 @@ class Dims:
             )  # fmt: skip
 
     def _by_limit(self, difference: Dim, text: str) -> bool:
-        """A minimum or maximum that must be one of its arguments bounds a symbol."""
-        return any(
-            all(self._at_least_zero(s, text) for s in signs)
-            for signs in chosen_extremes(difference)
-        )
-
-    def _at_least_zero(self, dim: Dim, text: str) -> bool:
-        found = list(symbols(dim))
-        if len(found) != 1 or isinstance(dim, int):
-            return False
-        name = found[0].name
-        at = [substitute(dim, {name: n}) for n in (0, 1, 2)]
-        if not all(isinstance(v, int) for v in at) or at[2] - at[1] != at[1] - at[0]:
-            return False
-        constant, slope = int(at[0]), int(at[1] - at[0])  # type: ignore[arg-type]
-        if slope == 0:
-            return False
-        old = self.limits.get(name, (1, None))
-        low, high = at_least_zero(old, constant, slope)
-        if (low, high) == old or (high is not None and high < low):
-            return False
-        self.limits[name], self.why[name] = (low, high), text
-        return True
+        """Minima and maxima that must be one of their arguments bound symbols."""
+        for needs in chosen_extremes(difference):
+            found = learn_limits(needs, self.limits)
+            if found:
+                self.limits.update(found)
+                self.why.update(dict.fromkeys(found, text))
+                return True
+        return False
 
     def _by_symbol(self, difference: Dim, text: str) -> bool:
         """Solve for one symbol; the one that appears last among the inputs gives way."""

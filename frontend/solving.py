@@ -6,25 +6,47 @@ ONNX file allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..ir.dims import Atom, Expr, divide_exact, rebuild, symbol, symbols
+from ..ir.dims import Atom, Expr, divide_exact, rebuild, substitute, symbol, symbols
 
 Dim = int | Expr
 Limits = tuple[int, int | None]
+_MOST_EXTREMES = 8
+_LARGEST = 1 << 40  # no size is larger
 
 
 def chosen_extremes(difference: Dim) -> Iterator[list[Dim]]:
-    """Each way in which a minimum or maximum that is one of its arguments makes the difference 0.
+    """Each way in which minima and maxima that are one of their arguments make the difference 0.
 
-    A way is the list of dims that must be at least 0 for it.
+    A way is the list of dims that must be at least 0 for it. Those that choose once come first.
     """
-    for atom in sorted(_extremes(difference), key=str):
+    atoms = sorted(_extremes(difference), key=str)
+    for atom in atoms:
         for chosen in atom.args:
             if _put(difference, atom, chosen) == 0:
-                rest = [a for a in atom.args if a != chosen]
-                yield [a - chosen if atom.kind == "min" else chosen - a for a in rest]
+                yield _chosen_if(atom, chosen)
+    if 1 < len(atoms) <= _MOST_EXTREMES:
+        yield from _chosen_together(difference, [])
+
+
+def _chosen_together(difference: Dim, needs: list[Dim]) -> Iterator[list[Dim]]:
+    """The same for extremes that are chosen one after the other, the innermost first."""
+    if difference == 0:
+        yield needs
+        return
+    inner = [a for a in _extremes(difference) if not any(_extremes(arg) for arg in a.args)]
+    for atom in sorted(inner, key=str)[:1]:
+        for chosen in atom.args:
+            further = _chosen_if(atom, chosen)
+            yield from _chosen_together(_put(difference, atom, chosen), needs + further)
+
+
+def _chosen_if(atom: Atom, chosen: Dim) -> list[Dim]:
+    """What must be at least 0 where the minimum or maximum is this argument."""
+    rest = [a for a in atom.args if a != chosen]
+    return [a - chosen if atom.kind == "min" else chosen - a for a in rest]
 
 
 def _extremes(dim: Dim) -> set[Atom]:
@@ -58,10 +80,73 @@ def without_common_symbols(difference: Expr) -> Expr:
     return difference
 
 
-def at_least_zero(limits: Limits, constant: int, slope: int) -> Limits:
-    """The limits of n where constant + slope * n must be at least 0. slope: not 0."""
-    low, high = limits
-    if slope > 0:
-        return max(low, -(constant // slope)), high
-    bound = constant // -slope
-    return low, bound if high is None else min(high, bound)
+def learn_limits(needs: Iterable[Dim], limits: Mapping[str, Limits]) -> dict[str, Limits] | None:
+    """New limits of symbols under which every one of the dims is at least 0.
+
+    None where that needs more than limits, or no size is left.
+    """
+    out: dict[str, Limits] = {}
+    for need in needs:
+        names = {s.name for s in symbols(need)}
+        if not names and isinstance(need, int) and need >= 0:
+            continue
+        if len(names) != 1:
+            return None
+        (name,) = names
+        found = _limits(need, name, out.get(name, limits.get(name, (1, None))))
+        if found is None or (found[1] is not None and found[1] < found[0]):
+            return None
+        out[name] = found
+    return {n: found for n, found in out.items() if found != limits.get(n, (1, None))}
+
+
+def _limits(need: Dim, name: str, old: Limits) -> Limits | None:
+    """The limits of the dim's only symbol where it must be at least 0: one end of them moves."""
+    rises = _direction(need)
+    if not rises:
+        return None
+
+    def holds(n: int) -> bool:
+        value = substitute(need, {name: n})
+        return isinstance(value, int) and value >= 0
+
+    low, high = old
+    top = _LARGEST if high is None else high
+    if rises > 0:
+        return (_first(holds, low, top), high) if holds(top) else None
+    if not holds(low):
+        return None
+    last = _first(lambda n: not holds(n), low, top + 1) - 1
+    return low, high if last == top else last
+
+
+def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The first number from `low` on for which it holds, if it holds from there on; else `high`."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _direction(dim: Dim) -> int:
+    """1 where a dim never falls as its symbols grow, -1 where it never rises, 0 where unknown."""
+    if isinstance(dim, int):
+        return 0
+    found = set()
+    for monomial, factor in dim.terms:
+        if monomial:
+            found.add(_monomial_direction([a for a, _ in monomial]) * (1 if factor > 0 else -1))
+    return found.pop() if len(found) == 1 else 0
+
+
+def _monomial_direction(atoms: Sequence[Any]) -> int:
+    """Products of sizes grow; a quotient, a minimum or a maximum goes as its arguments do."""
+    if all(not isinstance(a, Atom) for a in atoms):
+        return 1
+    if len(atoms) != 1:
+        return 0
+    (atom,) = atoms
+    if atom.kind == "floordiv":
+        return _direction(atom.args[0]) if isinstance(atom.args[1], int) else 0
+    found = {_direction(a) for a in atom.args if not isinstance(a, int)}
+    return found.pop() if len(found) == 1 else 0

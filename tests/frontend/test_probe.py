@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mlx_transpile.frontend.equations import Sizes, Unsolvable
 from mlx_transpile.frontend.random_inputs import random_inputs
-from mlx_transpile.ir.dims import minimum, symbol
+from mlx_transpile.ir.dims import maximum, minimum, symbol
 
 
 def found(captured):
@@ -166,6 +166,25 @@ def test_a_minimum_that_must_be_the_size_bounds_it():
     assert s.of("L") == symbol("L", 1, 512)
     s.solve(minimum(3, L), 3, "view")
     assert s.of("L") == symbol("L", 3, 512)
+
+
+def test_a_quotient_in_an_extreme_bounds_its_symbol():
+    """`frames[:, :n]` of the frames of a sound: at least so many samples for one frame."""
+    s = sizes(B=2, L=1200)
+    frames = (L + 20) // 40 - 1
+    s.solve(B * maximum(frames, 0), B * frames, "add")
+    assert s.of("L") == symbol("L", 20)
+    s.solve(minimum((L + 3) // 4, 400), (L + 3) // 4, "multiply")
+    assert s.of("L") == symbol("L", 20, 1600)
+
+
+def test_extremes_inside_of_extremes_bound_together():
+    """A table of relative positions, sliced from both ends."""
+    s = sizes(B=2, L=9)
+    pad, cut = maximum(L - 5, 0), maximum(5 - L, 0)
+    taken = maximum(minimum(2 * pad + 9, cut + 2 * L - 1) - cut, 0)
+    s.solve(2 * taken * B * L + 2 * B * L, 4 * B * L * L, "view")
+    assert s.of("L") == symbol("L", 5)
 
 
 def test_an_equation_of_several_symbols_fixes_them():
