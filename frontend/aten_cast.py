@@ -8,15 +8,15 @@ from ..ir import Builder, DType, Value
 from ..ir.dims import Expr
 from .aten_common import Row, expand_dims, need, tensor
 from .aten_elementwise import truth
+from .data_sizes import places
 from .promotion import cast, is_host, promoted, result_type
 
 
-def _where(b: Builder, condition: Any, self: Any = None, other: Any = None) -> Value:
-    need(
-        self is not None,
-        "the result's size depends on data",
-        "use torch.where with both results: they have a fixed size",
-    )
+def _where(b: Builder, condition: Any, self: Any = None, other: Any = None) -> Any:
+    """With the condition alone: where it holds, an index tensor for each axis."""
+    if self is None:
+        need(bool(condition.tensor.rank), "where of a number", "compare the number instead")
+        return tuple(places(b, condition))
     dtype = result_type(self, other)
     left, right = cast(b, self, dtype), cast(b, other, dtype)
     if is_host(left) and is_host(right):

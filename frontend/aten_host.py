@@ -1,13 +1,14 @@
-"""ATen rows: sizes, checks that vanish, and reads of data on the host, which are errors."""
+"""ATen rows: sizes, checks that vanish, and numbers that are read from data on the host."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..errors import TranspileError
-from ..ir import Builder, Value
+from ..ir import Builder, Unequal, Value
 from ..ir.dims import product
 from .aten_common import Row, axis
+from .data_numbers import compute, read_number
+from .promotion import promoted
 
 
 def _size(b: Builder, self: Value, dim: int | None = None) -> Any:
@@ -27,13 +28,30 @@ def _stride(b: Builder, self: Value, dim: int | None = None) -> Any:
 
 
 def _item(b: Builder, self: Any, *unused: Any) -> Any:
-    if not isinstance(self, Value):
-        return self
-    raise TranspileError(
-        "the model reads a tensor's value on the host, so what it computes depends on data",
-        hint="keep the value a tensor (no .item(), int(tensor) or `if tensor`), "
-        "or capture the model without this part",
-    )
+    return read_number(b, self) if isinstance(self, Value) else self
+
+
+def _converted(name: str) -> Row:
+    """`bool(x)`, `int(x)`, `float(x)` of a tensor with one element."""
+
+    def row(b: Builder, self: Any) -> Any:
+        from .aten import ATEN
+
+        return compute(b, ATEN, name, [read_number(b, self)]) if isinstance(self, Value) else self
+
+    return row
+
+
+def _equal(b: Builder, self: Value, other: Value) -> Any:
+    """Whether two tensors are the same, as a number."""
+    if self.tensor.shape != other.tensor.shape:
+        if self.tensor.rank != other.tensor.rank:
+            return False
+        raise Unequal(
+            *next((x, y) for x, y in zip(self.tensor.shape, other.tensor.shape) if x != y)
+        )
+    same = b.op("equal", *promoted(b, self, other))
+    return read_number(b, b.op("all", same, axes=tuple(range(self.tensor.rank))))
 
 
 def _vanish(b: Builder, *args: Any, **options: Any) -> None:
@@ -53,13 +71,13 @@ ROWS: dict[str, Row] = {
     "dim": lambda b, self: self.tensor.rank,
     "is_floating_point": lambda b, self: self.tensor.dtype.is_float,
     "is_complex": lambda b, self: self.tensor.dtype.is_complex,
-    "is_nonzero": _item,
+    "is_nonzero": _converted("Bool"),
     "item": _item,
     "_local_scalar_dense": _item,
-    "equal": _item,
-    "Bool": _item,
-    "Int": _item,
-    "Float": _item,
+    "equal": _equal,
+    "Bool": _converted("Bool"),
+    "Int": _converted("Int"),
+    "Float": _converted("Float"),
     **dict.fromkeys(
         (
             "_assert_async",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import TranspileError
-from ..ir import Builder, DType, Value
-from ..ir.dims import provably_le
+from ..ir import Builder, DType, Unequal, Value
+from ..ir.dims import product, provably_le
 from .aten_common import Row, axis, expand_dims, need, reshaped, sliced, tensor
 from .aten_elementwise import add, scaled, truth
 from .aten_shape import END, flatten
+from .data_sizes import places
 from .promotion import cast, is_host
 from .ranges import check_positions
 
@@ -65,15 +66,45 @@ def _index(b: Builder, self: Value, indices: Sequence[Value | None]) -> Value:
     given = [(i, _as_index(b, v)) for i, v in enumerate(indices) if v is not None]
     if not given:
         return self
-    if any(v.tensor.dtype is DType.bool for _, v in given):
-        raise TranspileError(
-            "indexing by a mask gives a size that depends on data", hint=_MASK_HINT
-        )
+    masks = [v for _, v in given if v.tensor.dtype is DType.bool]
+    if len(given) == 1 and masks and masks[0].tensor.rank:
+        return _selected(b, self, *given[0])
+    given = _unmasked(b, self, given)
     for at, index in given:
         check_positions(index, self.tensor.shape[at])
     if len(given) == 1:
         return b.op("take", self, given[0][1], axis=given[0][0])
     return b.op("index", self, *(v for _, v in given), axes=tuple(i for i, _ in given))
+
+
+def _selected(b: Builder, self: Value, at: int, mask: Value) -> Value:
+    """The slices that a mask selects; a mask of several axes counts along all of them."""
+    _check_mask(self, at, mask)
+    shape, rank = self.tensor.shape, mask.tensor.rank
+    if rank > 1:
+        self = reshaped(b, self, (*shape[:at], product(shape[at : at + rank]), *shape[at + rank :]))
+        mask = flatten(b, mask)
+    return b.op("take", self, places(b, mask)[0], axis=at)
+
+
+def _check_mask(self: Value, at: int, mask: Value) -> None:
+    for own, size in zip(self.tensor.shape[at:], mask.tensor.shape):
+        if own != size:
+            raise Unequal(own, size)
+
+
+def _unmasked(b: Builder, self: Value, given: list[tuple[int, Value]]) -> list[tuple[int, Value]]:
+    """Masks as the indices of the axes that they cover; what follows one moves back."""
+    out, moved = [], 0
+    for at, index in given:
+        if index.tensor.dtype is not DType.bool:
+            out.append((at + moved, index))
+            continue
+        need(bool(index.tensor.rank), "indexing by a mask without axes", _MASK_HINT)
+        _check_mask(self, at + moved, index)
+        out += [(at + moved + i, v) for i, v in enumerate(places(b, index))]
+        moved += index.tensor.rank - 1
+    return out
 
 
 def _as_index(b: Builder, index: Any) -> Value:
@@ -94,8 +125,10 @@ def _index_put(
     values = cast(b, values, self.tensor.dtype)
     if not given:
         return _whole(b, self, values, accumulate)
-    if any(v.tensor.dtype is DType.bool for _, v in given):
-        return _masked_put(b, self, given, values, accumulate)
+    masked = [v.tensor.dtype is DType.bool for _, v in given]
+    if masked == [True] and given[0][0] == 0:
+        return _masked_put(b, self, given[0][1], values, accumulate)
+    given = _unmasked(b, self, given)
     places = tuple(i for i, _ in given)
     return b.op(
         "index_put", self, values, *(v for _, v in given), axes=places, accumulate=accumulate
@@ -113,15 +146,7 @@ def _whole(b: Builder, self: Value, values: Any, accumulate: bool) -> Value:
     )
 
 
-def _masked_put(
-    b: Builder, self: Value, given: list[tuple[int, Value]], values: Any, accumulate: bool
-) -> Value:
-    need(
-        len(given) == 1 and given[0][0] == 0,
-        "writing through a mask together with other indices",
-        _MASK_HINT,
-    )
-    mask = given[0][1]
+def _masked_put(b: Builder, self: Value, mask: Value, values: Any, accumulate: bool) -> Value:
     rank, covered = self.tensor.rank, mask.tensor.rank
     single = is_host(values) or all(
         d == 1 for d in values.tensor.shape[: max(values.tensor.rank - (rank - covered), 0)]

@@ -12,7 +12,6 @@ from .aten_common import (
     expand_dims,
     floats,
     need,
-    refuse,
     reshaped,
     squeeze,
     static,
@@ -334,11 +333,6 @@ def _trace(b: Builder, self: Value) -> Value:
     return _sum(b, b.op("diagonal", self, offset=0, axis1=0, axis2=1))
 
 
-_dynamic = refuse(
-    "the result's size depends on data",
-    "leave this part out of the captured model, or give it a fixed size (topk, where)",
-)
-
 ROWS: dict[str, Row] = {
     "sum": _sum_all,
     "sum.dim_IntList": _sum,
@@ -392,17 +386,4 @@ ROWS: dict[str, Row] = {
     "pairwise_distance": _pairwise_distance,
     "histc": _histc,
     "trace": _trace,
-    **dict.fromkeys(
-        (
-            "nonzero",
-            "nonzero_numpy",
-            "_unique2",
-            "unique_consecutive",
-            "unique_dim",
-            "masked_select",
-            "argwhere",
-            "bincount",
-        ),
-        _dynamic,
-    ),
 }

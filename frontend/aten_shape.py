@@ -124,7 +124,7 @@ def _expand_as(b: Builder, self: Value, other: Value) -> Value:
     return expand(b, self, other.tensor.shape)
 
 
-def _broadcast_tensors(b: Builder, tensors: Sequence[Value]) -> tuple[Value, ...]:
+def broadcast_tensors(b: Builder, tensors: Sequence[Value]) -> tuple[Value, ...]:
     from ..ir.op import broadcast
 
     shape = broadcast(*(t.tensor.shape for t in tensors))
@@ -138,23 +138,6 @@ def _repeat(b: Builder, self: Value, repeats: Dims) -> Value:
 
 def _tile(b: Builder, self: Value, dims: Dims) -> Value:
     return _repeat(b, self, [*[1] * (self.tensor.rank - len(dims)), *dims])
-
-
-def _repeat_interleave(
-    b: Builder, self: Value, repeats: Any, dim: int | None = None, *, output_size: Any = None
-) -> Value:
-    """Each element repeated; the axis is the flattened one by default."""
-    if dim is None:
-        self, dim = flatten(b, self), 0
-    at = axis(self, dim)
-    if isinstance(repeats, Value):
-        if output_size is None:
-            raise TranspileError(
-                "repeat_interleave by a tensor of counts gives a size that depends on data",
-                hint="pass output_size, repeat by a fixed number, or leave this part out",
-            )
-        return b.op("repeat_each", self, repeats, axis=at, total=output_size)
-    return self if repeats == 1 else b.op("repeat", self, repeats=repeats, axis=at)
 
 
 # ---- parts
@@ -484,10 +467,9 @@ ROWS: dict[str, Row] = {
     "expand_copy": expand,
     "expand_as": _expand_as,
     "broadcast_to": expand,
-    "broadcast_tensors": _broadcast_tensors,
+    "broadcast_tensors": broadcast_tensors,
     "repeat": _repeat,
     "tile": _tile,
-    "repeat_interleave": _repeat_interleave,
     "slice": _slice,
     "slice_copy": _slice,
     "select": select,

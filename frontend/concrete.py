@@ -45,8 +45,8 @@ class Concrete:
     def number(self, value: Any) -> Any:
         return value.item() if self.is_tensor(value) else value
 
-    def weak(self, value: Any) -> Any:
-        return self.number(value)
+    def compute(self, name: str, values: Sequence[Any]) -> Any:
+        raise TypeError("numbers are known where the source runs")
 
     def from_number(self, value: Any) -> Any:
         import torch

@@ -23,10 +23,12 @@ class Domain(Protocol):
     def dtype(self, tensor: Any) -> DType: ...
 
     def number(self, value: Any) -> Any:
-        """The Python number or size in a 0-d tensor; TranspileError where it depends on data."""
+        """The Python number or size in a tensor of one element; one that the data decides is a
+        `DataNumber`.
+        """
 
-    def weak(self, value: Any) -> Any:
-        """Like `number`, but a tensor whose value is not known may stay one."""
+    def compute(self, name: str, values: Sequence[Any]) -> Any:
+        """Arithmetic of Python numbers, some of which the data decides."""
 
     def from_number(self, value: Any) -> Any:
         """A number as a 0-d tensor."""

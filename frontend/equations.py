@@ -59,6 +59,8 @@ class Sizes:
         """Make the two sides equal by learning about symbols; Unsolvable where that cannot be."""
         difference = left - right
         text = f"{left} == {right}" + (f": {where}" if where else "")
+        if data_decides(difference):
+            raise Unsolvable(f"only the data can tell that {text}")
         if self._at_capture(difference) != 0:
             self._solve_by_ones((left, right), text)
         elif not any(step(difference, text) for step in self._steps()):

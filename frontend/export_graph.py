@@ -15,8 +15,10 @@ from ..ir.recipe import Constant, Read
 from . import export_rnn, host
 from .alias import Handle, owner
 from .arrays import digest, to_numpy
+from .data_numbers import has_data
 from .export_trace import Scopes, hints, root_class, source_of
 from .host import Scalar
+from .library_ops import twin_schema
 from .lowering import UNKNOWN, Lowering
 from .naming import ordinal_names
 from .schema import Schema, dtype_from_torch, from_torch
@@ -153,9 +155,7 @@ class Walk:
             return self._inline(str(target), args)
         if not hasattr(target, "_schema"):
             return self._on_sizes(name, args)
-        opaque = namespace == export_rnn.NAMESPACE
-        found = export_rnn.aten_schema(name.partition(".")[0]) if opaque else target._schema
-        return self._aten(from_torch(found), args, kwargs)
+        return self._aten(from_torch(_schema(target)), args, kwargs)
 
     def _aten(self, schema: Schema, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if any(a is UNKNOWN for a in args[:1]) and schema.name in ("sym_size", "sym_numel"):
@@ -191,7 +191,10 @@ class Walk:
         """Arithmetic of sizes: operator.add, math.floor, torch.sym_max ..."""
         if any(a is UNKNOWN for a in args):
             return UNKNOWN
+        args = [a.value if isinstance(a, Scalar) else a for a in args]
         plain = _SIZE_NAMES.get(name, name.removeprefix("sym_").removeprefix("_sym_"))
+        if any(map(has_data, args)):
+            return self.lowering.compute(_CONVERSIONS.get(plain, plain), args)
         function = _SIZES.get(plain) or host.NUMBERS.get(plain)
         if function is None:
             return self._foreign(name)
@@ -216,6 +219,14 @@ class Walk:
                 where=(b.scope.path or b.graph.name) + (f" at {b.source.at}" if b.source else ""),
                 hint="autocast is not supported: export the model without it",
             )
+
+
+def _schema(target: Any) -> Any:
+    """The schema of the ATen op that an operator is, or stands for."""
+    namespace, _, name = target._schema.name.partition("::")
+    if namespace == export_rnn.NAMESPACE:
+        return export_rnn.aten_schema(name)
+    return twin_schema(target._schema.name) or target._schema
 
 
 _LIFTED = re.compile(r"lifted_tensor_\d+|_?tensor_constant_?\d+")
@@ -269,6 +280,7 @@ _SIZE_NAMES = {
     "truediv": "true_divide", "int_truediv": "true_divide", "int": "int", "not_": "logical_not",
     "not": "logical_not", "and_": "__and__", "or_": "__or__", "trunc": "trunc", "mod": "mod",
 }  # fmt: skip
+_CONVERSIONS = {"int": "Int", "float": "Float", "bool": "Bool"}
 _SIZES: dict[str, Callable[..., Any]] = {
     "int": host.to_int,
     "float": host.to_float,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Graph, InferError, Unequal, Value
-from . import host, op_groups, views
+from . import data_numbers, host, op_groups, views
 from .alias import Handle, owner, read
 from .aten import ATEN, Row
 from .host import Scalar, as_scalar
@@ -48,7 +48,7 @@ class Lowering:
         match value:
             case Handle():
                 return read(value.place)
-            case Scalar():
+            case Scalar() | data_numbers.DataNumber():
                 return value.value
             case list() | tuple():
                 return type(value)(self.read(v) for v in value)
@@ -61,6 +61,8 @@ class Lowering:
         """The value as a tensor: a host scalar becomes a 0-d one."""
         if isinstance(value, Handle):
             return value
+        if isinstance(value, data_numbers.DataNumber):
+            return owner(value.value, dense=True)
         scalar = value if isinstance(value, Scalar) else as_scalar(value)
         return owner(self._full(scalar), dense=True)
 
@@ -115,6 +117,7 @@ class Lowering:
         self.missing.report()
 
     def _call(self, schema: Schema, bound: dict[str, Any]) -> Any:
+        bound = self._decided(schema, bound)
         tensors = [
             v
             for p in schema.parameters
@@ -133,9 +136,31 @@ class Lowering:
             return view(self, schema, bound, views.VIEWS[schema.name])
         return self._wrap(schema, bound, self.apply(schema, schema.name, bound))
 
+    def _decided(self, schema: Schema, bound: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, with numbers that the data decides as sizes or values."""
+        if schema.name in op_groups.NUMBERS_ARE_SIZES:
+            bound = {k: self._number(v) for k, v in bound.items()}
+        if not any(map(data_numbers.has_data, bound.values())):
+            return bound
+        return {
+            p.name: data_numbers.as_argument(self.b, schema, bound, p) for p in schema.parameters
+        }
+
+    def _number(self, value: Any) -> Any:
+        if not isinstance(value, Handle):
+            return value
+        return data_numbers.read_number(self.b, self.read(value))
+
+    def compute(self, name: str, values: Sequence[Any]) -> data_numbers.DataNumber:
+        """Arithmetic of Python numbers, some of which the data decides."""
+        values = [self._number(v) for v in values]
+        return data_numbers.compute(self.b, self.table, name, values)
+
     def _on_host(self, schema: Schema, bound: dict[str, Any]) -> Any:
         """A call whose tensors are all host scalars; None where it has to become nodes."""
         first = next(iter(bound.values()))
+        if schema.name in ("item", "_local_scalar_dense") and isinstance(first, Scalar):
+            return first.value
         if schema.name in ("to", "type_as", "_to_copy") and isinstance(first, Scalar):
             other = bound.get("other")
             dtype = other.dtype if isinstance(other, Scalar) else bound.get("dtype")
@@ -195,6 +220,8 @@ class Lowering:
         """Source values for a row's result; the operand's own handle where an op hands it on."""
         if isinstance(result, tuple | list):
             return [self._wrap(schema, bound, r) for r in result]
+        if isinstance(result, data_numbers.DataNumber):
+            return result
         if not isinstance(result, Value):
             return as_scalar(result) if host.is_number(result) else result
         first = next((v for v in bound.values() if isinstance(v, Handle)), None)
@@ -239,8 +266,7 @@ def _hands_through(name: str, handle: Handle) -> bool:
 
 def _check_known(name: str, parameter: Parameter, value: Any) -> None:
     """TranspileError where a size is read from a tensor."""
-    size = "int" in parameter.type.lower() or name in op_groups.NUMBERS_ARE_SIZES
-    if _is_tensor(parameter.type) or not size:
+    if _is_tensor(parameter.type) or "int" not in parameter.type.lower():
         return
     if any(isinstance(v, Handle) for v in flat([value])):
         raise TranspileError(

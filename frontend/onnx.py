@@ -153,7 +153,7 @@ def _walk(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
         env[value] = argument
         walk.inputs[argument] = value.name
         graph.arguments.append((name, argument))
-    walk.sizes, walk.read = {s.name for s in graph.symbols()}, state.read
+    walk.b.found.taken, walk.read = {s.name for s in graph.symbols()}, state.read
     results = walk.run(state.model.graph, env)
     graph.flat = all(node.scope is graph.root for node in graph.nodes)
     walk.missing.report()

@@ -36,12 +36,12 @@ class Cut:
 def cut(c: Call, walk: Callable[[], Sequence[Any]]) -> Cut:
     """The nodes that the walk adds, taken out of the graph, and its results as values."""
     graph = c.b.graph
-    first, mark = len(graph.nodes), c.state.mark()
+    first, mark = len(graph.nodes), c.b.found.mark()
     results = [valued(c, r) for r in checked(walk())]
     nodes = graph.nodes[first:]
     views = _of_weights(nodes)
     graph.nodes[first:] = [n for n in nodes if n in views]
-    c.state.forget(mark)
+    c.b.found.forget(mark)
     return Cut([n for n in nodes if n not in views], results)
 
 
@@ -134,7 +134,7 @@ def _sizes_apart(c: Call, a: Tensor, b: Tensor) -> list[str]:
             hint="results of one element type and rank on both sides, or a condition of constants "
             "and sizes, work",
         )
-    return [c.state.fresh("N") for x, y in zip(a.shape, b.shape, strict=True) if x != y]
+    return [c.b.found.fresh("N") for x, y in zip(a.shape, b.shape, strict=True) if x != y]
 
 
 # ---- loops
@@ -188,7 +188,7 @@ def _widened(c: Call, start: Value, inside: Tensor, after: Value) -> Tensor:
     dims = []
     for before, now, next_ in zip(kind.shape, inside.shape, then.shape, strict=True):
         changes = now == before and next_ != now
-        dims.append(data_size(c.state.fresh("T")) if changes else now)
+        dims.append(data_size(c.b.found.fresh("T")) if changes else now)
     return Tensor(kind.dtype, tuple(dims))
 
 
@@ -210,7 +210,7 @@ def _loop_node(
     rows = part.results[conditional + count :]
     _equal_rows(rows, turns.counter, own, turns.start)
     open_ends = conditional or turns.trips is None
-    sizes = [c.state.fresh("N") for _ in [*changed, *(rows if open_ends else ())]]
+    sizes = [c.b.found.fresh("N") for _ in [*changed, *(rows if open_ends else ())]]
     body = block(c, "body", part, own, captured)
     return list(
         c.b.op(
@@ -250,7 +250,7 @@ def limit(c: Call, trips: Source) -> int | Expr | None:
     if trips is None:
         return None
     if isinstance(trips, Value):
-        return c.size(c.b.op("maximum", reshaped(c.b, trips, ()), 0))
+        return c.b.size(c.b.op("maximum", reshaped(c.b, trips, ()), 0))
     count = c.scalar(trips, "the number of trips")
     if isinstance(count, Expr):
         low = bounds(count)[0]

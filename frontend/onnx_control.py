@@ -98,7 +98,7 @@ def _as_loop(c: Call, trips: Source, condition: Source, carried: list[Source]) -
     count = limit(c, trips)
     if isinstance(condition, Host) and not bool(condition.number):
         count = 0
-    turns = Turns(count, enter, start, c.state.fresh("i"))
+    turns = Turns(count, enter, start, c.b.found.fresh("i"))
 
     def walk(turn: Expr, state: list[Value]) -> Sequence[Any]:
         return checked(c.run(body, [_turn(turn), _RUNNING, *state]))
@@ -162,7 +162,7 @@ def _scanned(c: Call, body: Any, state: list[Any], scanned: list[Any]) -> list[A
     def walk(turn: Expr, carried: list[Value]) -> Sequence[Any]:
         return checked(c.run(body, [*carried, *_elements(c, values, axes, back, turn, steps)]))
 
-    turns = Turns(steps, None, [valued(c, x) for x in state], c.state.fresh("i"))
+    turns = Turns(steps, None, [valued(c, x) for x in state], c.b.found.fresh("i"))
     found = loop(c, turns, walk, tested=False)
     return [*found[: len(state)], *_turned(c, found[len(state) :])]
 

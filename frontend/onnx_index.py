@@ -10,6 +10,7 @@ from ..errors import TranspileError
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, product
 from .aten_common import reshaped
+from .data_sizes import nonzero, places
 from .onnx_math import to_dtype
 from .onnx_shape import axis
 from .onnx_values import Call, Host, Source
@@ -190,7 +191,7 @@ def _compress(c: Call, x: Source, condition: Source) -> Value:
         value, at = reshaped(c.b, value, (product(value.tensor.shape),)), 0
     if isinstance(condition, Value):
         c.found(condition, "the condition")
-        index = c.b.op("select", nonzero(c, condition), axis=0, index=0)
+        index = places(c.b, condition)[0]
     else:
         known = c.static(condition, "the condition").reshape(-1)
         index = c.constant(np.flatnonzero(known).astype(np.int32), DType.i32, "places")
@@ -200,24 +201,15 @@ def _compress(c: Call, x: Source, condition: Source) -> Value:
 # ---- results whose shapes depend on data
 
 
-def nonzero(c: Call, x: Value) -> Value:
-    """One node for each value, so that what it selects has one size."""
-    found = c.state.found
-    if ("nonzero", x) not in found:
-        found["nonzero", x] = c.b.op("nonzero", x, size=c.state.fresh("N"))
-    value: Value = found["nonzero", x]
-    return value
-
-
 def _nonzero(c: Call, x: Source) -> Value:
-    return nonzero(c, c.value(x))
+    return nonzero(c.b, c.value(x))
 
 
 def _unique(c: Call, x: Source) -> Any:
     value, at = c.value(x), c.attr("axis")
     at = None if at is None else axis(value, at)
     sort = bool(c.attr("sorted", 1))
-    return c.b.op("unique", value, axis=at, sort=sort, size=c.state.fresh("N"))
+    return c.b.op("unique", value, axis=at, sort=sort, size=c.b.found.fresh("N"))
 
 
 def _non_max_suppression(
@@ -230,7 +222,7 @@ def _non_max_suppression(
         most=min(count, 2**31 - 1) if isinstance(count, int) else count,
         overlap=0.0 if overlap is None else float(c.scalar(overlap, "the overlap")),
         least=None if least is None else float(c.scalar(least, "the least score")),
-        centered=bool(c.attr("center_point_box", 0)), size=c.state.fresh("N"),
+        centered=bool(c.attr("center_point_box", 0)), size=c.b.found.fresh("N"),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from ..ir import Builder, DType, Unequal, Value
 from ..ir.dims import Expr, bounds, divide_exact, floordiv, maximum, minimum, product
 from ..ir.op import axis_of
 from .aten_common import expand_dims, permuted, reshaped, squeeze
+from .data_sizes import place, span
 from .onnx_math import to_dtype
 from .onnx_values import Call, Host, Source, dims_host, host
 
@@ -64,7 +65,7 @@ def _found_shape(c: Call, x: Value, wanted: list[Any], zeros: bool) -> list[Any]
             if not zeros and i < len(old):
                 sizes[i] = b.op("where", b.op("equal", wide, 0), old[i], wide)
     if -1 in [d for d in wanted if isinstance(d, int)]:
-        return [c.size(d) if isinstance(d, Value) else d for d in sizes]
+        return [c.b.size(d) if isinstance(d, Value) else d for d in sizes]
     known: Any = 1
     for d in sizes:
         known = b.op("multiply", known, d) if _any_value(known, d) else known * d
@@ -72,7 +73,7 @@ def _found_shape(c: Call, x: Value, wanted: list[Any], zeros: bool) -> list[Any]
     filled = [
         b.op("where", b.op("less", d, 0), rest, d) if isinstance(d, Value) else d for d in sizes
     ]
-    return [c.size(d) if isinstance(d, Value) else d for d in filled]
+    return [c.b.size(d) if isinstance(d, Value) else d for d in filled]
 
 
 def reshape_to(b: Builder, x: Value, wanted: Sequence[Any], allowzero: bool = False) -> Value:
@@ -211,10 +212,7 @@ def _found_place(c: Call, bound: Any, size: Dim, step: int) -> Any:
         return bound
     if step < 0:
         raise TranspileError("a slice backwards from data", hint="a step above 0 works")
-    wide = to_dtype(c.b, bound, DType.i64)
-    below = c.b.op("less", wide, 0)
-    wide = c.b.op("where", below, c.b.op("add", wide, size), wide)
-    return c.size(c.b.op("minimum", c.b.op("maximum", wide, 0), size))
+    return place(c.b, bound, size)
 
 
 def slice_axis(b: Builder, x: Value, at: int, start: Dim, end: Dim, step: int) -> Value:
@@ -406,30 +404,11 @@ def _found_range(c: Call, start: Source, limit: Source, delta: Source) -> Value:
         x if isinstance(x, Host) else reshaped(b, c.value(x), ()) for x in (start, limit, delta)
     ]
     dtype = next(x.tensor.dtype for x in given if isinstance(x, Value))
-    first, end, step = (number(x) for x in given)
-    count = (
-        end
-        if first == 0
-        else b.op("subtract", end, first)
-        if _any_value(end, first)
-        else end - first
-    )
-    if step != 1 and dtype.is_integer:
-        count = b.op("negative", b.op("floor_divide", _negative(b, count), step))
-    elif step != 1:
-        count = b.op("divide", count, step)
-    count = to_dtype(b, count if dtype.is_integer else b.op("ceil", count), DType.i64)
-    places = b.op("arange", start=0, stop=c.size(b.op("maximum", count, 0)), dtype=dtype)
-    places = places if step == 1 else b.op("multiply", places, step)
-    return places if first == 0 else b.op("add", places, first)
+    return span(b, *(number(x) for x in given), dtype)
 
 
 def _any_value(*items: Any) -> bool:
     return any(isinstance(x, Value) for x in items)
-
-
-def _negative(b: Builder, x: Any) -> Any:
-    return b.op("negative", x) if isinstance(x, Value) else -x
 
 
 def _eye_like(c: Call, x: Source) -> Value:

@@ -39,10 +39,11 @@ def _scalars(c: Call, x: Value) -> list[Any]:
         return [x]
     count = x.tensor.shape[0]
     assert isinstance(count, int)
-    key = c.state.read_elements
-    if x not in key:
-        key[x] = [c.b.op("select", x, axis=0, index=i) for i in range(count)]
-    return list(key[x])
+    places = range(count)
+    found = c.b.found.once(
+        ("elements", x), lambda: [c.b.op("select", x, axis=0, index=i) for i in places]
+    )
+    return list(found)
 
 
 def _stated(c: Call, node: Node) -> list[Any] | None:

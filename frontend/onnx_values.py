@@ -16,7 +16,6 @@ import numpy as np
 from ..errors import TranspileError
 from ..ir import Builder, DType, Param, Tensor, Value
 from ..ir.dims import Expr, symbols
-from ..ir.ops_data import data_size
 from ..ir.recipe import Constant, Read
 from .arrays import digest
 from .naming import ordinal_names
@@ -225,7 +224,7 @@ class Call:
     def dims(self, x: Source, what: str) -> list[Any]:
         """The elements as ints or dims; the emitted code reads what only the data decides."""
         found = self.elements(x, what)
-        return [self.size(v) if isinstance(v, Value) else v for v in found]
+        return [self.b.size(v) if isinstance(v, Value) else v for v in found]
 
     def ints(self, x: Source, what: str) -> list[int]:
         out = self.dims(x, what)
@@ -241,15 +240,6 @@ class Call:
         """The only element, known here."""
         flat = self.static(x, what).reshape(-1)
         return flat[0] if isinstance(flat[0], Expr) else plain(flat[0])
-
-    def size(self, x: Value) -> Expr:
-        """An integer of rank 0 that the data decides, as a size: the emitted code reads it."""
-        if x not in self.state.read_sizes:
-            name = self.state.fresh("N")
-            self.b.op("read_size", x, size=name)
-            self.state.read_sizes[x] = data_size(name)
-        found: Expr = self.state.read_sizes[x]
-        return found
 
     # ---- making values
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
-from itertools import chain, count
 from typing import Any
 
 import onnx_ir
 
 from ..errors import TranspileError
 from ..ir import Builder, Graph, InferError, Source, Tensor, Unequal, Value
-from ..ir.dims import Expr
 from .missing import Missing
 from .onnx_host import on_host
 from .onnx_names import hint_of, line_of, readable
@@ -44,12 +42,8 @@ class Walk:
         self.tied = Tied(model.graph)
         self.names.adopted.update(names_by_bias(model.graph))
         self.inputs: dict[Value, str] = {}
-        self.sizes: set[str] = set()  # names of sizes that are taken
         self.read: set[str] = set()  # inputs whose values the emitted code reads as sizes
         self.stored: dict[Value, Host] = {}  # the tensor of the file that a parameter is
-        self.read_sizes: dict[Value, Expr] = {}
-        self.read_elements: dict[Value, list[Value]] = {}
-        self.found: dict[Any, Any] = {}  # results of operators whose shapes are data, by input
         self.role = ""
         self.depth = 0
         self.opsets = dict(model.opset_imports)
@@ -74,28 +68,15 @@ class Walk:
             return None
         return self.inputs[leaves[-1]]
 
-    def fresh(self, letter: str) -> str:
-        """A name for a size that depends on data; `i` counts turns."""
-        names = ("i", "j", "k") if letter == "i" else ()
-        numbered = (f"{letter}{n}" for n in count(1))
-        name = next(n for n in chain(names, numbered) if n not in self.sizes)
-        self.sizes.add(name)
-        return name
-
     def mark(self) -> Any:
         """Where the walk stands, for `rewind`."""
-        known = dict(self.read_sizes), dict(self.read_elements), dict(self.found)
-        return len(self.graph.nodes), dict(self.missing.entries), known
+        return len(self.graph.nodes), dict(self.missing.entries), self.b.found.mark()
 
     def rewind(self, mark: Any) -> None:
         """Forget what was added since the mark."""
-        first, self.missing.entries, _ = mark
+        first, self.missing.entries, known = mark
         del self.graph.nodes[first:]
-        self.forget(mark)
-
-    def forget(self, mark: Any) -> None:
-        """Values that were added since the mark are those of a block: nothing else sees them."""
-        self.read_sizes, self.read_elements, self.found = map(dict, mark[2])
+        self.b.found.forget(known)
 
     def table_of(self, x: Host) -> Host | None:
         """The embedding table whose transpose the matrix is."""

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir.dims import Expr, product
 from . import host
+from .data_numbers import NUMBERS, has_data
 from .host_calls import LISTS, on_host
 from .plan import Instruction
 from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES
@@ -31,6 +32,8 @@ def execute(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
     if op.kind == "^" or not op.schema_text:
         raise TranspileError(f"{op.kind}: a call of Python code", where=_where(frame, op))
     if not any(_holds_tensor(walk, v) for v in values) and op.schema.namespace == "aten":
+        if any(map(has_data, values)) and op.name in NUMBERS:
+            return [walk.domain.compute(op.name, values)]
         done, result = on_host(op, values)
         if done:
             return [result]
@@ -195,12 +198,15 @@ def _literal(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> li
     return [walk.domain.literal(values[0], dtype, op.hint, frame.scope)]
 
 
-def _to_number(convert: Callable[[Any], Any]) -> Row:
+def _to_number(name: str, convert: Callable[[Any], Any]) -> Row:
     def row(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
         value = values[0]
         if walk.domain.is_unknown(value):
             return [value]
-        return [convert(value if isinstance(value, str) else walk.domain.number(value))]
+        number = value if isinstance(value, str) else walk.domain.number(value)
+        if has_data(number):
+            return [walk.domain.compute(name, [number]) if name else number]
+        return [convert(number)]
 
     return row
 
@@ -209,10 +215,6 @@ def _to_bool(value: Any) -> Any:
     if isinstance(value, host.Condition):
         return value
     return host.compare("!=", value, 0) if isinstance(value, Expr | host.Ratio) else bool(value)
-
-
-def _weak(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    return [walk.domain.weak(values[0])]
 
 
 def _size(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
@@ -244,7 +246,12 @@ def _first(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list
 
 
 def _extreme(name: str) -> Row:
-    return lambda walk, frame, op, values: [host.NUMBERS[name](*values)]
+    def row(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+        if any(map(has_data, values)):
+            return [walk.domain.compute(name, values)]
+        return [host.NUMBERS[name](*values)]
+
+    return row
 
 
 def _dict(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
@@ -291,15 +298,18 @@ PRIMS: dict[str, Row] = {
     "prim::min": _extreme("min"),
     "prim::max": _extreme("max"),
     "prim::abs": _extreme("abs"),
-    "aten::Int": _to_number(lambda v: int(v) if isinstance(v, str) else host.to_int(v)),
-    "aten::IntImplicit": _to_number(host.to_int),
-    "aten::Float": _to_number(lambda v: float(v) if isinstance(v, str) else host.to_float(v)),
-    "aten::FloatImplicit": _to_number(host.to_float),
-    "aten::Bool": _to_number(_to_bool),
+    "aten::Int": _to_number("Int", lambda v: int(v) if isinstance(v, str) else host.to_int(v)),
+    "aten::IntImplicit": _to_number("Int", host.to_int),
+    "aten::Float": _to_number(
+        "Float", lambda v: float(v) if isinstance(v, str) else host.to_float(v)
+    ),
+    "aten::FloatImplicit": _to_number("Float", host.to_float),
+    "aten::Bool": _to_number("Bool", _to_bool),
+    "aten::is_nonzero": _to_number("Bool", _to_bool),
     "aten::tensor": _literal,
     "aten::scalar_tensor": _literal,
-    "aten::ScalarImplicit": _weak,
-    "aten::item": _weak,
+    "aten::ScalarImplicit": _to_number("", lambda v: v),
+    "aten::item": _to_number("", lambda v: v),
     "aten::size": _size,
     "aten::dim": _of_tensor(lambda walk, t: len(walk.domain.shape(t))),
     "aten::numel": _of_tensor(lambda walk, t: product(walk.domain.shape(t))),

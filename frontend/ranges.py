@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Unequal, Value
-from ..ir.dims import Expr, minimum, symbols
+from ..ir.dims import Expr, data_decides, minimum, symbols
 
 _VIEWS = {"reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "cast", "slice"}
 
@@ -38,10 +38,10 @@ def stop_of(value: Any) -> int | Expr | None:
 def check_positions(index: Any, size: int | Expr) -> None:
     """Unequal where an index that counts along one size is not known to stay below `size`.
 
-    Two free sizes are tied; a fixed axis bounds the free size.
+    Two free sizes are tied; a fixed axis bounds the free size. What data decides is not checked.
     """
     stop = stop_of(index)
-    if stop is None or minimum(stop, size) == stop:
+    if stop is None or minimum(stop, size) == stop or data_decides(stop, size):
         return
     if isinstance(size, Expr) and symbols(size) and isinstance(stop, Expr):
         raise Unequal(stop, size)

@@ -12,11 +12,14 @@ from ..ir.recipe import Constant, Read
 from . import host
 from .alias import Handle, owner
 from .arrays import digest, to_numpy
+from .data_numbers import DataNumber, has_data, read_number
 from .host import Scalar, as_scalar
-from .lowering import DATA_DEPENDENT, UNKNOWN, Lowering
+from .lowering import UNKNOWN, Lowering
 from .naming import ordinal_names
+from .promotion import cast
 from .schema import Schema, dtype_from_torch, flat, parse, torch_dtype
 
+_NOT_PLAIN = Expr | host.Ratio | host.Condition | DataNumber
 _STACK = "aten::stack(Tensor[] tensors, int dim=0) -> Tensor"
 
 
@@ -72,20 +75,16 @@ class Symbolic:
         if isinstance(value, Scalar):
             return value.value
         if isinstance(value, Handle):
-            b = self.lowering.b
-            raise TranspileError(
-                "a number is read from a tensor, so that shapes or branches depend on data",
-                where=(b.scope.path or self.graph.name)
-                + (f" at {b.source.at}" if b.source else ""),
-                hint=DATA_DEPENDENT,
-            )
+            return read_number(self.lowering.b, self.lowering.read(value))
         return value
 
-    def weak(self, value: Any) -> Any:
-        return value if isinstance(value, Handle) else self.number(value)
+    def compute(self, name: str, values: Sequence[Any]) -> Any:
+        return self.lowering.compute(name, values)
 
     def from_number(self, value: Any) -> Any:
-        return value if value is UNKNOWN else as_scalar(value)
+        if value is UNKNOWN:
+            return value
+        return self.lowering.tensor(value) if has_data(value) else as_scalar(value)
 
     def literal(self, value: Any, dtype: DType | None, name: str, scope: Scope) -> Any:
         import torch
@@ -93,11 +92,17 @@ class Symbolic:
         if host.is_number(value) and not isinstance(value, complex):
             scalar = as_scalar(value)
             return host.cast(scalar, dtype) if dtype else scalar
-        if any(isinstance(v, Expr | host.Ratio | host.Condition) for v in flat([value])):
-            numbers = [self.lowering.tensor(as_scalar(v)) for v in value]
+        if isinstance(value, DataNumber):
+            return self._cast(self.lowering.tensor(value), dtype)
+        if any(isinstance(v, _NOT_PLAIN) for v in flat([value])):
+            numbers = [self._cast(self.lowering.tensor(v), dtype) for v in value]
             return self.lowering.call(parse(_STACK), [numbers, 0])
         made = torch.tensor(value, dtype=torch_dtype(dtype) if dtype else None)
         return self.constant(made, name, scope)
+
+    def _cast(self, handle: Handle, dtype: DType | None) -> Handle:
+        value = self.lowering.read(handle)
+        return owner(cast(self.lowering.b, value, dtype), dense=True)
 
     def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
         if tensor.dim() == 0 and not tensor.is_complex():
@@ -150,7 +155,7 @@ class Symbolic:
 
     def result(self, value: Any) -> Any:
         """A source value as the graph's result holds it."""
-        if isinstance(value, Scalar):
+        if isinstance(value, Scalar | DataNumber):
             value = self.lowering.tensor(value)
         if isinstance(value, Handle):
             return self.lowering.read(value)

@@ -9,7 +9,7 @@ bounds that minima, maxima and floor divisions use to simplify themselves.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from math import gcd
@@ -279,7 +279,7 @@ def _extreme(
 def provably_le(a: int | Expr, b: int | Expr) -> bool:
     """Whether a <= b for all sizes that the symbols allow."""
     low, _ = bounds(b - a)
-    if low is not None and low >= 0:
+    if (low is not None and low >= 0) or _reaches_zero(b - a):
         return True
     left, right = _lone_extreme(a), _lone_extreme(b)
     if left is not None and left.kind == "max":
@@ -289,6 +289,19 @@ def provably_le(a: int | Expr, b: int | Expr) -> bool:
     if left is not None and any(provably_le(x, b) for x in left.args):
         return True
     return right is not None and any(provably_le(a, x) for x in right.args)
+
+
+def _reaches_zero(dim: int | Expr) -> bool:
+    """Whether the dim is at least 0 for one argument of an extreme in it: `L - min(L, N)`."""
+    for monomial, factor in _terms(dim):
+        atom = _lone_extreme(_make({monomial: 1}))
+        if atom is None or factor != (-1 if atom.kind == "min" else 1):
+            continue
+        rest = dim - _make({monomial: factor})
+        lows = [bounds(rest + factor * a)[0] for a in atom.args]
+        if any(low is not None and low >= 0 for low in lows):
+            return True
+    return False
 
 
 def _lone_extreme(dim: int | Expr) -> Atom | None:
@@ -414,6 +427,12 @@ def symbols(dim: int | Expr) -> set[Sym]:
     return found
 
 
+def divisions(dim: int | Expr) -> set[Atom]:
+    """The floor divisions that stand in the sum by themselves."""
+    factors = (factor for monomial, _ in _terms(dim) for factor, _ in monomial)
+    return {f for f in factors if isinstance(f, Atom) and f.kind == "floordiv"}
+
+
 def data_decides(*dims: int | Expr) -> bool:
     """Whether a size that the inputs' shapes do not give has a part in them: it may be 0."""
     return any(s.low == 0 for dim in dims for s in symbols(dim))
@@ -437,10 +456,30 @@ def _rebuild_atom(atom: Sym | Atom, leaf: Callable[[Sym | Atom], int | Expr | No
         return replaced
     if isinstance(atom, Sym):
         return Expr(((((atom, 1),), 1),))
-    args = [rebuild(a, leaf) for a in atom.args]
-    if atom.kind == "floordiv":
+    return _apply(atom.kind, [rebuild(a, leaf) for a in atom.args])
+
+
+def _apply(kind: str, args: list[int | Expr]) -> int | Expr:
+    if kind == "floordiv":
         return floordiv(args[0], args[1])
-    return (minimum if atom.kind == "min" else maximum)(*args)
+    return (minimum if kind == "min" else maximum)(*args)
+
+
+def multiply_out(dim: int | Expr, exact: Container[Atom]) -> int | Expr:
+    """`8*(L//2)` as `4*L`, where `exact` holds the floor divisions that leave no remainder."""
+    total: int | Expr = 0
+    for monomial, coefficient in _terms(dim):
+        product: int | Expr = 1
+        for atom in (atom for atom, power in monomial for _ in range(power)):
+            if isinstance(atom, Sym):
+                factor: int | Expr = Expr(((((atom, 1),), 1),))
+            elif atom in exact and divide_exact(coefficient, atom.args[1]) is not None:
+                factor, coefficient = atom.args[0], coefficient // atom.args[1]
+            else:
+                factor = _apply(atom.kind, [multiply_out(a, exact) for a in atom.args])
+            product = product * factor
+        total = total + product * coefficient
+    return total
 
 
 def substitute(dim: int | Expr, sizes: Mapping[str, int | Expr]) -> int | Expr:

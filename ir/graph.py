@@ -5,11 +5,13 @@ Values, nodes, scopes and graphs have identity; two graphs are compared through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import ops
-from .dims import Expr, Sym, symbols
+from .dims import Expr, Sym, data_decides, symbol, symbols
+from .found import Found
+from .op import Unequal
 from .recipe import Recipe
 from .types import Tensor, Type
 
@@ -258,15 +260,55 @@ class Builder:
         self.scope = graph.root
         self.source: Source | None = None
         self.hint = ""
+        self.found = Found()
 
     def op(self, name: str, *operands: Operand, **attrs: Any) -> Any:
         """Add a node; returns its value, or a tuple of values where the op has several results."""
         row = ops.TABLE[name]
         attrs = row.complete(attrs)
-        types = row.infer_types([o.type if isinstance(o, Value) else o for o in operands], attrs)
+        try:
+            types = _types(row, operands, attrs)
+        except Unequal as equation:
+            fitted = self._fitted(operands, equation)
+            if fitted is None or row.blocks:
+                raise
+            return self.op(name, *fitted, **attrs)
         node = Node(name, operands, attrs, types, self.scope, self.source, self.hint)
         self.graph.nodes.append(node)
         return tuple(node.results) if row.several else node.out
+
+    def _fitted(self, operands: Sequence[Operand], equation: Unequal) -> list[Operand] | None:
+        """The operands with a size that is data as the size that it must equal, where one has it.
+
+        A reshape says so: it fails where the data says otherwise.
+        """
+        old, new = equation.left, equation.right
+        if data_decides(new) and not data_decides(old):
+            old, new = new, old
+        if not data_decides(old):
+            return None
+        fitted = [self._with_size(o, old, new) for o in operands]
+        return None if all(a is b for a, b in zip(operands, fitted, strict=True)) else fitted
+
+    def _with_size(self, operand: Operand, old: int | Expr, new: int | Expr) -> Operand:
+        if not isinstance(operand, Value) or old not in operand.tensor.shape:
+            return operand
+        shape = tuple(new if d == old else d for d in operand.tensor.shape)
+        fitted: Value = self.op("reshape", operand, shape=shape)
+        return fitted
+
+    def size(self, value: Value) -> Expr:
+        """An integer of rank 0 that the data decides, as a size: the emitted code reads it."""
+        return self.found.once(("size", value), lambda: self._read(value))  # type: ignore[no-any-return]
+
+    def _read(self, value: Value) -> Expr:
+        name = self.found.fresh("N")
+        self.op("read_size", value, size=name)
+        return symbol(name, 0)
+
+
+def _types(row: ops.Op, operands: Sequence[Operand], attrs: Mapping[str, Any]) -> list[Type]:
+    return row.infer_types([o.type if isinstance(o, Value) else o for o in operands], attrs)
 
 
 class Program:

@@ -28,6 +28,8 @@ def _infer_reshape(x: Any, shape: tuple[int | Expr, ...], free: int | None = Non
 
 def _reshape_tree(node: Any, x: Tree) -> Tree:
     shape = [-1 if i == node["free"] else d for i, d in enumerate(node["shape"])]
+    if not shape:  # MLX does not survive a reshape to nothing
+        return method(x, "squeeze")
     return method(x, "reshape", *shape)
 
 

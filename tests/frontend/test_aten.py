@@ -12,10 +12,11 @@ from op_harness import close, run_graph
 
 from mlx_transpile.errors import TranspileError
 from mlx_transpile.frontend.aten import ATEN
+from mlx_transpile.frontend.data_numbers import DataNumber
 from mlx_transpile.frontend.schema import DROPPED, dtype_from_torch, from_torch
 from mlx_transpile.ir import Builder, Graph, Tensor, Unequal, Value
 from mlx_transpile.ir.dims import Expr, evaluate, symbol
-from mlx_transpile.ir.graph import leaves
+from mlx_transpile.ir.graph import leaves, map_structure
 from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.recipe import Constant
 from mlx_transpile.ir.text import parse_graph, print_graph
@@ -106,7 +107,8 @@ class Call:
         kept = [p for p in parameters if p.name not in DROPPED]
         positional = [self.lift(bound[p.name]) for p in kept if not p.keyword]
         keywords = {p.name: self.lift(bound[p.name]) for p in kept if p.keyword}
-        self.graph.result = ATEN[key_of(name)](Builder(self.graph), *positional, **keywords)
+        result = ATEN[key_of(name)](Builder(self.graph), *positional, **keywords)
+        self.graph.result = map_structure(_as_value, result)
 
     def lift(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -120,6 +122,10 @@ class Call:
         if isinstance(value, torch.dtype):
             return dtype_from_torch(value)
         return [self.lift(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _as_value(item: Any) -> Any:
+    return item.value if isinstance(item, DataNumber) else item
 
 
 def to_numpy(value: torch.Tensor) -> np.ndarray:
