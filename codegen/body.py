@@ -560,19 +560,18 @@ class BodyBuilder:
         return value
 
     def _mark_size(self, node: Node, name: str, index: int, size: Any, shape: bool) -> Any:
-        """A constant size of a result: read from an argument's shape where it is the same width."""
+        """A constant size of a result: read from an argument's shape where it is the same width.
+        Numbers that are no size of a result, as of padding, are literals.
+        """
         if isinstance(size, bool) or not isinstance(size, int) or size <= 1:
             return size
-        element: Any = (node, name, index)
-        role = name
         if shape:
             element = key(node.out, index)
-        elif node.op == "split":
+            return marked(size, Mark(element, name, read_from=self._same_size(element)))
+        if node.op == "split":
             part = node.results[index]
-            element, role = key(part, node["axis"]), part.hint or name
-        return marked(
-            size, Mark(element, role, read_from=self._same_size(element) if shape else None)
-        )
+            return marked(size, Mark(key(part, node["axis"]), part.hint or name))
+        return marked(size, Mark((node, name, index), name, True))
 
     def _same_size(self, element: Any) -> tuple[int, int] | None:
         """An axis of an argument, other than its last, that is the same width as the element."""

@@ -29,6 +29,7 @@ class LocalDims:
         self.sources: list[DimSource] = []
         self.passed: list[Expr] = []  # dims that the caller must pass as ints
         self._known: dict[Sym | Atom, int | Expr] = {}
+        self._exact: set[Atom] = set()  # divisions that leave no remainder: sizes solved for
 
     def read(self, arguments: list[Value]) -> None:
         """Bind every symbolic size of an argument, unless the ones before give it already."""
@@ -54,11 +55,12 @@ class LocalDims:
         if len(unknown) == 1 and unknown[0][1] > 0:
             atom, coefficient = unknown[0]
             size = self._new(DimSource(argument, axis, str(atom) if isinstance(atom, Sym) else ""))
-            self._known[atom] = dims.floordiv(size - constant, coefficient)
+            self._known[atom] = solved = dims.floordiv(size - constant, coefficient)
+            self._exact |= dims.divisions(solved)
 
     def _express(self, dim: Expr) -> int | Expr | None:
         """The dim over local sizes, or None when they do not determine it."""
-        out = dims.rebuild(dim, self._known.get)
+        out = self._over_known(dim)
         names = {s.name for s in dims.symbols(out)} if isinstance(out, Expr) else set()
         return out if all(name.startswith("\ue000") for name in names) else None
 
@@ -70,8 +72,11 @@ class LocalDims:
                 if sym not in self._known:
                     self.passed.append(dims.symbol(sym.name, sym.low, sym.high))
                     self._known[sym] = self._new(DimSource(-1, len(self.passed) - 1, sym.name))
-            local = dims.rebuild(dim, self._known.get)
+            local = self._over_known(dim)
         return local
+
+    def _over_known(self, dim: Expr) -> int | Expr:
+        return dims.multiply_out(dims.rebuild(dim, self._known.get), self._exact)
 
     def define(self, name: str) -> Expr:
         """The token for a size that depends on data, which a statement of the method finds out."""

@@ -218,12 +218,26 @@ def _resolve(group: Group, structure: Structure) -> None:
             group.init_slots = resolved
         else:
             group.body_slots = resolved
+    _shorten(group)
     children = {
         int(m)
         for t in group.inits[0].attributes.values()
         for m in re.findall("\ue000c(\\d+)\ue001", repr_template(t))
     }
     group.needs_args = _reads_fields(group) or any(structure.groups[c].needs_args for c in children)
+
+
+def _shorten(group: Group) -> None:
+    """Arguments that are passed on keep their names where no two have the same."""
+    passed = {
+        p.name: p.role.removeprefix("arg.") for p in group.parameters if p.role.startswith("arg.")
+    }
+    words = Counter([*passed.values(), *(p.name for p in group.parameters if p.name not in passed)])
+    short = {name: word for name, word in passed.items() if words[word] == 1}
+    for parameter in group.parameters:
+        parameter.name = short.get(parameter.name, parameter.name)
+    for slots in (group.init_slots, group.body_slots):
+        slots[:] = [("param", short.get(s[1], s[1])) if s[0] == "param" else s for s in slots]
 
 
 def _reads_fields(group: Group) -> bool:
@@ -251,10 +265,10 @@ def _resolve_slot(
 ) -> tuple[Any, ...]:
     first = column[0]
     if any(s.value != first.value for s in column):
-        vector = tuple((s.value, widths.find(s.element)) for s in column)
+        literal = all(s.literal for s in column)
+        vector = tuple((s.value, None if literal else widths.find(s.element)) for s in column)
         if vector not in known:
             name = parameter_name(first, [p.name for p in group.parameters])
-            literal = all(s.literal for s in column)
             values = {p: (s.value, s.element) for p, s in zip(group.paths, column, strict=True)}
             known[vector] = Parameter(name, first.role, literal, values)
             group.parameters.append(known[vector])

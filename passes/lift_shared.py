@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from ..ir import Graph, Node, Scope, Value
+from ..ir.draws import draws_inside
 from ..ir.graph import Param
-from .rebuild import common_scope
+from .rebuild import common_scope, make_node
 from .record import applies
 
 _LARGEST = 64  # nodes; a computation of that size is no mask and no table
@@ -33,9 +35,9 @@ def lift_shared(graph: Graph) -> bool:
     """Move nodes that a module shares with a sibling out of it.
 
     A module keeps what it does not read itself (its results) and what is computed from its
-    parameters.
+    parameters. Constants do not move: every module makes its own.
     """
-    changed = False
+    changed = _copy_constants(graph)
     for _ in range(_ROUNDS):
         lifts = _lifts(graph)
         if not lifts:
@@ -43,6 +45,34 @@ def lift_shared(graph: Graph) -> bool:
         _move(graph, lifts)
         changed = True
     return changed
+
+
+def _copy_constants(graph: Graph) -> bool:
+    """Modules beside the one that fills a tensor with a number fill one of their own."""
+    copies: dict[tuple[Node, Scope], Node] = {}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        for i, value in enumerate(node.operands):
+            if not isinstance(value, Value) or not _is_constant(value.node):
+                continue
+            if value.node.scope.contains(node.scope):
+                continue
+            key = value.node, node.scope
+            if key not in copies:
+                copies[key] = make_node("full", [], value.node.attrs, value.node, node.scope)
+                nodes.append(copies[key])
+            node.operands[i] = copies[key].out
+        nodes.append(node)
+    graph.nodes = nodes
+    return bool(copies)
+
+
+def _is_constant(node: Node | None) -> TypeGuard[Node]:
+    return (
+        node is not None
+        and node.op == "full"
+        and all(isinstance(dim, int) for dim in node.out.tensor.shape)
+    )
 
 
 def _lifts(graph: Graph) -> list[_Lift]:
@@ -82,9 +112,13 @@ def _lift(node: Node, uses: Uses, place: dict[Node, int], first: dict[Scope, int
 
 
 def _cone(node: Node, module: Scope) -> set[Node] | None:
-    """The nodes of the module that the node is computed from; None where weights are read."""
+    """The nodes of the module that the node is computed from; None where weights are read, or
+    numbers are drawn: those of the module would be drawn in another order.
+    """
     found, todo = {node}, [node]
     while todo:
+        if draws_inside(todo[-1]):
+            return None
         for value in todo.pop().values:
             if isinstance(value, Param):
                 return None
