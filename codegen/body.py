@@ -17,6 +17,7 @@ from typing import Any
 from ..ir import Node, Param, Scope, Tensor, Value
 from ..ir.blocks import all_nodes, blocks
 from ..ir.dims import Expr, data_decides
+from ..ir.draws import draws_inside
 from ..ir.graph import leaves, map_structure
 from ..ir.tree import Infix, Method
 from ..ir.types import DType
@@ -138,6 +139,8 @@ class BodyBuilder:
         self.ids: dict[Value, int] = {}
         self.pending: dict[Value, Bound] = {}
         self.deferred: dict[Value, list[Node | Region]] = {}  # what the pending ones compute
+        self.drawing: set[Value] = set()  # the pending one that draws random numbers, if any
+        self.draws = False  # whether the expression that is being bound does
         self.computed: list[Node | Region] = []  # by the expression that is being bound
         self.aliases: dict[Value, Value] = {}  # what blocks call a weight of the module
         self.scopes: set[Scope] = set()  # of blocks
@@ -314,8 +317,8 @@ class BodyBuilder:
         """The value where it is used: its variable, its weight, or the expression itself."""
         value = self.aliases.get(value, value)
         if value in self.pending:
-            self.computed += self.deferred.pop(value)
-            return self.pending.pop(value)
+            self.draws |= value in self.drawing
+            return self._taken(value)
         if isinstance(value, Param) and under(self.region.path, value.name):
             return Typed(self.modules.member(self.region.path, value.name), value.tensor)
         if value not in self.ids:
@@ -323,6 +326,12 @@ class BodyBuilder:
                 f"{value!r} is used in {self.region.path or 'the root'} before it is defined"
             )
         return Local(self.ids[value])
+
+    def _taken(self, value: Value) -> Bound:
+        """The expression of a pending value, which is computed with what is bound now."""
+        self.drawing.discard(value)
+        self.computed += self.deferred.pop(value)
+        return self.pending.pop(value)
 
     def assign(self, values: list[Value], tree: Bound, nesting: tuple[Any, ...] = ()) -> None:
         """Name the results of an item, or keep a single-use expression for its place of use.
@@ -332,6 +341,8 @@ class BodyBuilder:
         if len(values) == 1 and self._inlines(values[0], tree):
             self.pending[values[0]] = Typed(tree, values[0].tensor)
             self.deferred[values[0]] = self.computed
+            if self.draws:
+                self.drawing.add(values[0])
             return
         for value in values:
             self._take_over(value)
@@ -395,6 +406,9 @@ class BodyBuilder:
         return self._looped
 
     def _step(self, step: Any) -> None:
+        self.draws = _draws(step)
+        if self.draws:
+            self._settle()
         self.computed = [] if isinstance(step, Loop) else [step]
         if isinstance(step, Node) and (step.row.blocks or step.op == "read_size"):
             print_control(self, step)
@@ -408,6 +422,16 @@ class BodyBuilder:
                 self.assign(step.items[0].results, call, step.layer.results)
             else:
                 self.assign(step.outputs, call)
+
+    def _settle(self) -> None:
+        """Name what has drawn: random numbers are drawn statement by statement, in their order.
+
+        Within an expression C++ has no order, and Python's need not be that of the source.
+        """
+        for value in list(self.drawing):
+            self.computed = []
+            tree = self._taken(value)
+            self.body.add(Assign(Local(self._local(value)), tree), self.computed)
 
     def _call(self, region: Region, callee: Member) -> Apply:
         if region.layer is not None and region.layer.inputs is not None:
@@ -607,6 +631,14 @@ class BodyBuilder:
     def _helper(self, name: str) -> None:
         if name not in self.body.helpers:
             self.body.helpers.append(name)
+
+
+def _draws(step: Any) -> bool:
+    """Whether an item draws random numbers."""
+    if isinstance(step, Node):
+        return draws_inside(step)
+    regions = step.regions if isinstance(step, Loop) else [step]
+    return any(draws_inside(node) for region in regions for node in region.nodes())
 
 
 def _with_blocks(item: Node | Region) -> list[Node | Region]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Graph
+from ..ir.draws import draws
 from ..runtime import cpp_closure
 from .cpp_classes import CppClass, CppClassPrinter, print_cpp_class, print_method
 from .cpp_methods import input_names
@@ -68,7 +69,8 @@ def emit_cpp(graph: Graph, recovered: Recovered, name: str) -> EmittedCpp:
         "model.cpp": source,
         "nn.h": nn_header(space, used_helpers(header + source)),
     }
-    static = {f: render(f"{f}.j2", folder="cpp", namespace=space, title=name) for f in _STATIC}
+    fixed = {"namespace": space, "title": name, "draws": bool(draws(graph))}
+    static = {f: render(f"{f}.j2", folder="cpp", **fixed) for f in _STATIC}
     files = {f: formatted(text) for f, text in files.items()}
     made = [(methods[i], p.group, safe_cpp(p.group.name)) for i, p in printers.items()]
     return EmittedCpp({**files, **static}, cpp_lines(files["model.cpp"], made, structure))

@@ -7,6 +7,7 @@ chain; numbers stand in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,10 +40,19 @@ class Chain:
     arguments: tuple[Bound, ...]
 
 
+@dataclass(frozen=True)
+class Locals:
+    """The types of local variables by their numbers, and the names that they get."""
+
+    type: Callable[[int], Tensor | None]
+    name: Callable[[int], str]
+
+
 @dataclass
 class _Region:
     """The chain found so far; arguments that occur again are the same one."""
 
+    taken: frozenset[str] = frozenset()  # names of variables that it reads
     arguments: dict[Any, str] = field(default_factory=dict)
     ops: int = 0
     closed: bool = True  # holds nothing that only the method knows, such as a size
@@ -53,17 +63,21 @@ class _Region:
         return self.ops >= LEAST and self.closed and self.floats and len(self.arguments) <= MOST
 
 
-def fuse(tree: Bound, types: Any) -> Bound:
-    """The tree with its chains as `Chain`. `types(index)` gives the type of a local."""
+def fuse(tree: Bound, known: Locals) -> Bound:
+    """The tree with its chains as `Chain`."""
     if isinstance(tree, Typed):
-        return Typed(fuse(tree.of, types), tree.type)
+        return Typed(fuse(tree.of, known), tree.type)
     if _inner(tree) is not None:
         region = _Region()
-        body = _grow(tree, region, types)
+        body = _grow(tree, region, known)
+        taken = frozenset(known.name(a.index) for a in region.arguments if isinstance(a, Local))
+        if not taken.isdisjoint(region.arguments.values()):
+            region = _Region(taken)
+            body = _grow(tree, region, known)
         if region.worthwhile:
-            arguments = tuple(fuse(a, types) for a in region.arguments)
+            arguments = tuple(fuse(a, known) for a in region.arguments)
             return Chain(tuple(region.arguments.values()), body, arguments)
-    return _descend(tree, types)
+    return _descend(tree, known)
 
 
 def _inner(tree: Bound) -> tuple[Bound, ...] | None:
@@ -78,16 +92,16 @@ def _inner(tree: Bound) -> tuple[Bound, ...] | None:
     return None
 
 
-def _grow(tree: Bound, region: _Region, types: Any) -> Bound:
+def _grow(tree: Bound, region: _Region, known: Locals) -> Bound:
     """The tree over the chain's own arguments."""
     if isinstance(tree, Typed):
         return (
-            Typed(_grow(tree.of, region, types), tree.type)
+            Typed(_grow(tree.of, region, known), tree.type)
             if _inner(tree.of)
             else (_argument(tree, tree.type, region))
         )
     if isinstance(tree, Local):
-        return _argument(tree, types(tree.index), region)
+        return _argument(tree, known.type(tree.index), region)
     inner = _inner(tree)
     if inner is None:
         if isinstance(tree, Expr | SlotRef):
@@ -96,7 +110,7 @@ def _grow(tree: Bound, region: _Region, types: Any) -> Bound:
             region.closed = False  # an expression of unknown type
         return tree
     region.ops += _weight(tree)
-    grown = [_grow(i, region, types) for i in inner]
+    grown = [_grow(i, region, known) for i in inner]
     match tree:
         case t.Infix(operator):
             return t.Infix(operator, *grown)
@@ -122,7 +136,7 @@ def _argument(tree: Bound, type: Tensor | None, region: _Region) -> Bound:
         return tree
     region.floats = region.floats or type.dtype.is_float
     if tree not in region.arguments:
-        region.arguments[tree] = _name(tree, set(region.arguments.values()))
+        region.arguments[tree] = _name(tree, {*region.arguments.values(), *region.taken})
     return Typed(Verbatim(region.arguments[tree]), type)
 
 
@@ -137,26 +151,26 @@ def _name(tree: Bound, taken: set[str]) -> str:
     return next(n for n in names if n not in taken)
 
 
-def _descend(tree: Bound, types: Any) -> Bound:
+def _descend(tree: Bound, known: Locals) -> Bound:
     """Look for chains in the operands of what is no chain."""
     match tree:
         case Apply(callee, args):
-            return Apply(callee, tuple(fuse(a, types) for a in args))
+            return Apply(callee, tuple(fuse(a, known) for a in args))
         case t.Infix(operator, left, right):
-            return t.Infix(operator, fuse(left, types), fuse(right, types))
+            return t.Infix(operator, fuse(left, known), fuse(right, known))
         case t.Prefix(operator, of):
-            return t.Prefix(operator, fuse(of, types))
+            return t.Prefix(operator, fuse(of, known))
         case t.Sequence(items, array_list):
-            return t.Sequence(tuple(fuse(i, types) for i in items), array_list)
+            return t.Sequence(tuple(fuse(i, known) for i in items), array_list)
         case t.Call(function, args, kwargs):
-            named = tuple((k, fuse(v, types)) for k, v in kwargs)
-            return t.Call(function, tuple(fuse(a, types) for a in args), named)
+            named = tuple((k, fuse(v, known)) for k, v in kwargs)
+            return t.Call(function, tuple(fuse(a, known) for a in args), named)
         case t.Method(of, name, args, kwargs):
-            return t.Method(fuse(of, types), name, args, kwargs)
+            return t.Method(fuse(of, known), name, args, kwargs)
         case t.Index(of, items):
-            return t.Index(fuse(of, types), items)
+            return t.Index(fuse(of, known), items)
         case t.Element(of, index):
-            return t.Element(fuse(of, types), index)
+            return t.Element(fuse(of, known), index)
         case t.Keyword(name, of, place):
-            return t.Keyword(name, fuse(of, types), place)
+            return t.Keyword(name, fuse(of, known), place)
     return tree

@@ -15,7 +15,7 @@ from .border import IndexRange, index_ranges
 from .bound import Apply, Bound, Local, Member, SlotRef, Typed
 from .cpp_blocks import print_block
 from .cpp_fields import is_mixed
-from .cpp_fuse import fuse
+from .cpp_fuse import Locals, fuse
 from .cpp_names import cpp_string, outputs_of, unique_cpp
 from .cpp_render import Names, render_cpp, size
 from .methods import live_spans, size_names
@@ -76,7 +76,7 @@ class MethodPrinter:
         return TOKEN.sub(resolve, text)
 
     def code(self, tree: Bound) -> str:
-        return render_cpp(fuse(tree, self._type), self.known).code
+        return render_cpp(fuse(tree, Locals(self._type, self.names.__getitem__)), self.known).code
 
     def add(self, line: str, depth: int = 0) -> None:
         self.out.append((self.depth + depth, line))

@@ -139,13 +139,14 @@ def write_code(
     dtype: Any = None,
     choice: Choice | None = None,
     quantization: Quantization | None = None,
+    draws: bool = False,
 ) -> None:
-    """model.py, config.json, remap_weights.py and test_model.py."""
+    """model.py, config.json, remap_weights.py and test_model.py. `draws`: random numbers."""
     write_text(folder / "model.py", emitted.source)
     quantized = {"quantization": choice.config} if choice else {}
     write_json(folder / "config.json", {**emitted.config, **quantized})
     write_text(folder / "remap_weights.py", remap_script(rules, dtype, quantization))
-    write_text(folder / "test_model.py", render("test_model.py.j2"))
+    write_text(folder / "test_model.py", render("test_model.py.j2", draws=draws))
 
 
 def write_cpp(folder: Path, graph: Graph, emitted: Emitted, name: str) -> None:
@@ -175,10 +176,12 @@ def write_reference(
     arguments: Sequence[tuple[str, Any]],
     cases: Iterable[Any],
     tolerances: Mapping[str, tuple[float, float]],
+    unseen: Sequence[str] | None = None,
 ) -> None:
     """reference.safetensors: inputs and results as `Model.__call__` nests them.
 
-    `tolerances` gives atol and rtol by the element type of the weights.
+    `tolerances` gives atol and rtol by the element type of the weights. Cases of a model that draws
+    hold its random numbers; `unseen` are the results that depend on them, None for another model.
     """
     arrays: dict[str, np.ndarray] = {}
     described = []
@@ -191,6 +194,7 @@ def write_reference(
                     _describe(t, f"{number}.inputs.{i}", arrays) for i, t in enumerate(trees)
                 ],
                 "result": _describe(case.result, f"{number}.outputs", arrays),
+                **({} if unseen is None else _draws(case.draws, number, unseen, arrays)),
             }
         )
     metadata = {
@@ -200,6 +204,20 @@ def write_reference(
     }
     entries = tensorfile.entries(arrays)
     tensorfile.write_tensors(folder / "reference.safetensors", entries, metadata)
+
+
+def _draws(
+    draws: Sequence[np.ndarray] | None,
+    number: int,
+    unseen: Sequence[str],
+    arrays: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """The keys of what the case drew; without them, the results that nothing can be said of."""
+    if draws is None:
+        return {"draws": None, "unseen": list(unseen)}
+    keys = [f"{number}.draws.{i}" for i in range(len(draws))]
+    arrays.update(zip(keys, map(narrow, draws), strict=True))
+    return {"draws": keys, "unseen": []}
 
 
 def fill_arguments(arguments: Sequence[tuple[str, Any]], inputs: Iterable[np.ndarray]) -> list[Any]:

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from ..ir import Graph, Program
+from ..ir.draws import draws
 from .classes import Printed, helpers_of, print_class
 from .emitted import Emitted, Recovered
 from .fields import Fields, inner_widths, width_roles
@@ -29,8 +30,9 @@ def emit(program: Program, name: str) -> Emitted:
     config = {k: used[k] for k in used}
     helpers = [h for p in printed for h in p.helpers]
     source = assemble(
-        name, printed, config, list(dict.fromkeys(helpers)), structure.groups[-1].needs_args
-    )
+        name, printed, config, list(dict.fromkeys(helpers)), structure.groups[-1].needs_args,
+        bool(draws(graph)),
+    )  # fmt: skip
     modules = structure.modules
     paths = {n: modules.emitted(n) for n in graph.params}
     precise = precise_parameters(graph)
@@ -121,7 +123,12 @@ def _environment() -> Any:
 
 
 def assemble(
-    name: str, classes: list[Printed], config: dict[str, Any], helpers: list[str], root_args: bool
+    name: str,
+    classes: list[Printed],
+    config: dict[str, Any],
+    helpers: list[str],
+    root_args: bool,
+    draws: bool = False,
 ) -> str:
     """The file from its parts, formatted."""
     import black
@@ -143,6 +150,7 @@ def assemble(
             fields=[(k, _kind(v)) for k, v in config.items()],
             classes=code,
             args=root_args,
+            draws=draws,
             quantizable="nn.Linear(" in code or "nn.Embedding(" in code,
         )
     )

@@ -8,12 +8,14 @@ container, is dissolved: its items join the enclosing region. `Plan.log` says wh
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.blocks import binds, computed_sizes, data_sizes, reads
+from ..ir.draws import draws_inside
 from ..ir.tree import Layer, Width
 from .strays import move_strays
 
@@ -271,22 +273,28 @@ def _dissolve_foreign(plan: Plan) -> bool:
 
 def _order(plan: Plan) -> bool:
     """Sort every region's items by their dependencies; dissolve a region that is in a cycle."""
+    drawing = {n: i for i, n in enumerate(plan.graph.nodes) if draws_inside(n)}
     for region in plan.root.walk():
-        stuck = _sort_items(region)
+        stuck = _sort_items(region, drawing)
         if stuck:
             dissolve(plan, stuck, "cannot run as one call: values leave it and come back")
             return True
     return False
 
 
-def _sort_items(region: Region) -> Region | None:
-    """Stable topological order of the items; a region of a cycle if there is one."""
+def _sort_items(region: Region, drawing: Mapping[Node, int]) -> Region | None:
+    """Stable topological order of the items; a region of a cycle if there is one.
+
+    `drawing` has the places of the nodes that draw random numbers, which keep their order.
+    """
     owner: dict[Any, int] = {v: i for i, item in enumerate(region.items) for v in _defined(item)}
     sizes = any(isinstance(v, str) for v in owner)
     needs = [
         {owner[v] for v in _used(item, sizes) if v in owner} - {i}
         for i, item in enumerate(region.items)
     ]
+    for before, after in pairwise(_drawers(region, drawing)):
+        needs[after] |= {before} - {after}
     dependents: dict[int, list[int]] = {}
     for i, before in enumerate(needs):
         for j in before:
@@ -305,6 +313,21 @@ def _sort_items(region: Region) -> Region | None:
         return next(r for i, r in enumerate(region.items) if missing[i] and isinstance(r, Region))
     region.items = [region.items[i] for i in order]
     return None
+
+
+def _drawers(region: Region, drawing: Mapping[Node, int]) -> list[int]:
+    """The items that draw, in the order of the draws; one that draws several times is there as
+    often.
+    """
+    if not drawing:
+        return []
+    places = [
+        (drawing[n], i)
+        for i, item in enumerate(region.items)
+        for n in ([item] if isinstance(item, Node) else item.nodes())
+        if n in drawing
+    ]
+    return [i for _, i in sorted(places)]
 
 
 def _defined(item: Node | Region) -> list[Value | str]:

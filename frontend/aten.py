@@ -26,6 +26,7 @@ from . import (
     aten_norm,
     aten_pool,
     aten_reduce,
+    aten_random,
     aten_resize,
     aten_shape,
 )
@@ -51,6 +52,7 @@ ATEN: dict[str, Row] = _table(
     aten_create.ROWS,
     aten_matrix.ROWS,
     aten_norm.ROWS,
+    aten_random.ROWS,
     aten_conv.ROWS,
     aten_pool.ROWS,
     aten_resize.ROWS,

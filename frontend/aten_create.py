@@ -190,21 +190,6 @@ def _window(coefficients: Sequence[float]) -> Row:
     return row
 
 
-def _one_hot(b: Builder, self: Value, num_classes: int = -1) -> Value:
-    if num_classes == -1:
-        return refuse(
-            "one_hot without num_classes has a size that depends on data", "pass num_classes"
-        )(b)
-    indices = b.op("expand_dims", self, axes=(self.tensor.rank,))
-    classes = b.op("arange", stop=num_classes, dtype=self.tensor.dtype)
-    return b.op("cast", b.op("equal", indices, classes), dtype=DType.i64)
-
-
-_random = refuse(
-    "random numbers in the model have no counterpart that gives the same values",
-    "pass the noise as an input of the model, or put it in evaluation mode",
-)
-
 ROWS: dict[str, Row] = {
     "arange": _arange_end,
     "arange.start": _arange,
@@ -239,23 +224,4 @@ ROWS: dict[str, Row] = {
     "hann_window": _window((0.5, -0.5)),
     "hamming_window": _window((0.54, -0.46)),
     "blackman_window": _window((0.42, -0.5, 0.08)),
-    **dict.fromkeys(
-        (
-            "rand",
-            "randn",
-            "rand_like",
-            "randn_like",
-            "randint",
-            "randint_like",
-            "randperm",
-            "bernoulli",
-            "multinomial",
-            "normal",
-            "normal_functional",
-            "uniform",
-            "exponential",
-            "poisson",
-        ),
-        _random,
-    ),
 }

@@ -202,16 +202,14 @@ class Exported:
             at_capture = {new: sizes.captured[old] for old, new in names.items()}
             examples = random_inputs(graph, at_capture, np.random.default_rng(0))
         return Captured(
-            Program({"forward": graph}),
-            FORMAT,
-            LazyArrays(self.tensors),
-            runner.run,
-            runner.module_outputs,
-            examples,
-            evidence(dims.axes, sizes, names, ran),
-            self.baked(),
-            {"aliases": self.aliases},
-            runner.narrow(),
+            program=Program({"forward": graph}),
+            format=FORMAT,
+            tensors=LazyArrays(self.tensors),
+            example_inputs=examples,
+            dims=evidence(dims.axes, sizes, names, ran),
+            baked=self.baked(),
+            details={"aliases": self.aliases},
+            **runner.draws.runs(graph, runner.run, runner.module_outputs, runner.narrow()),
         )
 
     def baked(self) -> dict[str, Any]:

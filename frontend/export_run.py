@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ir import Graph
 from .arrays import to_numpy, to_torch
+from .draws import Draws
 from .export_trace import Scopes
 from .narrow_run import NarrowRun, narrow_run
 
@@ -30,6 +31,8 @@ class Source(Protocol):
 
 
 class Runner(Protocol):
+    draws: Draws
+
     def run(self, inputs: Sequence[np.ndarray]) -> Any:
         """The model's result, nested, as arrays."""
 
@@ -44,7 +47,7 @@ class GraphRunner:
     """Runs the exported graph on the CPU. Assertions are left out: sizes are checked elsewhere."""
 
     def __init__(self, source: Source):
-        self.source = source
+        self.source, self.draws = source, Draws()
 
     def run(self, inputs: Sequence[np.ndarray]) -> Any:
         return self.source.arrays(self._run(inputs))
@@ -75,7 +78,7 @@ class GraphRunner:
         import torch
 
         operands = self.source.operands([to_torch(a) for a in inputs])
-        with torch.no_grad():
+        with torch.no_grad(), self.draws.watch():
             return list(_interpreter(self.source.module, watch).run(*operands))
 
 
@@ -121,7 +124,7 @@ class EagerRunner:
     """Runs the module that was exported."""
 
     def __init__(self, source: Source, module: Any, call: tuple[tuple[Any, ...], dict[str, Any]]):
-        self.source, self.module, self.call = source, module, call
+        self.source, self.module, self.call, self.draws = source, module, call, Draws()
 
     def run(self, inputs: Sequence[np.ndarray]) -> Any:
         from torch.utils._pytree import tree_leaves
@@ -173,7 +176,7 @@ class EagerRunner:
         import torch
 
         args, kwargs = self._nest([to_torch(a) for a in inputs])
-        with torch.no_grad():
+        with torch.no_grad(), self.draws.watch():
             return self.module(*args, **kwargs)
 
 

@@ -13,7 +13,8 @@ IDENTITIES = frozenset(
 DENSE = frozenset(
     {"zeros", "ones", "full", "empty", "arange", "linear", "embedding", "cat", "stack",
      "addmm", "bmm", "layer_norm", "new_zeros", "new_ones", "new_full", "new_empty",
-     "contiguous", "tril", "triu", "index_select", "tile", "repeat"}
+     "contiguous", "tril", "triu", "index_select", "tile", "repeat", "rand", "randn",
+     "randint", "multinomial"}
 )  # fmt: skip
 
 # Results that are contiguous where all operands are.
@@ -21,7 +22,8 @@ DENSE_LIKE = frozenset(
     {"add", "sub", "mul", "div", "neg", "exp", "relu", "gelu", "silu", "sigmoid", "tanh",
      "clone", "to", "where", "zeros_like", "ones_like", "empty_like", "full_like", "pow",
      "rsqrt", "sqrt", "masked_fill", "copy", "rsub", "fill", "zero", "index_put", "clamp",
-     "softmax", "log_softmax", "ge", "gt", "le", "lt", "eq", "ne", "rand_like", "view",
+     "softmax", "log_softmax", "ge", "gt", "le", "lt", "eq", "ne", "rand_like", "randn_like",
+     "randint_like", "bernoulli", "view",
      "unsqueeze", "squeeze", "detach", "alias", "unflatten", "view_as", "reshape", "flatten"}
 )  # fmt: skip
 

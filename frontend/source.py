@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Program
+from ..ir.draws import number_draws
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Captured:
     returns, for every module call `(path, call number)`, the flat arrays the module returned.
     `example_inputs` are flat arrays at the captured sizes (random where the capture holds none).
     `baked` lists inputs that were None, bools or numbers: name -> value.
+    `run_drawing` is there where the source draws random numbers: `run` with, beside the result, the
+    numbers that it drew, in order; `drawn` is how many draws the graph had at capture.
     `run_narrow(dtype, inputs)` runs the source with weights and floating-point inputs of a narrow
     dtype, and raises where the source does not run there; None where that cannot be asked.
     """
@@ -52,7 +55,10 @@ class Captured:
     baked: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     run_narrow: Callable[[str, Sequence[np.ndarray]], Any] | None = None
+    run_drawing: Callable[[Sequence[np.ndarray]], tuple[Any, list[np.ndarray]]] | None = None
+    drawn: int = 0
 
     def __post_init__(self) -> None:
         for graph in self.program.graphs.values():
             graph.tensors = self.tensors
+            self.drawn = number_draws(graph)

@@ -17,6 +17,7 @@ from .alias import Handle, owner
 from .archive import Archive, open_archive
 from .arrays import LazyArrays, to_numpy, to_torch
 from .concrete import Concrete
+from .draws import Draws
 from .equations import Dim, renamed
 from .inputs import InputSpec
 from .narrow_run import narrow_run
@@ -47,19 +48,25 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
     walked = source.walk(signature, renamed(sizes, names))
     captured_sizes = {new: sizes.captured[old] for old, new in names.items()}
     examples = random_inputs(walked.graph, captured_sizes, np.random.default_rng(0))
+
+    def run(arrays: Sequence[np.ndarray]) -> Any:
+        return source.run(signature, arrays)
+
+    def module_outputs(arrays: Sequence[np.ndarray]) -> Any:
+        return source.module_outputs(signature, arrays, walked.made)
+
+    narrow = narrow_run(
+        lambda: open_archive(path).module, lambda tensors: (signature.nest(tensors), {})
+    )
     return Captured(
         program=Program({"forward": walked.graph}),
         format="torchscript",
         tensors=LazyArrays({**source.names.state, **walked.tensors}),
-        run=lambda arrays: source.run(signature, arrays),
-        module_outputs=lambda arrays: source.module_outputs(signature, arrays, walked.made),
         example_inputs=examples,
         dims=evidence(signature.axes(), sizes, names, ran),
         baked=signature.baked,
         details={"aliases": source.names.aliases, "baked_buffers": walked.baked},
-        run_narrow=narrow_run(
-            lambda: open_archive(path).module, lambda tensors: (signature.nest(tensors), {})
-        ),
+        **source.draws.runs(walked.graph, run, module_outputs, narrow),
     )
 
 
@@ -89,6 +96,7 @@ class _Source:
         state = dict(archive.module.named_parameters(remove_duplicate=False))
         parameters = set(state)
         self.names = ParameterNames(_in_state_order(archive.module, state), parameters)
+        self.draws = Draws()
 
     # ---- inputs
 
@@ -157,7 +165,7 @@ class _Source:
         import torch
 
         args = signature.nest([to_torch(a) for a in arrays])
-        with torch.no_grad(), torch.jit.optimized_execution(False):
+        with torch.no_grad(), torch.jit.optimized_execution(False), self.draws.watch():
             return map_structure(_array, self.archive.module(*args))
 
     def module_outputs(
@@ -176,7 +184,7 @@ class _Source:
             outputs[scope.path, scope.call] = [to_numpy(t).copy() for t in tensors]
 
         walk = Walk(Concrete(), self.plans, lambda *_: None, leave, lambda *_: None)
-        with torch.no_grad():
+        with torch.no_grad(), self.draws.watch():
             walk.run(
                 self.root,
                 Scope("", self.root.cls),

@@ -56,8 +56,12 @@ def steps(
     source: Mapping[str, np.ndarray],
     wide: bool = False,
     around: Mapping[str, int] | None = None,
+    draws: Mapping[int, np.ndarray] | None = None,
 ) -> Iterator[tuple[Node, list[np.ndarray], dict[Value, Any]]]:
-    """Run node by node, giving each node, its results and all values so far."""
+    """Run node by node, giving each node, its results and all values so far.
+
+    `draws` are random numbers by the number of the draw; what has none there draws its own.
+    """
     sizes = bind_sizes(graph, inputs, around)
     known = _start(graph, inputs, wide)
     for node in graph.nodes:
@@ -73,6 +77,8 @@ def steps(
             attrs = {k: _wide_type(v) for k, v in attrs.items()}
         try:
             results = node.row.evaluate(operands, attrs)
+            if draws and node.row.random and node["draw"] in draws:
+                results = [_given(draws[node["draw"]], results[0])]
             results = [widened(r) for r in results] if wide else results
         except Exception as error:
             raise InterpretError(
@@ -84,6 +90,13 @@ def steps(
             known[value] = array
         _bind_results(node, results, sizes)
         yield node, results, known
+
+
+def _given(draw: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The draw in the place of the reference's own, which has its shape."""
+    if draw.shape != own.shape:
+        raise InterpretError(f"a draw of the shape {draw.shape} in the place of {own.shape}")
+    return draw.astype(own.dtype)
 
 
 def _bind_results(node: Node, results: Sequence[np.ndarray], sizes: dict[str, int]) -> None:
@@ -122,10 +135,13 @@ def interpret(
     inputs: Sequence[np.ndarray],
     source: Mapping[str, np.ndarray],
     wide: bool = False,
+    draws: Mapping[int, np.ndarray] | None = None,
 ) -> Any:
-    """The graph's result on arrays. `source` holds the tensors of the source checkpoint by name."""
+    """The graph's result on arrays. `source` holds the tensors of the source checkpoint by name,
+    `draws` random numbers (see `steps`).
+    """
     known = _start(graph, inputs, wide)
-    for _, _, so_far in steps(graph, inputs, source, wide):
+    for _, _, so_far in steps(graph, inputs, source, wide, draws=draws):
         known = so_far
 
     def final(leaf: Any) -> Any:

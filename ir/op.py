@@ -70,7 +70,7 @@ class Op:
     dim is passed as it is. `emit(node, *trees)` gives the call tree. `reference(*arrays, **attrs)`
     computes the op in NumPy, with dims as ints and blocks as functions. `layer(node)` tells how a
     module holding only this op prints. `binds` is the attribute that names the sizes which the op
-    finds out from data.
+    finds out from data. A `random` op draws numbers: equal nodes differ, and their order counts.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Op:
     commutative: bool = False
     elementwise: bool = False
     binds: str = ""
+    random: bool = False
     doc: str = ""
 
     @property
@@ -153,6 +154,8 @@ def table(*groups: Iterable[Op]) -> dict[str, Op]:
                 raise ValueError(f"the row {row.name} has no {part}")
         if not row.doc:
             raise ValueError(f"the row {row.name} has no doc")
+        if row.random != ("draw" in row.attrs):
+            raise ValueError(f"the row {row.name}: random ops, and no others, number their draws")
         for name, attr in row.attrs.items():
             if attr.kind not in _KINDS:
                 raise ValueError(

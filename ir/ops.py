@@ -14,6 +14,7 @@ from .ops_index import ROWS as INDEX
 from .ops_matrix import ROWS as MATRIX
 from .ops_norm import ROWS as NORM
 from .ops_pool import ROWS as POOL
+from .ops_random import ROWS as RANDOM
 from .ops_reduce import ROWS as REDUCE
 from .ops_resize import ROWS as RESIZE
 from .ops_rnn import ROWS as RNN
@@ -25,6 +26,7 @@ GROUPS: tuple[tuple[str, list[Op]], ...] = (
     ("Activations and functions", ACTIVATION),
     ("Shapes and parts", SHAPE),
     ("Creation", CREATE),
+    ("Random numbers", RANDOM),
     ("Indices and masks", INDEX),
     ("Reductions, scans, order", REDUCE),
     ("Matrices and attention", MATRIX),

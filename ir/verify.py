@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .blocks import binds, blocks, data_sizes, own_sizes, reads
+from .draws import draws
 from .graph import Graph, Node, Param, Value
 from .op import InferError
 from .types import Tensor
@@ -14,9 +17,10 @@ class VerifyError(Exception):
 
 def verify(graph: Graph) -> None:
     """Every value is defined before its use and has the type that its op's `infer` gives, and so
-    is every size that depends on data; VerifyError otherwise.
+    is every size that depends on data; draws stand in their order. VerifyError otherwise.
     """
     _verify(graph, set(data_sizes(graph)))
+    _check_draws(graph)
 
 
 def _verify(graph: Graph, unknown: set[str]) -> None:
@@ -51,6 +55,16 @@ def _check_sizes(node: Node, unknown: set[str]) -> None:
     if again:
         raise VerifyError(f"{_where(node)}: the size {again[0]} is known already")
     unknown.difference_update(binds(node))
+
+
+def _check_draws(graph: Graph) -> None:
+    """No draw is there twice, and none before an earlier one."""
+    found = draws(graph)
+    for before, after in pairwise(found):
+        if before["draw"] >= after["draw"]:
+            raise VerifyError(
+                f"{_where(after)}: draw {after['draw']} comes after draw {before['draw']}"
+            )
 
 
 def _check_block(node: Node, block: Graph, unknown: set[str]) -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .errors import TranspileError
 from .frontend.source import Captured
 from .ir import Graph
 from .ir.dims import Sym
+from .ir.draws import draws, repeated_draws
 
 SIZES = (1, 3, 17)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run of the source: the sizes of its symbols, flat inputs, nested result."""
+    """One run of the source: the sizes of its symbols, flat inputs, nested result, and the random
+    numbers that it drew: None where it draws what cannot be known.
+    """
 
     sizes: dict[str, int]
     inputs: list[np.ndarray]
     result: Any
+    draws: list[np.ndarray] | None = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,36 @@ def run_cases(
         rng = np.random.default_rng([seed, number])
         inputs = random_inputs(captured.program.forward, dict(sizes), rng)
         try:
-            yield Case(dict(sizes), inputs, captured.run(inputs))
+            yield run_case(captured, dict(sizes), inputs)
         except Exception as error:
             yield Unrunnable(dict(sizes), _first_line(error))
+
+
+def run_case(captured: Captured, sizes: dict[str, int], inputs: list[np.ndarray]) -> Case:
+    """Run the source on the inputs."""
+    if not captured.drawn:
+        return Case(sizes, inputs, captured.run(inputs))
+    if captured.run_drawing is None:
+        return Case(sizes, inputs, captured.run(inputs), None)
+    result, found = captured.run_drawing(inputs)
+    return Case(sizes, inputs, result, kept_draws(captured, found))
+
+
+def kept_draws(captured: Captured, found: list[np.ndarray]) -> list[np.ndarray] | None:
+    """Of the source's draws those that the graph still has; None where they cannot be told.
+
+    Where a block draws, the data may decide how often: then none may be gone. TranspileError where
+    the source draws otherwise than the graph did at capture.
+    """
+    graph = captured.program.forward
+    live = [node["draw"] for node in draws(graph)]
+    if repeated_draws(graph):
+        return found if len(live) == captured.drawn else None
+    if len(found) != captured.drawn:
+        raise TranspileError(
+            f"the source draws random numbers {len(found)} times, its graph {captured.drawn} times"
+        )
+    return [found[number] for number in live]
 
 
 def _first_line(error: Exception) -> str:

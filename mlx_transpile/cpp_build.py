@@ -186,6 +186,7 @@ def run_program(
     threads: int = 1,
     warmup: int = 1,
     unchecked: bool = False,
+    seed: int | None = None,
     timeout: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, Any]]:
@@ -193,8 +194,9 @@ def run_program(
 
     Measurements are those that `run --json` prints: calls, median_ms, p90_ms, calls_per_second,
     peak_megabytes, and calls, median_ms and p90_ms for each of `requests`. They are empty where
-    `repeat` is 0. `unchecked` turns the model's checks of indices off. `environment` takes the
-    place of this process's. TranspileError with the program's message where it fails.
+    `repeat` is 0. `unchecked` turns the model's checks of indices off. `seed` is that of a model
+    that draws random numbers. `environment` takes the place of this process's. TranspileError
+    with the program's message where it fails.
     """
     with tempfile.TemporaryDirectory(prefix="mlx-transpile-") as name:
         source, target = Path(name, "inputs.safetensors"), Path(name, "outputs.safetensors")
@@ -203,6 +205,7 @@ def run_program(
             str(program), "--weights", str(weights), "--input", str(source), "--output",
             str(target), "--repeat", str(repeat), "--threads", str(threads), "--warmup",
             str(warmup), "--json", *(["--unchecked"] if unchecked else []),
+            *([] if seed is None else ["--seed", str(seed)]),
         ]  # fmt: skip
         printed = _run_program(command, timeout, environment)
         return _read_outputs(target, len(inputs)), json.loads(printed or "{}")

@@ -250,9 +250,13 @@ def _dtype(options: Options) -> DType | None:
 def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> None:
     """Everything but the reports and the manifest."""
     from .codegen import project, weights
+    from .ir.draws import draws
+    from .numbers import drawn_results
 
     options, captured, dtype = work.options, work.captured, _dtype(work.options)
-    project.write_code(folder, emitted, rules, dtype, work.choice, options.quantization)
+    graph = captured.program.forward
+    drawing = bool(draws(graph))
+    project.write_code(folder, emitted, rules, dtype, work.choice, options.quantization, drawing)
     project.write_constants(folder, weights.constants(emitted.parameters, captured.tensors, rules))
     if not options.no_weights or options.validate or options.benchmark:
         weights.write_weights(
@@ -260,11 +264,10 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
             lambda done, total, name: work.progress("weights", done, total),
             project.read_json(folder / "config.json"), work.choice,
         )  # fmt: skip
-    graph = captured.program.forward
     if "cpp" in options.emit:
         project.write_cpp(folder, graph, emitted, options.name or graph.name)
-    arguments = graph.arguments
-    project.write_reference(folder, arguments, _reference_cases(work), _tolerances(options))
+    cases, unseen = _reference_cases(work), drawn_results(graph) if drawing else None
+    project.write_reference(folder, graph.arguments, cases, _tolerances(options), unseen)
     if options.dump_ir:
         project.write_ir(folder, work.dumps, work.constants)
         from .ir_index import write_index
@@ -295,7 +298,7 @@ def _narrowest(work: _Work) -> str:
 
 def _reference_cases(work: _Work) -> list[Case]:
     """Runs of the source for reference.safetensors: at the captured sizes and at others."""
-    from .cases import Case, captured_sizes, run_cases, size_sets
+    from .cases import Case, captured_sizes, run_case, run_cases, size_sets
 
     captured = work.captured
     work.progress("running the source", 0, 0)
@@ -311,13 +314,13 @@ def _reference_cases(work: _Work) -> list[Case]:
             break
     if not cases:
         inputs = captured.example_inputs
-        cases.append(Case(captured_sizes(captured), inputs, _source_run(captured, inputs)))
+        cases.append(_source_run(lambda: run_case(captured, captured_sizes(captured), inputs)))
     return cases
 
 
-def _source_run(captured: Captured, inputs: Any) -> Any:
+def _source_run(run: Callable[[], Case]) -> Case:
     try:
-        return captured.run(inputs)
+        return run()
     except TranspileError:
         raise
     except Exception as error:
@@ -334,6 +337,7 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
         return None
     from .benchmark import benchmark
     from .compare import Tolerance
+    from .manifest import drawing_notes
     from .report import write_report
     from .validate import Report
 
@@ -343,7 +347,10 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
         cpp = _build_cpp(work, folder, Path(build_dir))
         if options.validate:
             report = _validate(work, folder, emitted, tolerance, cpp)
-            report.notes = tuple(work.captured.details.get("integers", ()))
+            report.notes = (
+                *work.captured.details.get("integers", ()),
+                *drawing_notes(work.captured),
+            )
         if work.choice:
             size = (folder / "weights.safetensors").stat().st_size
             report.quantization = work.choice.report(size, _float_bytes(work, emitted))

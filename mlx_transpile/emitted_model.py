@@ -14,6 +14,7 @@ import numpy as np
 
 from .codegen.weights import narrow
 from .ir.graph import leaves, map_structure
+from .replay import replayed
 
 _numbers = itertools.count()
 
@@ -62,18 +63,37 @@ class EmittedModel:
         converted = [map_structure(to_mlx, a) for a in arguments]
         return lambda: mx.eval(self.model(*converted))
 
+    def run_seeded(self, arguments: Sequence[Any], seed: int) -> Any:
+        """The result with MLX's own random numbers, from the seed on."""
+        import mlx.core as mx
+
+        mx.random.seed(seed)
+        return self.run(arguments)
+
     def run_recorded(
-        self, arguments: Sequence[Any]
+        self, arguments: Sequence[Any], draws: Sequence[np.ndarray] | None = ()
     ) -> tuple[Any, dict[str, list[list[np.ndarray]]]]:
         """The result, and for each module path the flat arrays of each of its calls; modules
         whose first call ends first come first.
+
+        `draws` are the random numbers that the model has to draw; None for its own, the same ones
+        in every run.
         """
-        with _recorded(self.model) as calls:
+        given = _reseeded() if draws is None else replayed(draws)
+        with _recorded(self.model) as calls, given:
             result = self.run(arguments)
         paths: dict[int, list[str]] = {}
         for path, module in self.model.named_modules():
             paths.setdefault(id(module), []).append(path)
         return result, {path: own for key, own in calls.items() for path in paths.get(key, ())}
+
+
+@contextlib.contextmanager
+def _reseeded() -> Iterator[None]:
+    import mlx.core as mx
+
+    mx.random.seed(0)
+    yield
 
 
 def _float_layer(layer: Any) -> Any:

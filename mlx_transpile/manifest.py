@@ -20,6 +20,7 @@ from .frontend.source import Captured
 from .ir import DType, Graph, Tensor, Value
 from .ir import recipe as rcp
 from .ir.blocks import all_nodes, waits
+from .ir.draws import draws
 from .ir.graph import map_structure
 from .passes.pipeline import Run
 
@@ -61,6 +62,7 @@ def manifest(
         "dims": [asdict(d) for d in captured.dims],
         "baked": dict(captured.baked),
         **_waits(graph),
+        **_draws(captured),
         "passes": [{"name": r.pass_.name, "changed": r.changed, "nodes": r.nodes} for r in runs],
         "classes": list(emitted.classes),
         "structure": list(emitted.log),
@@ -112,6 +114,34 @@ def _waits(graph: Graph) -> dict[str, Any]:
     return {"waits": rows} if rows else {}
 
 
+def _draws(captured: Captured) -> dict[str, Any]:
+    """What draws random numbers, in the order of the draws."""
+    rows = [
+        {"op": n.op, "module": n.scope.path, "source": n.source.at if n.source else None}
+        for n in draws(captured.program.forward)
+    ]
+    return {"random": {"draws": rows, "notes": drawing_notes(captured)}} if rows else {}
+
+
+def drawing_notes(captured: Captured) -> list[str]:
+    """What to know of a model that draws random numbers."""
+    graph = captured.program.forward
+    if not draws(graph):
+        return []
+    lines = [
+        "The model draws random numbers from MLX's generator: mx.random.seed(N) before a call "
+        "fixes them. They are not those that the source draws."
+    ]
+    if captured.run_drawing is not None:
+        lines.append("For comparisons with the source it is given what the source drew.")
+    else:
+        lines.append(
+            "What the source draws cannot be seen: outputs that depend on it are compared by "
+            "shape and type alone."
+        )
+    return lines + list(captured.details.get("seeds", ()))
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -150,6 +180,7 @@ def plan(captured: Captured, runs: Iterable[Run], aliases: Aliases) -> str:
         ("dims", [_dim(d) for d in captured.dims]),
         ("baked inputs", [f"{name} = {value!r}" for name, value in captured.baked.items()]),
         ("waits for the device", [f"{n.op} in {n.scope.path or 'the root'}" for n in waits(graph)]),
+        ("random numbers", [f"{n.op} in {n.scope.path or 'the root'}" for n in draws(graph)]),
         ("ops", _ops(graph)),
         ("parameters", _parameters(graph, aliases)),
         ("integers", captured.details.get("integers", [])),

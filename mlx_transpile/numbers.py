@@ -19,6 +19,7 @@ from .compare import Difference, Tolerance, compare
 from .errors import BadRequest
 from .ir import Graph
 from .ir import recipe as rcp
+from .ir.draws import drawn_values
 from .ir.graph import Structure, leaves
 from .ir.interpret import InterpretError, interpret
 
@@ -82,7 +83,7 @@ class Numbers:
         """Where the graph's results are beyond tolerance, the worst of the first such set."""
         for given, want in zip(self.sets, self.results, strict=True):
             try:
-                got = _evaluate(graph, given.inputs, self.tensors)
+                got = evaluate(graph, given.inputs, self.tensors)
             except (InterpretError, KeyError) as error:
                 return Moved(given.name, "", None, f"the graph no longer runs: {error}")
             found = list(differences(got, want, self.tolerance))
@@ -117,7 +118,7 @@ def numbers(
     wanted = len(given) if given else sets
     for candidate in given or _random_sets(graph, captured or {}, seed, sets):
         try:
-            result = _evaluate(graph, candidate.inputs, tensors)
+            result = evaluate(graph, candidate.inputs, tensors)
         except KeyError as error:
             raise _missing(error) from None
         except InterpretError as error:
@@ -142,9 +143,15 @@ def _missing(error: KeyError) -> BadRequest:
     )
 
 
-def _evaluate(graph: Graph, inputs: Sequence[np.ndarray], tensors: Mapping[str, np.ndarray]) -> Any:
+def evaluate(
+    graph: Graph,
+    inputs: Sequence[np.ndarray],
+    tensors: Mapping[str, np.ndarray],
+    draws: Sequence[np.ndarray] = (),
+) -> Any:
+    """The graph's result in double precision; `draws` are its random numbers, else its own."""
     with np.errstate(all="ignore"):
-        return interpret(graph, inputs, tensors, wide=True)
+        return interpret(graph, inputs, tensors, wide=True, draws=dict(enumerate(draws)))
 
 
 def _random_sets(
@@ -204,6 +211,13 @@ def _names(tree: Structure, path: str = "result") -> Iterator[str]:
             yield from _names(part, f"{path}[{place}]")
     else:
         yield path
+
+
+def drawn_results(graph: Graph) -> list[str]:
+    """The names of the results that depend on random numbers."""
+    drawn = drawn_values(graph)
+    pairs = zip(_names(graph.result), leaves(graph.result), strict=True)
+    return [name for name, leaf in pairs if leaf in drawn]
 
 
 # ---- tensors for IR that comes without

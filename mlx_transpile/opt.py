@@ -369,12 +369,16 @@ def _model(options: argparse.Namespace) -> tuple[Graph, Numbers, Mapping[str, An
 def _against_source(captured: Captured, numbers: Numbers) -> Iterator[str]:
     """A line for each set of inputs on which the captured IR differs from the source already."""
     from .compare import TOLERANCES, Tolerance
-    from .numbers import differences
+    from .numbers import differences, evaluate
 
     tolerance = Tolerance(*TOLERANCES["float16"])  # the source rounds, the IR does not
     for given, got in zip(numbers.sets, numbers.results, strict=True):
         try:
-            want = captured.run(given.inputs)
+            if captured.run_drawing is None:
+                want = captured.run(given.inputs)
+            else:
+                want, drawn = captured.run_drawing(given.inputs)
+                got = evaluate(captured.program.forward, given.inputs, captured.tensors, drawn)
         except Exception as error:
             yield f"the source does not run at {given.name}: {type(error).__name__}"
             continue

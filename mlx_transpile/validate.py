@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,15 @@ from .codegen.project import fill_arguments
 from .compare import Difference, Tolerance, compare
 from .emitted_model import EmittedModel
 from .frontend.source import Captured
+from .ir import Graph
+from .ir.draws import drawn_values, draws
 
 if TYPE_CHECKING:
     from .validate_cpp import CppReport
 
 SEED = 20  # inputs differ from those of the reference file
+DRAWN = 7  # the seed of what emitted models draw by themselves
+UNSEEN = "not compared: it depends on random numbers"
 Calls = Mapping[tuple[str, int], str]
 
 
@@ -36,7 +40,8 @@ class ModuleCheck:
 @dataclass(frozen=True)
 class CaseRun:
     """What one set of sizes gave: flat inputs, and the nested results. `python` is None where the
-    emitted model did not run.
+    emitted model did not run. Of a model that draws random numbers, `python` has its results with
+    those of the seed DRAWN, and there is no `source`.
     """
 
     sizes: dict[str, int]
@@ -135,7 +140,7 @@ def validate(
         found, got = _check(case, captured, modules, model, tolerance, reference)
         if dtype and dtype != "float32" and captured.run_narrow is not None:
             _run_narrow(found, case, captured.run_narrow, dtype, tolerance)
-        keep(CaseRun(case.sizes, case.inputs, got, case.result))
+        keep(_seeded(case, graph, model, got))
         return found
 
     try:
@@ -151,6 +156,15 @@ def validate(
     return report
 
 
+def _seeded(case: Case, graph: Graph, model: EmittedModel, got: Any) -> CaseRun:
+    """What C++ is compared with: results of the same seed, where the model draws."""
+    if not draws(graph):
+        return CaseRun(case.sizes, case.inputs, got, case.result)
+    arguments = fill_arguments(graph.arguments, case.inputs)
+    own = None if got is None else model.run_seeded(arguments, DRAWN)
+    return CaseRun(case.sizes, case.inputs, own, None)
+
+
 def _check(
     case: Case,
     captured: Captured,
@@ -163,23 +177,40 @@ def _check(
     report = CaseReport(case.sizes)
     arguments = fill_arguments(captured.program.forward.arguments, case.inputs)
     try:
-        got, calls = model.run_recorded(arguments)
+        got, calls = model.run_recorded(arguments, case.draws)
     except Exception as error:
         report.error = f"{type(error).__name__}: {error}"
         return report, None
     if reference is not None:
         report.against_source = compare_results(got, case.result, tolerance)
-        want, theirs = reference.run_recorded(arguments)
+        want, theirs = reference.run_recorded(arguments, case.draws)
         paths = {(path, i): path for path, own in theirs.items() for i in range(len(own))}
         each = {(path, i): theirs[path][i] for path, i in paths}
         report.outputs = compare_results(got, want, tolerance)
         report.modules = _compare_modules(each, calls, paths, tolerance)
         return report, got
     report.outputs = compare_results(got, case.result, tolerance)
+    if case.draws is None:
+        report.outputs = _compare_drawn(captured.program.forward, got, case.result, tolerance)
+        return report, got
     report.modules = _compare_modules(
         captured.module_outputs(case.inputs), calls, modules, tolerance
     )
     return report, got
+
+
+def _compare_drawn(
+    graph: Graph, got: Any, want: Any, tolerance: Tolerance
+) -> list[tuple[str, Difference]]:
+    """Outputs that depend on numbers which the source drew unseen: by shape and type alone."""
+    drawn = drawn_values(graph)
+    unseen = {name for name, value in named(graph.result) if value in drawn}
+
+    def blank(tree: Any) -> dict[str, Any]:
+        return {n: np.zeros_like(a) if n in unseen else a for n, a in named(tree)}
+
+    found = compare_results(blank(got), blank(want), tolerance)
+    return [(n, replace(d, note=UNSEEN) if n in unseen and d.ok else d) for n, d in found]
 
 
 def _run_narrow(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node
+from ..ir.draws import draws
 
 
 def canonical_order(graph: Graph) -> list[Node]:
     """Every node after what it needs, in the order of its operands; back from the outputs.
 
     What the outputs do not need comes last, in the order it has. Sizes that a node finds out are
-    no operands: where there are such, all nodes stay where they are.
+    no operands, nor is the order of draws: where there are such, all nodes stay where they are.
     """
-    if any(node.row.binds for node in graph.nodes):
+    if any(node.row.binds for node in graph.nodes) or draws(graph):
         return list(graph.nodes)
     known = set(graph.nodes)
     done: dict[Node, None] = {}

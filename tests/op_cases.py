@@ -317,6 +317,17 @@ as_complex(f32[B, 2])
 as_real(c64[B, L])
 einsum(f32[B, L, 4], f32[B, 4, 3], subscripts='bij,bjk->bik')
 nonzero(bool[B, L, 3], size='N1')
+random_normal(shape=(B, L, 99), dtype=f32)
+random_normal(shape=(B, 999), dtype=f16, mean=0.5, std=2.0)
+random_normal(shape=(999,), dtype=c64)
+random_normal(shape=(), dtype=f32)
+random_uniform(shape=(B, L, 99), dtype=f32)
+random_uniform(shape=(B, 999), dtype=bf16, low=-1.5, high=2.5)
+random_integers(shape=(B, 999), high=9, dtype=i32)
+random_integers(shape=(L, 999), low=-3, high=B, dtype=i64)
+random_bernoulli(f32[B, 999], shape=(B, 999))
+random_bernoulli(0.25, shape=(B, 999))
+random_categorical(f32[B, 5], count=999)
 nonzero(f32[B], size='N1')
 unique(i64[B, L], size='N1')
 unique(i32[L], sort=False, size='N1')
@@ -345,6 +356,7 @@ POSITIVE = {
 # Below 1 in size.
 UNIT = {"arcsin", "arccos", "arctanh", "erfinv", "grid_sample"}
 ABOVE_ONE = {"arccosh"}
+PROBABILITY = {"random_bernoulli"}
 SORTED_FIRST = {"searchsorted"}
 
 # Operands that must fit the other ones.

@@ -100,9 +100,29 @@ def close(
     np.testing.assert_allclose(found.astype(kind), expected.astype(kind), rtol=rtol, atol=atol)
 
 
+def close_of(
+    node: Node, found: np.ndarray, expected: np.ndarray, dtype: DType, **limits: float
+) -> None:
+    """As `close`; random numbers are alike by their distribution, where there are many."""
+    if not node.row.random:
+        close(found, expected, dtype, **limits)
+        return
+    assert found.shape == expected.shape, f"shape {found.shape}, expected {expected.shape}"
+    if found.size < 99:
+        return
+    a, b = (x.astype(np.complex128 if dtype.is_complex else np.float64) for x in (found, expected))
+    spread = b.std()
+    assert abs(a.mean() - b.mean()) < 0.3 * spread
+    assert abs(a.std() / spread - 1) < 0.2
+    if dtype is not DType.bool:
+        ours, theirs = (np.quantile(x.real, [0.1, 0.25, 0.75, 0.9]) for x in (a, b))
+        np.testing.assert_allclose(ours, theirs, atol=0.3 * spread + dtype.is_integer)
+
+
 def run_graph(graph: Graph, arrays: list[np.ndarray], sizes: dict[str, int]) -> Any:
     """A graph without parameters, node by node as emitted Python."""
     known: dict[Any, Any] = dict(zip(graph.inputs, map(to_mlx, arrays), strict=True))
+    sizes = dict(sizes)
     for node in graph.nodes:
         used = {o: f"a{i}" for i, o in enumerate(node.operands) if isinstance(o, Value)}
         tree = node.row.tree(node)
@@ -115,7 +135,16 @@ def run_graph(graph: Graph, arrays: list[np.ndarray], sizes: dict[str, int]) -> 
         ):
             to_numpy(result, value.type)
             known[value] = result
+            sizes |= _found(value, result)
     return map_structure(lambda v: as_numpy(known[v]) if isinstance(v, Value) else v, graph.result)
+
+
+def _found(value: Value, result: Any) -> dict[str, int]:
+    """The sizes that a result tells."""
+    if not isinstance(value.type, Tensor):
+        return {str(value.type.value): result}
+    pairs = zip(value.type.shape, result.shape, strict=True)
+    return {str(d): n for d, n in pairs if isinstance(d, Expr) and str(d).isidentifier()}
 
 
 def as_numpy(array: mx.array) -> np.ndarray:

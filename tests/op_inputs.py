@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import numpy as np
-from op_cases import ABOVE_ONE, CASES, FIXED, POSITIVE, SORTED_FIRST, UNIT
+from op_cases import ABOVE_ONE, CASES, FIXED, POSITIVE, PROBABILITY, SORTED_FIRST, UNIT
 from op_harness import concrete
 
 from mlx_transpile.ir import TABLE, Builder, Graph, Node, Tensor, Value
@@ -75,6 +75,8 @@ def array_of(node: Node, index: int, sizes: dict[str, int]) -> Any:
         x = np.abs(x) + 0.3
     if node.op in UNIT:
         x = np.tanh(x) * 0.9
+    if node.op in PROBABILITY:
+        x = 1 / (1 + np.exp(-x))
     if node.op in ABOVE_ONE:
         x = np.abs(x) + 1.1
     if node.op in SORTED_FIRST and index == 0:

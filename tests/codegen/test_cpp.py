@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlx_transpile import transpile
 from mlx_transpile.codegen.bound import Binder, Local, Typed, Verbatim, bind, plain_scalar
-from mlx_transpile.codegen.cpp_fuse import Chain, fuse
+from mlx_transpile.codegen.cpp_fuse import Chain, Locals, fuse
 from mlx_transpile.codegen.cpp_names import KEYWORDS, cpp_string, namespace_of, safe_cpp, unique_cpp
 from mlx_transpile.codegen.cpp_render import Names, NotInCpp, number, render_cpp, size
 from mlx_transpile.cpp_build import build, run_program
@@ -116,17 +116,28 @@ def test_number(value: object, code: str) -> None:
 def test_chain_of_elementwise_ops() -> None:
     """Fused where it is three kernels or more on floats; layers' results are arguments."""
     a, b = Local(0), Local(1)
-    types = {0: Tensor(DType.f32, (B, L)), 1: Tensor(DType.f32, (B, 1))}
-    swiglu = t.infix("*", t.call("nn.silu", a), b)
-    chain = fuse(swiglu, types.get)
-    assert isinstance(chain, Chain) and chain.arguments == (a, b)
-    assert fuse(t.infix("+", t.infix("*", a, b), b), types.get) == t.infix(
-        "+", t.infix("*", a, b), b
+    types = Locals(
+        {0: Tensor(DType.f32, (B, L)), 1: Tensor(DType.f32, (B, 1))}.get, "ab".__getitem__
     )
-    whole = {0: Tensor(DType.i64, (B, L)), 1: Tensor(DType.i64, (B, 1))}
-    assert not isinstance(fuse(swiglu, whole.get), Chain)
+    swiglu = t.infix("*", t.call("nn.silu", a), b)
+    chain = fuse(swiglu, types)
+    assert isinstance(chain, Chain) and chain.arguments == (a, b)
+    assert fuse(t.infix("+", t.infix("*", a, b), b), types) == t.infix("+", t.infix("*", a, b), b)
+    whole = Locals({0: Tensor(DType.i64, (B, L)), 1: Tensor(DType.i64, (B, 1))}.get, types.name)
+    assert not isinstance(fuse(swiglu, whole), Chain)
     sized = t.infix("*", swiglu, L)
-    assert isinstance(fuse(sized, types.get).left, Chain)  # the size is not in the chain
+    assert isinstance(fuse(sized, types).left, Chain)  # the size is not in the chain
+
+
+def test_arguments_of_a_chain_have_different_names() -> None:
+    """An expression without a name is not called like a variable that the chain reads, too."""
+    kind = Tensor(DType.f32, (B, L))
+    softmax = Typed(t.call("mx.softmax", Local(0), axis=-1), kind)
+    tree = t.infix("*", t.infix("+", t.infix("*", softmax, Local(0)), Local(1)), Local(1))
+    for names in ("xy", "ab"):
+        chain = fuse(tree, Locals({0: kind, 1: kind}.get, names.__getitem__))
+        assert isinstance(chain, Chain)
+        assert chain.names[0] == ("z" if names == "xy" else "x")
 
 
 # ---- names and strings

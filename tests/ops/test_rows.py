@@ -9,7 +9,17 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from op_harness import close, concrete, flat, helpers, run_mlx, to_mlx, to_numpy, used_helpers
+from op_harness import (
+    close,
+    close_of,
+    concrete,
+    flat,
+    helpers,
+    run_mlx,
+    to_mlx,
+    to_numpy,
+    used_helpers,
+)
 from op_inputs import LINES, REAL, SIZES, WITH_LAYER, array_of, node_of, reference
 
 from mlx_transpile.codegen.render import render
@@ -28,7 +38,7 @@ def test_emitted_code_beside_the_reference(line: str, sizes: dict[str, int]) -> 
     for found, wanted, value in zip(
         run_mlx(node, arrays, sizes), expected, node.results, strict=True
     ):
-        close(found, wanted, value.tensor.dtype)
+        close_of(node, found, wanted, value.tensor.dtype)
 
 
 @pytest.mark.parametrize("line", REAL)
@@ -41,7 +51,7 @@ def test_half_precision_stays_half(line: str) -> None:
         run_mlx(node, arrays, sizes), expected, node.results, strict=True
     ):
         if value.tensor.dtype.is_float:  # places may differ where rounding makes ties
-            close(found, wanted, value.tensor.dtype)
+            close_of(node, found, wanted, value.tensor.dtype)
 
 
 @pytest.mark.parametrize("line", WITH_LAYER)

@@ -13,7 +13,7 @@ import cpp_harness
 import mlx.core as mx
 import pytest
 from cpp_harness import Run, layer_function, op_function, slotted_function
-from op_harness import close, to_mlx, to_numpy
+from op_harness import close_of, to_mlx, to_numpy
 from op_inputs import LINES, REAL, SIZES, WITH_LAYER, array_of, node_of, reference
 
 from mlx_transpile.codegen.cpp import used_helpers
@@ -187,4 +187,4 @@ def check(
     for array, wanted, value in zip(arrays, expected, node.results, strict=True):
         found = to_numpy(array, value.type)
         if compared(value.tensor.dtype):
-            close(found, wanted, value.tensor.dtype)
+            close_of(node, found, wanted, value.tensor.dtype)
