@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations, islice
 
 from ..ir.dims import (
     Atom,
@@ -24,6 +25,7 @@ from ..ir.dims import (
 from .solving import chosen_extremes, learn_limits, without_common_symbols
 
 Dim = int | Expr
+_MOST_TIES = 200  # ways of tying that are tried
 
 
 class Unsolvable(ValueError):
@@ -126,13 +128,23 @@ class Sizes:
         return [name for name in self.captured if name in found]
 
     def _solve_by_tie(self, difference: Dim, text: str) -> bool:
-        """Two symbols of one captured size whose equality solves it (quotients that are whole)."""
+        """Symbols of one captured size whose equality solves it: quotients that are whole, products
+        of as many factors.
+        """
         names = self._in_order(difference)
-        for i, first in enumerate(names):
-            for second in names[i + 1 :]:
-                same = self.captured[first] == self.captured[second]
-                if same and substitute(difference, {second: self.of(first)}) == 0:
-                    self._learn(second, self.of(first), f"tied by {text}")
+        pairs = [
+            (first, second)
+            for i, first in enumerate(names)
+            for second in names[i + 1 :]
+            if self.captured[first] == self.captured[second]
+        ]
+        for count in (1, 2, 3):
+            for chosen in islice(combinations(pairs, count), _MOST_TIES):
+                ties = {second: self.of(first) for first, second in chosen}
+                once = len({*ties, *(first for first, _ in chosen)}) == 2 * count
+                if once and substitute(difference, ties) == 0:
+                    for name, dim in ties.items():
+                        self._learn(name, dim, f"tied by {text}")
                     return True
         return False
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import BadRequest, TranspileError
 from .export_check import check_program
+from .library_ops import replace_library_ops
 
 _SAVE = "save it again with torch.export.save"
 
@@ -50,6 +51,7 @@ def load_exported(path: str | Path) -> Any:
     ) as error:
         what = f"{path.name!r} is a damaged .pt2 archive ({_first_line(error)})"
         raise BadRequest(what, hint=_SAVE) from None
+    replace_library_ops(archive.program)
     check_program(archive.program, path.name)
     _settle_inner_sizes(archive.program["graph_module"]["graph"])
     return _deserialize(archive, path.name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .dims import Expr, data_decides, floordiv, maximum, minimum, product
+from .dims import Expr, bounds, data_decides, floordiv, maximum, minimum, product
 from .op import Attr, InferError, Op, Unequal, broadcast, equal, tensor
 from .tree import NEW_AXIS, Index, Slice, Tree, arrays, call, infix, method
 from .types import Tensor
@@ -101,7 +101,7 @@ def slice_range(
     def place(index: int | Expr | None, default: int | Expr) -> int | Expr:
         if index is None:
             return default
-        negative = isinstance(index, int) and index < 0
+        negative = (bounds(index)[1] or 0) < 0
         return maximum(index + size, 0) if negative else minimum(index, size)
 
     first, end = place(start, 0), place(stop, size)

@@ -255,3 +255,27 @@ print(*found.program.forward.result)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["last_hidden_state", "pooler_output"]
+
+
+def test_an_operator_of_a_library_is_read_as_its_twin_of_torch(tmp_path):
+    moe = pytest.importorskip("transformers.integrations.moe")
+
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 16, 8))
+
+        def forward(self, x, ends):
+            return torch.ops.transformers.grouped_mm_fallback(x, self.weight, ends)
+
+    given = torch.randn(7, 16), torch.tensor([2, 2, 7], dtype=torch.int32)
+    path = saved(tmp_path / "model.pt2", exported(Experts(), given))
+    assert moe is not None and "aten._grouped_mm" in str(load_exported(path).graph)
+    (node,) = [n for n in capture(path).program.forward.nodes if n.op == "grouped_matmul"]
+    assert str(node.out.type) == "f32[B, 8]"
+    (node,) = [
+        n
+        for n in capture(Experts().eval(), example_inputs=(given, {})).program.forward.nodes
+        if n.op == "grouped_matmul"
+    ]
+    assert str(node.out.type) == "f32[B, 8]"

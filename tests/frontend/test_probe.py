@@ -28,6 +28,26 @@ def test_dims_that_must_be_equal_are_tied(tmp_path):
     assert "ran at 1, 2, 3" in dims["x.0"].evidence
 
 
+def test_products_of_sizes_are_tied_factor_by_factor(tmp_path):
+    class Masked(nn.Module):
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return x.reshape(-1, 4) * mask.reshape(-1, 1)
+
+    captured = capture(Masked(), tmp_path, torch.ones(2, 5, 4), torch.ones(2, 5))
+    assert kinds(captured) == ["x.0=B", "x.1=L", "x.2=4", "mask.0=B", "mask.1=L"]
+    assert found(captured)["mask.1"].kind == "tied"
+
+
+def test_a_slice_from_a_size_before_the_end_has_that_size(tmp_path):
+    class Last(nn.Module):
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return x * mask[:, -x.shape[1] :]
+
+    captured = capture(Last(), tmp_path, torch.ones(2, 5), torch.ones(2, 5))
+    assert kinds(captured)[1] == "x.1=L" and found(captured)["x.1"].kind == "free"
+    assert_same_as_source(captured)
+
+
 def test_a_broadcast_size_of_one_stays_one(tmp_path):
     captured = capture(Add(), tmp_path, torch.ones(2, 5), torch.ones(1, 5))
     assert kinds(captured) == ["x.0=B", "x.1=L", "y.0=1", "y.1=L"]
