@@ -1,4 +1,4 @@
-"""ATen rows: normalisation, softmax, recurrent layers."""
+"""ATen rows: normalisation, softmax."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .aten_common import (
     channels_last,
     expand_dims,
     need,
-    refuse,
     reshaped,
 )
 from .promotion import FLOAT, cast
@@ -236,142 +235,6 @@ def _weight_norm(b: Builder, v: Value, g: Value, dim: int = 0) -> Value:
     return b.op("weight_norm", v, g, axis=axis(v, dim) if dim != -1 or g.tensor.rank else -1)
 
 
-# ---- recurrent layers
-
-
-def _is_zeros(x: Any) -> bool:
-    """Whether the value is a tensor of zeros that the source makes on the spot."""
-    while (
-        isinstance(x, Value)
-        and x.node is not None
-        and x.node.op in ("cast", "broadcast_to", "expand_dims", "reshape")
-    ):
-        x = x.node.operands[0]
-    return (
-        isinstance(x, Value) and x.node is not None and x.node.op == "full" and x.node["value"] == 0
-    )
-
-
-def _state(*states: Value) -> list[Value | None]:
-    """An initial state of zeros is left out: it is the layer's own default."""
-    return [None] * len(states) if all(map(_is_zeros, states)) else list(states)
-
-
-def _lstm(
-    b: Builder,
-    input: Value,
-    hx: Sequence[Value],
-    params: Sequence[Value],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Value, ...]:
-    need(not (train and dropout), "an LSTM with dropout in training mode", _EVAL)
-    options = {
-        "layers": num_layers,
-        "bias": has_biases,
-        "bidirectional": bidirectional,
-        "batch_first": batch_first,
-    }
-    return b.op("lstm", input, *_state(*hx), None, *params, **options)
-
-
-def _gru(
-    b: Builder,
-    input: Value,
-    hx: Value,
-    params: Sequence[Value],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Value, ...]:
-    need(not (train and dropout), "a GRU with dropout in training mode", _EVAL)
-    options = {
-        "layers": num_layers,
-        "bias": has_biases,
-        "bidirectional": bidirectional,
-        "batch_first": batch_first,
-    }
-    return b.op("gru", input, *_state(hx), None, *params, **options)
-
-
-def _rnn(nonlinearity: str) -> Row:
-    def row(
-        b: Builder,
-        input: Value,
-        hx: Value,
-        params: Sequence[Value],
-        has_biases: bool,
-        num_layers: int,
-        dropout: float,
-        train: bool,
-        bidirectional: bool,
-        batch_first: bool,
-    ) -> tuple[Value, ...]:
-        need(not (train and dropout), "an RNN with dropout in training mode", _EVAL)
-        options = {
-            "layers": num_layers,
-            "bias": has_biases,
-            "bidirectional": bidirectional,
-            "batch_first": batch_first,
-        }
-        return b.op("rnn", input, *_state(hx), None, *params, nonlinearity=nonlinearity, **options)
-
-    return row
-
-
-def _lstm_cell(
-    b: Builder,
-    input: Value,
-    hx: Sequence[Value],
-    w_ih: Value,
-    w_hh: Value,
-    b_ih: Any = None,
-    b_hh: Any = None,
-) -> tuple[Value, ...]:
-    return b.op("lstm_cell", input, *hx, w_ih, w_hh, b_ih, b_hh)
-
-
-def _gru_cell(
-    b: Builder,
-    input: Value,
-    hx: Value,
-    w_ih: Value,
-    w_hh: Value,
-    b_ih: Any = None,
-    b_hh: Any = None,
-) -> Value:
-    return b.op("gru_cell", input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
-def _rnn_cell(activation: str) -> Row:
-    def row(
-        b: Builder,
-        input: Value,
-        hx: Value,
-        w_ih: Value,
-        w_hh: Value,
-        b_ih: Any = None,
-        b_hh: Any = None,
-    ) -> Value:
-        total = b.op("add", b.op("linear", input, w_ih, b_ih), b.op("linear", hx, w_hh, b_hh))
-        return b.op(activation, total)
-
-    return row
-
-
-_packed = refuse(
-    "packed sequences have a size that depends on data",
-    "run the recurrent layer on the padded batch (leave pack_padded_sequence out), "
-    "or one sequence at a time",
-)
-
 ROWS: dict[str, Row] = {
     "layer_norm": _layer_norm,
     "native_layer_norm": _native_layer_norm,
@@ -400,18 +263,4 @@ ROWS: dict[str, Row] = {
     "_safe_softmax": _softmax("softmax"),
     "_weight_norm": _weight_norm,
     "_weight_norm_interface": lambda b, v, g, dim=0: (_weight_norm(b, v, g, dim), None),
-    "lstm": _lstm,
-    "gru": _gru,
-    "rnn_tanh": _rnn("tanh"),
-    "rnn_relu": _rnn("relu"),
-    "lstm_cell": _lstm_cell,
-    "gru_cell": _gru_cell,
-    "rnn_tanh_cell": _rnn_cell("tanh"),
-    "rnn_relu_cell": _rnn_cell("relu"),
-    "lstm.data": _packed,
-    "gru.data": _packed,
-    "rnn_tanh.data": _packed,
-    "rnn_relu.data": _packed,
-    "_pack_padded_sequence": _packed,
-    "_pad_packed_sequence": _packed,
 }

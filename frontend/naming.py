@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, product
 
 _WORDS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -13,3 +13,11 @@ def ordinal_names(name: str) -> Iterator[str]:
     for length in count():
         for words in product(_WORDS, repeat=length):
             yield "_".join([*words, name])
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, of which those that came before get an ordinal: `h`, `second_h`."""
+    out: list[str] = []
+    for name in names:
+        out.append(next(n for n in ordinal_names(name) if n not in out))
+    return out

@@ -1,15 +1,17 @@
-"""Random inputs that a graph accepts: ids within the vocabulary, masks with no empty row."""
+"""Random inputs that a graph accepts: ids within the vocabulary, masks with no empty row, lengths
+of rows within the batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..ir import Graph, Node, Param, Value
-from ..ir.dims import data_decides, evaluate
+from ..ir.dims import Expr, data_decides, evaluate
 from ..ir.types import Tensor
 from .lookups import lookups
 
@@ -19,13 +21,17 @@ Origins = list[tuple[Value, int]]
 @dataclass
 class Use:
     """What is known of an integer or boolean input: the least table it indexes, if it is a mask,
-    if a size is read from it.
+    if a size is read from it, of how many steps it has the lengths, whether the source sorts them,
+    and if one of them must be all steps.
     """
 
     rows: int | None = None
     indexes: bool = False
     mask: bool = False
     size: bool = False
+    steps: int | None = None
+    sorted: bool = False
+    full: bool = False
 
     def indexed(self, rows: int) -> None:
         self.indexes = True
@@ -47,10 +53,19 @@ _MASKING = frozenset(
 
 
 def random_inputs(
-    graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator
+    graph: Graph,
+    sizes: Mapping[str, int],
+    rng: np.random.Generator,
+    unsorted: Collection[Value] = (),
 ) -> list[np.ndarray]:
-    """One array for each of the graph's inputs, at the given sizes of its symbols."""
+    """One array for each of the graph's inputs, at the given sizes of its symbols.
+
+    Lengths of rows go down, but for those that the source sorts: `unsorted`, or what the graph
+    shows.
+    """
     uses = uses_of_inputs(graph, sizes)
+    for value in unsorted:
+        uses[value].sorted = True
     return [_array(value.tensor, uses.get(value, Use()), sizes, rng) for value in graph.inputs]
 
 
@@ -60,8 +75,9 @@ def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
         v: Use() for v in graph.inputs if not (v.tensor.dtype.is_float or v.tensor.dtype.is_complex)
     }
     carried: dict[Value, Origins] = {v: [(v, 0)] for v in uses}
+    full = any(map(_takes_for_granted, graph.nodes))
     for node in graph.nodes:
-        _note_uses(node, carried, uses, sizes)
+        _note_uses(node, carried, uses, sizes, full)
         origins = _carry(node, carried)
         if origins:
             for result in node.results:
@@ -69,8 +85,21 @@ def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
     return uses
 
 
+def _takes_for_granted(node: Node) -> bool:
+    """Whether the op says that a size which the data decides is one that the inputs have."""
+    return (
+        node.op == "reshape"
+        and data_decides(*node.type(0).shape)
+        and not data_decides(*node.out.tensor.shape)
+    )
+
+
 def _note_uses(
-    node: Node, carried: Mapping[Value, Origins], uses: dict[Value, Use], sizes: Mapping[str, int]
+    node: Node,
+    carried: Mapping[Value, Origins],
+    uses: dict[Value, Use],
+    sizes: Mapping[str, int],
+    full: bool,
 ) -> None:
     looked_up = list(lookups(node))
     for operand, size in looked_up:
@@ -81,11 +110,31 @@ def _note_uses(
     if node.op == "read_size":
         for origin, _ in carried.get(node.values[0], ()):
             uses[origin].size = True
+    if node.op in ("sort", "argsort"):
+        for origin, _ in carried.get(node.values[0], ()):
+            uses[origin].sorted = True
+    if (lengths := row_lengths(node)) is not None:
+        for origin, _ in carried.get(lengths, ()):
+            uses[origin].steps = evaluate(_steps(node), sizes)
+            uses[origin].full = full
     masking = node.op in _MASKING or (node.op == "cast" and not node.out.tensor.dtype.is_integer)
     if masking:
         for operand in node.values:
             for origin, _ in carried.get(operand, ()):
                 uses[origin].mask = True
+
+
+_LENGTHS = {"lstm": 3, "gru": 2, "rnn": 2}
+
+
+def row_lengths(node: Node) -> Value | None:
+    """The lengths of the rows that a recurrent layer runs over."""
+    found = node.operands[_LENGTHS[node.op]] if node.op in _LENGTHS else None
+    return found if isinstance(found, Value) else None
+
+
+def _steps(node: Node) -> int | Expr:
+    return node.type(0).shape[1 if node["batch_first"] else 0]
 
 
 def _carry(node: Node, carried: Mapping[Value, Origins]) -> Origins:
@@ -120,6 +169,8 @@ def _array(
         return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype.numpy)
     if dtype.is_float:
         return np.asarray(rng.standard_normal(shape)).astype(dtype.numpy)
+    if use.steps is not None:
+        return _lengths(shape, use, rng).astype(dtype.numpy)
     if use.indexes:
         return np.asarray(rng.integers(0, use.rows, shape)).astype(dtype.numpy)
     if use.size:
@@ -127,6 +178,15 @@ def _array(
     if use.mask or dtype.value == "bool":
         return np.asarray(_prefix_mask(shape, rng)).astype(dtype.numpy)
     return np.asarray(rng.integers(0, 3, shape)).astype(dtype.numpy)
+
+
+def _lengths(shape: tuple[int, ...], use: Use, rng: np.random.Generator) -> Any:
+    """From 1 to the number of steps, which one row has where the model takes that for granted."""
+    assert use.steps is not None
+    found = rng.integers(1, use.steps + 1, shape)
+    if use.full:
+        found.reshape(-1)[:1] = use.steps
+    return rng.permutation(found) if use.sorted else -np.sort(-found)
 
 
 def _prefix_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Any:

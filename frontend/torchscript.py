@@ -20,6 +20,7 @@ from .concrete import Concrete
 from .draws import Draws
 from .equations import Dim, renamed
 from .inputs import InputSpec
+from .naming import distinct
 from .narrow_run import narrow_run
 from .plan import Block, Instruction
 from .probe import evidence, probe, readable_names
@@ -103,7 +104,7 @@ class _Source:
     def signature(self, specs: list[InputSpec] | None) -> Signature:
         """Names, types and sizes of the inputs, from what the user states or the archive stores."""
         plan = self.plans.method(self.root, "forward")
-        names = [plan.hints.get(n, "") or n.split(".")[0] for n in plan.inputs[1:]]
+        names = distinct([plan.hints.get(n, "") or n.split(".")[0] for n in plan.inputs[1:]])
         types = plan.input_types[1:]
         if specs is not None:
             return self._stated(names, types, specs)

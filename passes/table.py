@@ -9,6 +9,7 @@ from typing import Any
 from ..ir import Graph
 from .attention_gain import attention_gain
 from .border_transposes import border_transposes
+from .cancel_orders import cancel_orders
 from .cleanup import cleanup
 from .cse import cse
 from .dce import dce
@@ -82,6 +83,7 @@ PASSES = [
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
     Pass("lift_shared", lift_shared, 1, "what sibling modules share is computed around them"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
+    Pass("cancel_orders", cancel_orders, 1, "rows are not sorted to be put back"),
     Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("stack_recurrent", stack_recurrent, 1, "recurrent layers in stacks, the batch first"),

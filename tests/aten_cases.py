@@ -778,7 +778,8 @@ refused(
 refused(
     "gru.data", R(9, 4), I(3), R(1, 3, 6), _flat(torch.nn.GRU, 4, 6), True, 1, 0.0, False, False
 )
-refused("_pack_padded_sequence", R(5, 3, 4), I(3), False)
+case("_pack_padded_sequence", R(5, 3, 4), torch.tensor([5, 3, 1]), False)
+case("_pack_padded_sequence", R(3, 6), torch.tensor([4, 2, 2]), True)
 refused("_pad_packed_sequence", R(9, 4), I(3), False, 0.0, 5)
 
 # ---- convolution
