@@ -15,6 +15,7 @@ from typing import Any
 
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.blocks import binds, computed_sizes, data_sizes, reads
+from ..ir.dims import Expr
 from ..ir.draws import draws_inside
 from ..ir.tree import Layer, Width
 from .strays import move_strays
@@ -160,7 +161,7 @@ def _adopt_layers(plan: Plan) -> None:
     """`F.linear(x, self.out_proj.weight, self.out_proj.bias)` is a call of the layer `out_proj`."""
     for region in list(plan.root.walk()):
         for at, item in enumerate(region.items):
-            layer = item.row.layer(item) if isinstance(item, Node) and item.row.layer else None
+            layer = layer_of(item) if isinstance(item, Node) else None
             if layer is None or not layer.params:
                 continue
             assert isinstance(item, Node)
@@ -178,7 +179,7 @@ def _make_layers(plan: Plan) -> None:
     for region in list(plan.root.walk()):
         alone = region.parent is not None and len(region.items) == 1
         for at, item in enumerate(region.items):
-            layer = item.row.layer(item) if isinstance(item, Node) and item.row.layer else None
+            layer = layer_of(item) if isinstance(item, Node) else None
             if layer is None or not layer.attribute or alone:
                 continue
             assert isinstance(item, Node)
@@ -369,6 +370,15 @@ def _link(plan: Plan) -> None:
     plan.root.outputs = list(plan.graph.outputs)
 
 
+def layer_of(node: Node) -> Layer | None:
+    """The `mlx.nn` layer that could compute the node: sizes that a constructor gets are known."""
+    layer = node.row.layer(node) if node.row.layer else None
+    if layer is None:
+        return None
+    given = [node.type(a.operand).shape[a.axis] if isinstance(a, Width) else a for a in layer.args]
+    return None if any(isinstance(size, Expr) for size in given) else layer
+
+
 def _layer_of(region: Region) -> Layer | None:
     """The `mlx.nn` layer that the region is: one network op on its own weights under their usual
     names.
@@ -376,7 +386,7 @@ def _layer_of(region: Region) -> Layer | None:
     if region.parent is None or len(region.items) != 1 or not isinstance(region.items[0], Node):
         return None
     node = region.items[0]
-    layer = node.row.layer(node) if node.row.layer else None
+    layer = layer_of(node)
     if layer is None:
         return None
     given = [(i, node.operands[i]) for i, _ in layer.params]

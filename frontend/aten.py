@@ -23,6 +23,7 @@ from . import (
     aten_fft,
     aten_host,
     aten_index,
+    aten_loss,
     aten_matrix,
     aten_norm,
     aten_pool,
@@ -62,6 +63,7 @@ ATEN: dict[str, Row] = _table(
     aten_reduce.ROWS,
     aten_index.ROWS,
     aten_data.ROWS,
+    aten_loss.ROWS,
     aten_fft.ROWS,
     aten_host.ROWS,
 )

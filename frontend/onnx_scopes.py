@@ -2,7 +2,9 @@
 
 Exporters fold a norm into the convolution before it: the node says that it is the norm, its weights
 that they are the convolution's, which has no node left. It is the module of the weights. Nodes that
-an exporter's own clean-up made say nothing: they are in the module around their neighbours.
+an exporter's own clean-up made say nothing: they are in the module around their neighbours. Where a
+model calls `self.net.decoder` and not `self.net`, names of nodes start at `decoder`, and those of
+its weights at `net.decoder`: the module has the longer path.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from .onnx_names import Path, class_of, readable, scope_path
 
 def paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
     """The modules around each node of the model's graph."""
-    stated = [scope_path(node) for node in nodes]
+    stated = _rooted(nodes, [scope_path(node) for node in nodes])
     known = {path for modules in stated for path, _ in modules or ()}
     out: dict[Any, Path] = {}
     before: Path = []
@@ -27,6 +29,47 @@ def paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
         before = modules
         out[node] = _module_of_weights(node, modules, known)
     return out
+
+
+def _rooted(nodes: Sequence[Any], stated: Sequence[Path | None]) -> list[Path | None]:
+    """Paths as the names of the weights have them, where all weights of a module agree."""
+    out = list(stated)
+    for run in _runs_of_modules(stated):
+        prefixes = {p for i in run for p in _prefixes(nodes[i], stated[i] or [])}
+        if len(prefixes) != 1 or "" in prefixes:
+            continue
+        (prefix,) = prefixes
+        for i in run:
+            out[i] = [(f"{prefix}.{path}", cls) for path, cls in stated[i] or []]
+    return out
+
+
+def _runs_of_modules(stated: Sequence[Path | None]) -> list[list[int]]:
+    """Places that follow each other in one outermost module."""
+    runs: list[list[int]] = []
+    last = ""
+    for i, modules in enumerate(stated):
+        if modules is None:
+            continue
+        first = modules[0][0] if modules else ""
+        if first and first == last:
+            runs[-1].append(i)
+        elif first:
+            runs.append([i])
+        last = first
+    return runs
+
+
+def _prefixes(node: Any, modules: Path) -> set[str]:
+    """What stands before the module's path in the names of the weights that the node reads."""
+    path = modules[-1][0]
+    owners = {readable(v.name or "").rpartition(".")[0] for v in _weights(node)}
+    found = {o for o in owners if o == path or o.endswith(f".{path}")}
+    return {owner.removesuffix(path).rstrip(".") for owner in found}
+
+
+def _weights(node: Any) -> list[Any]:
+    return [v for v in node.inputs if v is not None and v.const_value is not None]
 
 
 def _next_stated(stated: Sequence[Path | None]) -> list[Path]:
@@ -46,7 +89,7 @@ def _common(a: Path, b: Path) -> Path:
 
 def _module_of_weights(node: Any, modules: Path, known: set[str]) -> Path:
     """The modules, the last one replaced by a sibling whose weights the node alone reads."""
-    names = [v.name for v in node.inputs if v is not None and v.const_value is not None]
+    names = [v.name for v in _weights(node)]
     owners = {readable(name or "").rpartition(".")[0] for name in names if readable(name or "")}
     if len(owners) != 1 or not modules:
         return modules

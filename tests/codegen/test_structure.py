@@ -133,6 +133,17 @@ def test_names_that_python_or_mlx_forbid_get_others():
     assert list(out.parameters) == ["keys_.weight", "class_.weight", "x.weight"]
 
 
+def test_a_norm_over_an_axis_that_is_free_is_no_layer():
+    """A constructor cannot know the size: `nn.InstanceNorm1d` without weights."""
+    out = emitted(
+        "with module('norm', 'InstanceNorm1d'):\n"
+        "    y: f32[B, 64, L] = layer_norm(x, None, None)\nreturn y",
+        "x: f32[B, 64, L]",
+    )
+    assert "mx.fast.layer_norm(x, None, None, " in out.source
+    assert "nn.LayerNorm" not in out.source
+
+
 def test_values_cross_scopes_as_arguments():
     inner = "s: f32[B, L, 64] = add(h0, x)\nt: f32[B, L, 64] = exp(s)\nu: f32[B, L, 64] = sin(t)\n"
     out = emitted(

@@ -73,6 +73,39 @@ def test_a_module_that_reads_the_weights_of_another_stays_itself():
     assert places(graph)["matmul"] == "head"
 
 
+def test_a_module_of_a_module_that_is_not_called_has_the_path_of_its_weights():
+    """`self.net.first(x)`: the older exporter's names of nodes start at `first`."""
+    names = ("/first/conv/Conv", "/first/Relu", "/second/conv/Conv", "/second/Relu")
+    weights = ("net.first.conv.weight", "net.second.conv.weight")
+    graph = captured(
+        [
+            helper.make_node("Conv", ["x", weights[0]], ["a"], name=names[0]),
+            helper.make_node("Relu", ["a"], ["b"], name=names[1]),
+            helper.make_node("Conv", ["b", weights[1]], ["c"], name=names[2]),
+            helper.make_node("Relu", ["c"], ["y"], name=names[3]),
+        ],
+        dict.fromkeys(weights, (3, 3, 1, 1)),
+        ["B", 3, 8, 8],
+    )
+    paths = {node.scope.path for node in graph.nodes}
+    assert paths == {"net.first", "net.first.conv", "net.second", "net.second.conv"}
+    assert set(graph.params) == set(weights)
+
+
+def test_a_module_whose_weights_disagree_keeps_its_path():
+    graph = captured(
+        [
+            helper.make_node("Conv", ["x", "a.first.conv.weight"], ["h"], name="/first/conv/Conv"),
+            helper.make_node(
+                "Conv", ["h", "b.first.conv.weight"], ["y"], name="/first/conv/Conv_1"
+            ),
+        ],
+        {"a.first.conv.weight": (3, 3, 1, 1), "b.first.conv.weight": (3, 3, 1, 1)},
+        ["B", 3, 8, 8],
+    )
+    assert {node.scope.path for node in graph.nodes} == {"first.conv"}
+
+
 def test_nodes_that_say_nothing_are_around_their_neighbours():
     split = helper.make_node("Split", ["h"], ["a", "b"], axis=1, num_outputs=2, name="")
     graph = captured(
