@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node
+from ..ir.dims import symbols
 from .index_analysis import Analysis
 from .index_masks import scores, visible_keys
 from .index_terms import Both, Dim, Formula, Not, Read, TooLarge, both, index, moved, reads_of
@@ -11,8 +12,9 @@ from .index_terms import Both, Dim, Formula, Not, Read, TooLarge, both, index, m
 def prove_mask_rows(graph: Graph) -> bool:
     """Clear `empty_rows` where the first key, or a query's own, is visible to every query.
 
-    What the mask says of positions must show that. What it says of data (a padding mask) is taken
-    to leave the first key visible: left padding empties only rows of padding, whose results mean
+    What the mask says of positions must show that. What it says of keys by data (a padding mask) is
+    taken to leave the first key visible: left padding empties only rows of padding, whose results
+    mean nothing. Data that pairs queries with keys (chunks that begin where padding ends) promises
     nothing. That a query sees itself counts only where no data can hide it.
     """
     analysis = Analysis()
@@ -49,7 +51,13 @@ def _at_key(visible: Formula, key: Dim, shape: tuple[Dim, ...]) -> Formula:
 def _with_data_shown(visible: Formula) -> Formula:
     match visible:
         case Read() | Not():
-            return True
+            return not _pairs(reads_of(visible)[0])
         case Both(kind, parts):
             return both(kind, *map(_with_data_shown, parts))
     return visible
+
+
+def _pairs(read: Read) -> bool:
+    """Whether the data depends on the query and on the key."""
+    found = {s.name for dim in read.at for s in symbols(dim)}
+    return {"$2", "$3"} <= found

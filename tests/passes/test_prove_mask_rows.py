@@ -58,3 +58,18 @@ def test_in_a_window_every_query_sees_itself():
     tail = TAIL.replace("    mask: bool[B, 1, L, L] = bitwise_and({0}, {1})\n", "")
     changed, text = run(both + tail.replace("mask,", "both,"))
     assert changed and "empty_rows" not in text
+
+
+def test_data_that_pairs_queries_with_keys_promises_nothing():
+    """Chunks of 4 that begin where a row's padding ends: the first key is in the first chunk."""
+    body = """    late: i64[B, L] = subtract(p, start)
+    chunks: i64[B, L] = floor_divide(late, 4)
+    of_keys: i64[B, 1, 1, L] = expand_dims(chunks, axes=(1, 2))
+    of_queries: i64[B, 1, L, 1] = expand_dims(chunks, axes=(1, 3))
+    chunk: bool[B, 1, L, L] = equal(of_keys, of_queries)
+    both: bool[B, 1, L, L] = bitwise_and(chunk, causal)
+"""
+    head = HEAD.replace("pad: bool[B, L]", "pad: bool[B, L], start: i64[B, 1]")
+    graph = parse_graph(head + body + TAIL.format("both", "data"))
+    verify(graph)
+    assert not prove_mask_rows(graph) and "empty_rows=True" in print_graph(graph)
