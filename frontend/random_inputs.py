@@ -64,9 +64,21 @@ def random_inputs(
     shows.
     """
     uses = uses_of_inputs(graph, sizes)
-    for value in unsorted:
+    for value in {*unsorted, *sorted_by(graph)} & uses.keys():
         uses[value].sorted = True
     return [_array(value.tensor, uses.get(value, Use()), sizes, rng) for value in graph.inputs]
+
+
+def sorted_by(graph: Graph) -> frozenset[Value]:
+    """Integer inputs that the graph sorts."""
+    carried: dict[Value, Origins] = {v: [(v, 0)] for v in graph.inputs if v.tensor.dtype.is_integer}
+    found: set[Value] = set()
+    for node in graph.nodes:
+        if node.op in ("sort", "argsort"):
+            found |= {origin for origin, _ in carried.get(node.values[0], ())}
+        if origins := _carry(node, carried):
+            carried.update(dict.fromkeys(node.results, origins))
+    return frozenset(found)
 
 
 def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
@@ -110,9 +122,6 @@ def _note_uses(
     if node.op == "read_size":
         for origin, _ in carried.get(node.values[0], ()):
             uses[origin].size = True
-    if node.op in ("sort", "argsort"):
-        for origin, _ in carried.get(node.values[0], ()):
-            uses[origin].sorted = True
     if (lengths := row_lengths(node)) is not None:
         for origin, _ in carried.get(lengths, ()):
             uses[origin].steps = evaluate(_steps(node), sizes)

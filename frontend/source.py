@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Program
+from ..ir import Program, Value
 from ..ir.draws import number_draws
+from .random_inputs import sorted_by
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Captured:
     `baked` lists inputs that were None, bools or numbers: name -> value.
     `run_drawing` is there where the source draws random numbers: `run` with, beside the result, the
     numbers that it drew, in order; `drawn` is how many draws the graph had at capture.
+    `unsorted` are inputs that the source sorts, as the graph had it at capture.
     `run_narrow(dtype, inputs)` runs the source with weights and floating-point inputs of a narrow
     dtype, and raises where the source does not run there; None where that cannot be asked.
     """
@@ -57,8 +59,10 @@ class Captured:
     run_narrow: Callable[[str, Sequence[np.ndarray]], Any] | None = None
     run_drawing: Callable[[Sequence[np.ndarray]], tuple[Any, list[np.ndarray]]] | None = None
     drawn: int = 0
+    unsorted: frozenset[Value] = frozenset()
 
     def __post_init__(self) -> None:
         for graph in self.program.graphs.values():
             graph.tensors = self.tensors
             self.drawn = number_draws(graph)
+            self.unsorted |= sorted_by(graph)

@@ -95,7 +95,8 @@ def run_cases(
     for number, sizes in enumerate(sets):
         on_run(sizes)
         rng = np.random.default_rng([seed, number])
-        inputs = random_inputs(captured.program.forward, dict(sizes), rng)
+        graph, unsorted = captured.program.forward, captured.unsorted
+        inputs = random_inputs(graph, dict(sizes), rng, unsorted)
         try:
             yield run_case(captured, dict(sizes), inputs)
         except Exception as error:

@@ -39,8 +39,10 @@ def _states(node: Node) -> list[Any]:
     return node.operands[1 : 1 + _STATES[node.op]]
 
 
-def _lengths(node: Node) -> Any:
-    return node.operands[1 + _STATES[node.op]]
+def lengths_of(node: Node) -> Value | None:
+    """The lengths of the rows that a recurrent layer runs over; None for other nodes, too."""
+    found = node.operands[1 + _STATES[node.op]] if node.op in _STATES else None
+    return found if isinstance(found, Value) else None
 
 
 # ---- initial states
@@ -90,7 +92,7 @@ def _alike(lower: Node, upper: Node) -> bool:
     same = all(v == upper[k] for k, v in lower.attrs.items() if k != "layers")
     given = [[s is not None for s in _states(n)] for n in (lower, upper)]
     sizes = [[v.tensor.shape[-1] for v in n.results[1:]] for n in (lower, upper)]
-    ends = _lengths(lower) is _lengths(upper)
+    ends = lengths_of(lower) is lengths_of(upper)
     return same and ends and given[0] == given[1] and sizes[0] == sizes[1]
 
 
@@ -104,7 +106,7 @@ def _merge(graph: Graph, lower: Node, upper: Node) -> None:
         states.append(None if a is None else new[-1].out)
     weights = [*lower.operands[2 + count :], *upper.operands[2 + count :]]
     attrs = {**upper.attrs, "layers": lower["layers"] + upper["layers"]}
-    operands = [lower.operands[0], *states, _lengths(upper), *weights]
+    operands = [lower.operands[0], *states, lengths_of(upper), *weights]
     node = make_node(upper.op, operands, attrs, upper)
     new.append(node)
     replaced: dict[Value, Any] = {upper.results[0]: node.results[0]}

@@ -14,6 +14,7 @@ from .cleanup import cleanup
 from .cse import cse
 from .dce import dce
 from .drop_repeat_kv import drop_repeat_kv
+from .fill_padding import fill_padding
 from .find_modules import find_modules
 from .fold_arithmetic import fold_arithmetic
 from .fold_attention_scale import fold_attention_scale
@@ -84,6 +85,7 @@ PASSES = [
     Pass("lift_shared", lift_shared, 1, "what sibling modules share is computed around them"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
     Pass("cancel_orders", cancel_orders, 1, "rows are not sorted to be put back"),
+    Pass("fill_padding", fill_padding, 1, "what is cut at the longest row and filled again stays"),
     Pass("simplify_indexing", simplify_indexing, 1, "indexing by counted positions is a view"),
     Pass("split_slices", split_slices, 1, "slices that tile an axis become a split"),
     Pass("stack_recurrent", stack_recurrent, 1, "recurrent layers in stacks, the batch first"),
