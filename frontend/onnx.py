@@ -18,6 +18,7 @@ from ..errors import BadRequest, TranspileError
 from ..ir import Graph, Param, Program, Scope, Tensor, Unequal, Value
 from ..ir import dims as dimlib
 from ..ir.dims import Expr, evaluate, product, symbol
+from ..ir.draws import draws
 from ..ir.types import dtype_of as numpy_dtype
 from .inputs import InputSpec
 from .onnx_dims import Dims
@@ -68,15 +69,16 @@ def _capture(
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
     examples = _examples(inputs, example_inputs)
     state = _Capture(model, Dims.of(inputs, specs or [], examples), examples)
-    _, graph = _walked(state, inputs)
+    walk, graph = _walked(state, inputs)
     if state.dims.raise_bounds(smallest_sizes(graph)):
-        _, graph = _walked(state, inputs)
+        walk, graph = _walked(state, inputs)
     shorten_floats(graph)
     names = {v: v.name for v in inputs}
     sizes = state.dims.sizes(graph)
     arrays = _example_arrays(graph, inputs, state, sizes, runner)
     order = [v.name for v in inputs if v.name not in state.fixed]
     runner.bind(order, state.fixed, names)
+    runner.drawn = [walk.drawn.get(node, "") for node in draws(graph)]
     return Captured(
         program=Program({"forward": graph}),
         format="onnx",
@@ -86,7 +88,12 @@ def _capture(
         example_inputs=arrays,
         dims=state.dims.evidence(graph, order, sizes),
         baked={name: array.tolist() for name, array in state.fixed.items()},
-        details={"aliases": {}, "integers": integers(model, graph)},
+        details={
+            "aliases": {},
+            "integers": integers(model, graph),
+            "seeds": list(dict.fromkeys(walk.seeds)),
+        },
+        run_drawing=runner.run_drawing if runner.drawn and all(runner.drawn) else None,
     )
 
 

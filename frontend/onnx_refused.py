@@ -5,7 +5,6 @@ from __future__ import annotations
 _SEQUENCES = "sequences and optional values are no tensors"
 _STRINGS = "strings are no tensors"
 _TRAINING = "it updates weights: training is not transpiled"
-_RANDOM = "it draws random numbers: two runs would differ"
 
 _REASONS: dict[tuple[str, str], str] = {
     **{("", op): _SEQUENCES for op in (
@@ -15,10 +14,6 @@ _REASONS: dict[tuple[str, str], str] = {
     )},
     **{("", op): _STRINGS for op in (
         "StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch",
-    )},
-    **{("", op): _RANDOM for op in (
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",
-        "Bernoulli",
     )},
     ("", "ImageDecoder"): "it decodes image files, on the CPU and outside of any graph",
     **{("ai.onnx.preview.training", op): _TRAINING for op in (

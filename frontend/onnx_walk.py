@@ -14,11 +14,12 @@ from typing import Any
 import onnx_ir
 
 from ..errors import TranspileError
-from ..ir import Builder, Graph, InferError, Source, Tensor, Unequal, Value
+from ..ir import Builder, Graph, InferError, Node, Source, Tensor, Unequal, Value
 from .missing import Missing
 from .onnx_host import on_host
 from .onnx_names import hint_of, line_of, readable
 from .onnx_ops import find
+from .onnx_random import ROWS as RANDOM
 from .onnx_read import DTYPES, array_of, dtype_of
 from .onnx_schema import check_node
 from .onnx_scopes import Scopes
@@ -42,6 +43,8 @@ class Walk:
         self.tied = Tied(model.graph)
         self.names.adopted.update(names_by_bias(model.graph))
         self.inputs: dict[Value, str] = {}
+        self.drawn: dict[Node, str] = {}  # the output of the main graph that a draw is
+        self.seeds: list[str] = []  # seeds of the file, which fix nothing
         self.read: set[str] = set()  # inputs whose values the emitted code reads as sizes
         self.stored: dict[Value, Host] = {}  # the tensor of the file that a parameter is
         self.role = ""
@@ -77,6 +80,11 @@ class Walk:
         first, self.missing.entries, known = mark
         del self.graph.nodes[first:]
         self.b.found.forget(known)
+
+    def note_seed(self, op: str, seed: float | None) -> None:
+        """Tell that the file fixes random numbers which are others here."""
+        if seed is not None:
+            self.seeds.append(f"{op}: the file's seed {seed:g} fixes nothing, MLX draws others")
 
     def table_of(self, x: Host) -> Host | None:
         """The embedding table whose transpose the matrix is."""
@@ -127,7 +135,11 @@ class Walk:
         self.b.source = Source(at) if at else None
         inputs = [None if v is None else self._input(v, env) for v in node.inputs]
         self.b.hint = hint_of(node)
+        first = len(self.graph.nodes)
         results = self.call(node, inputs, env)
+        if self.depth == 0 and node.op_type in RANDOM and node.outputs:
+            drawn = [made for made in self.graph.nodes[first:] if made.row.random]
+            self.drawn.update(dict.fromkeys(drawn, node.outputs[0].name or ""))
         for value, result in zip(node.outputs, results, strict=False):
             env[value] = result
         for value in node.outputs[len(results) :]:

@@ -115,9 +115,14 @@ def _waits(graph: Graph) -> dict[str, Any]:
 
 
 def _draws(captured: Captured) -> dict[str, Any]:
-    """What draws random numbers, in the order of the draws."""
+    """What draws random numbers, in order; `draw` counts from 0 what the source drew before it."""
     rows = [
-        {"op": n.op, "module": n.scope.path, "source": n.source.at if n.source else None}
+        {
+            "draw": n["draw"],
+            "op": n.op,
+            "module": n.scope.path,
+            "source": n.source.at if n.source else None,
+        }
         for n in draws(captured.program.forward)
     ]
     return {"random": {"draws": rows, "notes": drawing_notes(captured)}} if rows else {}

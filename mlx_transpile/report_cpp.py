@@ -62,20 +62,26 @@ def cpp_markdown(report: CppReport) -> list[str]:
         return [*lines, *map(_code, report.build.error.splitlines()), ""]
     if not report.cases:
         return lines
-    source = "" if report.judge_source else " How far it is from the source is only told."
     lines += [
         f"An output may differ from that of the Python by {report.bound:g} times its largest "
-        f"magnitude (0.01 at the least), and from the source's as the Python's may.{source}",
+        f"magnitude (0.01 at the least){_of_source(report)}",
         "",
         "| sizes | output | max abs to Python | max rel | max abs to source | max rel | |",
         "|---|---|---|---|---|---|---|",
         *(row for case in report.cases for row in _rows(case, report.judge_source)),
         "",
-        f"Largest of all, relative to the magnitude: {report.largest('python'):.2e} to Python, "
-        f"{report.largest('source'):.2e} to the source.",
+        f"Largest of all, relative to the magnitude: {report.largest('python'):.2e} to Python"
+        + ("." if report.seeded else f", {report.largest('source'):.2e} to the source."),
         "",
     ]
     return lines
+
+
+def _of_source(report: CppReport) -> str:
+    if report.seeded:
+        return ". Both draw the random numbers of one seed; the source draws others."
+    told = "" if report.judge_source else " How far it is from the source is only told."
+    return f", and from the source's as the Python's may.{told}"
 
 
 def _build(report: CppReport) -> list[str]:

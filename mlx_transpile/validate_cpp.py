@@ -62,13 +62,15 @@ class CppReport:
     """The build and, where there is a program, its cases.
 
     Quantized outputs are held against Python's alone, which is checked against the dequantized
-    weights; `judge_source` is False.
+    weights; `judge_source` is False. So are those of a model that draws random numbers: `seeded`,
+    C++ and Python draw the same, and the source others.
     """
 
     build: CppBuild
     bound: float
     cases: list[CppCase] = field(default_factory=list)
     judge_source: bool = True
+    seeded: bool = False
 
     @property
     def ok(self) -> bool:
@@ -142,11 +144,12 @@ def validate_cpp(
     `dtype` is the narrowest floating-point type among the weights.
     """
     bound = max(BOUNDS[dtype], QUANTIZED_BOUND if quantized else 0.0)
-    report = CppReport(made, bound, judge_source=not quantized)
+    seed = DRAWN if draws(graph) else None
+    judge = not quantized and seed is None
+    report = CppReport(made, bound, judge_source=judge, seeded=seed is not None)
     if made.program is None:
         return report
     inputs = [dict(zip(input_names(graph), run.inputs, strict=True)) for run in runs]
-    seed = DRAWN if draws(graph) else None
     for run, found in zip(runs, _outputs(made.program, weights, inputs, seed), strict=True):
         case = CppCase(run.sizes)
         if isinstance(found, TranspileError):
