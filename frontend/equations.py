@@ -22,7 +22,7 @@ from ..ir.dims import (
     symbol,
     symbols,
 )
-from .solving import chosen_extremes, learn_limits, without_common_symbols
+from .solving import chosen_extremes, divisors, learn_limits, without_common_symbols
 
 Dim = int | Expr
 _MOST_TIES = 200  # ways of tying that are tried
@@ -71,7 +71,13 @@ class Sizes:
 
     def _steps(self) -> tuple[Callable[[Dim, str], bool], ...]:
         """Ways to make a difference zero, the one that costs the least freedom first."""
-        return self._solve_extremes, self._solve_linear, self._solve_by_tie, self._solve_by_fixing
+        return (
+            self._solve_extremes,
+            self._solve_linear,
+            self._solve_by_multiple,
+            self._solve_by_tie,
+            self._solve_by_fixing,
+        )
 
     def _at_capture(self, dim: Dim) -> int:
         return evaluate(dim, self.captured)
@@ -120,6 +126,23 @@ class Sizes:
                     sym.name, value, f"{'fixed by' if isinstance(value, int) else 'tied by'} {text}"
                 )
                 return True
+        return False
+
+    def _solve_by_multiple(self, difference: Dim, text: str) -> bool:
+        """A symbol whose quotient is another size, and must be whole: it is a multiple of that."""
+        for name in self._in_order(difference):
+            for other, dim in self.known.items():
+                if {s.name for s in symbols(dim)} != {name}:
+                    continue
+                for factor in divisors(dim):
+                    rest = self.captured[name] - factor * self.captured[other]
+                    value = factor * symbol(other, *self.limits.get(other, (1, None))) + rest
+                    whole = substitute(dim, {name: value}) == symbol(other)
+                    if whole and substitute(difference, {name: value}) == 0:
+                        del self.known[other]
+                        self.evidence.pop(other, None)
+                        self._learn(name, value, f"tied by {text}")
+                        return True
         return False
 
     def _in_order(self, dim: Dim) -> list[str]:

@@ -150,3 +150,18 @@ def _monomial_direction(atoms: Sequence[Any]) -> int:
         return _direction(atom.args[0]) if isinstance(atom.args[1], int) else 0
     found = {_direction(a) for a in atom.args if not isinstance(a, int)}
     return found.pop() if len(found) == 1 else 0
+
+
+def divisors(dim: Dim) -> list[int]:
+    """The numbers by which quotients in the dim divide, in ascending order."""
+    found: set[int] = set()
+
+    def visit(atom: Any) -> None:
+        if isinstance(atom, Atom):
+            if atom.kind == "floordiv" and isinstance(atom.args[1], int):
+                found.add(atom.args[1])
+            for arg in atom.args:
+                rebuild(arg, visit)
+
+    rebuild(dim, visit)
+    return sorted(found)

@@ -6,6 +6,7 @@ outside of the repository (see the `zoo` fixture).
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import time
@@ -21,6 +22,9 @@ from torch import nn
 
 from mlx_transpile import transpile
 from mlx_transpile.emitted_model import EmittedModel
+from mlx_transpile.frontend.draws import recorded
+from mlx_transpile.ir.dims import evaluate, parse_dim
+from mlx_transpile.replay import replayed
 
 BATCHES = (1, 3, 17)
 # Of each length, the first two that the source runs at: small ones, or near the captured size.
@@ -183,9 +187,11 @@ def run(zoo: ModuleType, name: str, route: str, folder: Path) -> Row:
         row.seconds = timed(save(source, route, folder / f"model.{route}"), out)
     describe(row, out)
     model = EmittedModel(out)
+    drawn = [row["draw"] for row in manifest(out).get("random", {"draws": ()})["draws"]]
     try:
-        for sizes, inputs, expected in cases(source, row, manifest(out)):
-            compare(row, model.model, inputs, expected)
+        for sizes, inputs, expected, found in cases(source, row, manifest(out)):
+            with replayed([found[number] for number in drawn]):
+                compare(row, model.model, inputs, expected)
             row.sizes.append(sizes)
     finally:
         model.close()
@@ -227,11 +233,11 @@ def describe(row: Row, out: Path) -> None:
 
 # ---- inputs at other sizes
 
-Case = tuple[dict[str, int], dict[str, torch.Tensor], list[np.ndarray]]
+Case = tuple[dict[str, int], dict[str, torch.Tensor], list[np.ndarray], list[np.ndarray]]
 
 
 def cases(source: Source, row: Row, found: dict[str, Any]) -> Iterator[Case]:
-    """Inputs and the source's outputs, at every batch and two lengths."""
+    """Inputs, the source's outputs and what it drew, at every batch and two lengths."""
     dims = {a["name"]: a["value"]["dims"] for a in found["arguments"]}
     for batch in BATCHES if "B" in row.symbols else (1,):
         lengths = 0
@@ -243,12 +249,12 @@ def cases(source: Source, row: Row, found: dict[str, Any]) -> Iterator[Case]:
             seen.append(sizes)
             inputs = inputs_at(source, dims, sizes)
             try:
-                with torch.no_grad():
+                with torch.no_grad(), recorded() as drawn:
                     result = source.module(**{k: v.clone() for k, v in inputs.items()})
             except (RuntimeError, ValueError, IndexError, AssertionError):
                 continue  # the source does not run at this size
             lengths += 1
-            yield sizes, inputs, arrays(result)
+            yield sizes, inputs, arrays(result), drawn
 
 
 def sizes_at(
@@ -263,7 +269,7 @@ def sizes_at(
         dim: source.inputs[name].shape[axis]
         for name, shape in dims.items()
         for axis, dim in enumerate(shape)
-        if isinstance(dim, str)
+        if isinstance(dim, str) and dim.isidentifier()
     }
     sizes = {}
     for i, (name, bounds) in enumerate(symbols.items()):
@@ -282,7 +288,7 @@ def inputs_at(
     generator = torch.Generator().manual_seed(sum(sizes.values()))
     made = {}
     for name, example in source.inputs.items():
-        shape = [sizes[d] if isinstance(d, str) else d for d in dims[name]]
+        shape = [size_of(d, sizes) for d in dims[name]]
         if "mask" in name:
             ends = torch.randint(1, shape[-1] + 1, (*shape[:-1], 1), generator=generator)
             made[name] = (torch.arange(shape[-1]) < ends).to(example.dtype)
@@ -292,6 +298,11 @@ def inputs_at(
             low, high = int(example.min()), int(example.max())
             made[name] = torch.randint(low, high + 1, shape, generator=generator).to(example.dtype)
     return made
+
+
+def size_of(dim: int | str, sizes: Mapping[str, int]) -> int:
+    """The size at which a dim of the manifest stands: `L`, `2*L`."""
+    return evaluate(parse_dim(ast.parse(str(dim), mode="eval").body, {}), sizes)
 
 
 # ---- comparison
