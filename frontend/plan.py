@@ -87,6 +87,8 @@ def _instruction(node: Any, names: dict[str, str]) -> Instruction:
     out.at = source_line(node.sourceRange())
     if kind in ("prim::CallMethod", "prim::SetAttr"):
         out.attribute = node.s("name")
+    elif kind == "prim::isinstance":
+        out.attribute = " ".join(t.kind() for t in node.tys("types"))
     elif kind == "prim::CallFunction":
         out.attribute = inputs[0].type().annotation_str
     elif not kind.startswith("prim::"):

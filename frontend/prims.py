@@ -183,6 +183,22 @@ def _loop(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[
     return carried
 
 
+# Python types of host values, by torch's names of kinds of types.
+_KINDS = {
+    "ListType": list, "TupleType": tuple, "DictType": dict, "NoneType": type(None), "IntType": int,
+    "FloatType": float, "BoolType": bool, "StringType": str,
+}  # fmt: skip
+
+
+def _is_instance(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    kinds = op.attribute.split()
+    if walk.domain.is_tensor(values[0]):
+        return ["TensorType" in kinds]
+    if unknown := [k for k in kinds if k not in _KINDS and k != "TensorType"]:
+        raise TranspileError(f"a test for the type {unknown[0]}", where=_where(frame, op))
+    return [any(type(values[0]) is _KINDS.get(k) for k in kinds)]
+
+
 def _raise(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
     raise TranspileError(f"the model raises for these inputs: {values[0]}", where=_where(frame, op))
 
@@ -278,6 +294,7 @@ PRIMS: dict[str, Row] = {
     "prim::If": _if,
     "prim::Loop": _loop,
     "prim::RaiseException": _raise,
+    "prim::isinstance": _is_instance,
     "prim::Uninitialized": _constant_row(None),
     "prim::NumToTensor": _number_to_tensor,
     "prim::unchecked_cast": _first,

@@ -40,6 +40,10 @@ class ParameterNames:
             return self._first.get(_memory(tensor), path)
         return self.aliases.get(path, path)
 
+    def held(self, tensor: Any) -> str:
+        """The name of the module's tensor that this one is; "" for others."""
+        return self._first.get(_memory(tensor), "") if tensor.numel() else ""
+
 
 def _memory(tensor: Any) -> Any:
     place = tensor.untyped_storage().data_ptr(), tensor.storage_offset()
@@ -107,6 +111,8 @@ class Symbolic:
     def constant(self, tensor: Any, name: str, scope: Scope) -> Any:
         if tensor.dim() == 0 and not tensor.is_complex():
             return Scalar(tensor.item(), dtype_from_torch(tensor.dtype))
+        if held := self.names.held(tensor):  # in a list, such as a layer's flat weights
+            return self.attribute(tensor, held)
         array = to_numpy(tensor)
         recipe = Constant(array, digest(array))
         path = self._free_name(scope.path, name or "constant", recipe)
