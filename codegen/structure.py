@@ -106,8 +106,9 @@ def _hints(regions: list[Region]) -> Hints:
     The first call's arguments are often special (embeddings, where the others get hidden states):
     its names for them come last.
     """
-    columns = zip(*map(_made, regions), strict=True)
-    values = {column[0]: _frequent([v.hint for v in column]) for column in columns}
+    made = [_made(region) for region in regions]
+    like = [m for m in made if len(m) == len(made[0])]  # loops may have other numbers of turns
+    values = {column[0]: _frequent([v.hint for v in column]) for column in zip(*like, strict=True)}
     order = [*regions[1:], regions[0]]
     inputs = [
         [r.scope.names.get(r.inputs[i], "") for r in order] for i in range(len(regions[0].inputs))

@@ -25,6 +25,18 @@ def test_the_number_of_layers_is_only_in_the_config():
     assert (two.config["num_hidden_layers"], six.config["num_hidden_layers"]) == (2, 6)
 
 
+def test_stages_of_different_depth_are_one_class():
+    text, last = "", "x"
+    for name, depth in (("first", 2), ("second", 3)):
+        inside = ""
+        for i in range(depth):
+            inside += block(f"{name}.layers.{i}", last, f"{name}{i}")
+            last = f"{name}{i}"
+        text += f"with module('{name}', 'Stage'):\n" + indent(inside)
+    out = emitted(text + f"return {last}")
+    assert out.classes == ["Block", "Stage", "Model"]
+
+
 def test_another_op_makes_another_class():
     text = block("layers.0", "x", "h0") + block("layers.1", "h0", "h1", op="relu") + "return h1"
     out = emitted(text)
