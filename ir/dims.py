@@ -316,10 +316,8 @@ def _lone_extreme(dim: int | Expr) -> Atom | None:
 def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     """Bounds of the value, by interval arithmetic; None is unknown."""
     low, high = _interval(dim)
-    if low is None or high is None:
-        low_, high_ = _remainder_bounds(dim)
-        return low if low is not None else low_, high if high is not None else high_
-    return low, high
+    low_, high_ = _remainder_bounds(dim)
+    return _tighter(max, low, low_), _tighter(min, high, high_)
 
 
 def _remainder_bounds(dim: int | Expr) -> tuple[int | None, int | None]:

@@ -154,6 +154,11 @@ def test_product_of_nothing_is_one():
     assert product([]) == 1 and math.prod([]) == 1
 
 
+def test_remainders_tighten_the_bounds_of_bounded_sizes():
+    assert bounds(-4 * floordiv(-S, 4) - S) == (0, 3)
+    assert minimum(2 * floordiv(S + 1, 2) - 1, S - 1) == S - 1
+
+
 def test_numbers_stay_numbers():
     assert isinstance(L - L + 3, int) and not isinstance(L - 1, int) and isinstance(L, Expr)
 
