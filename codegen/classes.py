@@ -48,7 +48,7 @@ class ClassPrinter:
         root = self.structure.widths.find(element)
         parts = self.fields.product(root)
         if parts:
-            return " * ".join(self.field(p) for p in parts)
+            return " * ".join(str(p) if isinstance(p, int) else self.field(p) for p in parts)
         name = self.fields.names[root]
         base = name.partition("[")[0]
         self.used.setdefault(base, self.fields.taken[base])
@@ -60,11 +60,16 @@ class ClassPrinter:
             case "literal":
                 return self.literal(slot[1])
             case "param":
-                return str(slot[1])
+                return self.parameter(slot[1])
+            case "multiple":
+                return f"{slot[1]} * {self.parameter(slot[2])}"
             case _:
                 return self.field(slot[1])
 
-    # How the language writes numbers, powers and members; C++ has its own.
+    # How the language writes arguments, numbers, powers and members; C++ has its own.
+
+    def parameter(self, name: str) -> str:
+        return name
 
     def literal(self, value: Any) -> str:
         return scalar_text(value).code

@@ -112,9 +112,8 @@ class CppClassPrinter(ClassPrinter):
     def field(self, element: Any) -> str:
         return re.sub(r"args\.(\w+)", lambda m: f"args.{safe_cpp(m[1])}", super().field(element))
 
-    def init_slot(self, index: int) -> str:
-        resolved = self.group.init_slots[index]
-        return safe_cpp(resolved[1]) if resolved[0] == "param" else super().init_slot(index)
+    def parameter(self, name: str) -> str:
+        return safe_cpp(name)
 
     def power(self, base: str, exponent: str) -> str:
         return f"std::pow({base}, {exponent})"
@@ -126,7 +125,7 @@ class CppClassPrinter(ClassPrinter):
         """As in Python; a width that is no field there is a number."""
         root = self.structure.widths.find(key(value, axis))
         parts = self.fields.product(root) or [root]
-        names = [self.fields.names.get(p, "") for p in parts]
+        names = [self.fields.names.get(p, "") for p in parts if not isinstance(p, int)]
         if all(n.partition("[")[0] in self.used for n in names):
             return super().static(value, axis)
         return str(value.tensor.shape[axis])

@@ -26,6 +26,7 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
         r"gate_proj|up_proj|^fc1$|c_fc|^wi(_\d)?$|linear1$|intermediate|w1$",
         "intermediate_size",
     ),
+    (r"nn\.Linear\.0", r"^down_proj$|^fc2$|^w2$", "intermediate_size"),
     (r"nn\.Linear\.1", r"classifier|^head$|^heads?$|^fc$|score|logits", "num_labels"),
     (r"nn\.(RMSNorm|LayerNorm)\.0", r"norm|ln|layer", "hidden_size"),
     (r"param\.weight\.0", r"tok|word|wte|shared|^emb|embed", "vocab_size"),
@@ -60,6 +61,7 @@ PARAMETER_ROLES: dict[str, str] = {
     r".*Norm\.0": "dims",
     r".*\.(stride|padding|dilation|groups)": r"\1",
     r"param\.(\w+)\.\d": r"\1_size",
+    r"low|high": "padding",
     r"shape": "size",
 }
 
@@ -209,7 +211,15 @@ class Fields:
         self.values[root] = value
 
     def product(self, root: Any) -> list[Any] | None:
-        """The parts of a size that is heads times head size, where it has no role of its own."""
+        """The parts of a size that is so many times another, or heads times head size where it
+        has no role of its own.
+        """
+        multiple = self.widths.multiple(root)
+        if multiple and (multiple[1] in self.values or self._heads(multiple[1])):
+            return list(multiple)
+        return self._heads(root)
+
+    def _heads(self, root: Any) -> list[Any] | None:
         parts = self.widths.product(root)
         roots = [self.widths.find(p) for p in parts or ()]
         if len(roots) == 2 and all(r in self.heads for r in roots) and not self._role(root):

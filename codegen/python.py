@@ -89,7 +89,8 @@ def _fields(graph: Graph, structure: Structure) -> Fields:
                 elif resolved[0] == "derived":
                     fields.note(resolved[2], _width_value(resolved[2], graph), "shape", slot.attr)
     for root in list(fields.values):
-        for part in structure.widths.product(root) or ():
+        multiple = structure.widths.multiple(root)
+        for part in structure.widths.product(multiple[1] if multiple else root) or ():
             if structure.widths.find(part) in fields.heads:
                 fields.note(part, _width_value(part, graph), "shape", "")
     fields.assign()

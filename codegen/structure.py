@@ -40,7 +40,7 @@ class Parameter:
 @dataclass
 class Group:
     """A class: its instances by path, and what each slot is: ("literal", v), ("field", element),
-    ("param", name) or ("derived", kind, element)."""
+    ("param", name), ("multiple", n, name) or ("derived", kind, element)."""
 
     index: int
     cls: str
@@ -211,14 +211,11 @@ def _resolve(group: Group, structure: Structure) -> None:
     """
     known: dict[tuple[Any, ...], Parameter] = {}
     for kind, holders in (("i", group.inits), ("s", group.bodies)):
-        columns = zip(*(h.slots for h in holders), strict=True)
-        resolved = [
-            _resolve_slot(group, list(column), structure.widths, known) for column in columns
-        ]
+        columns = [list(c) for c in zip(*(h.slots for h in holders), strict=True)]
         if kind == "i":
-            group.init_slots = resolved
+            group.init_slots = _resolve_slots(group, columns, structure.widths, known)
         else:
-            group.body_slots = resolved
+            group.body_slots = [_resolve_slot(group, c, structure.widths, known) for c in columns]
     _shorten(group)
     children = {
         int(m)
@@ -238,7 +235,10 @@ def _shorten(group: Group) -> None:
     for parameter in group.parameters:
         parameter.name = short.get(parameter.name, parameter.name)
     for slots in (group.init_slots, group.body_slots):
-        slots[:] = [("param", short.get(s[1], s[1])) if s[0] == "param" else s for s in slots]
+        slots[:] = [
+            (*s[:-1], short.get(s[-1], s[-1])) if s[0] in ("param", "multiple") else s
+            for s in slots
+        ]
 
 
 def _reads_fields(group: Group) -> bool:
@@ -259,6 +259,32 @@ def repr_template(template: Any) -> str:
     if isinstance(template, Repeat):
         return "".join(map(repr_template, template.templates))
     return str(template.text)
+
+
+def _resolve_slots(
+    group: Group, columns: list[list[Slot]], widths: Widths, known: dict[tuple[Any, ...], Parameter]
+) -> list[tuple[Any, ...]]:
+    """Sizes that are so many times others come after those."""
+    resolved: dict[int, tuple[Any, ...]] = {}
+    late = [i for i, column in enumerate(columns) if widths.multiple(column[0].element)]
+    for i in [i for i in range(len(columns)) if i not in late] + late:
+        resolved[i] = _multiple(columns[i], widths, known) or _resolve_slot(
+            group, columns[i], widths, known
+        )
+    return [resolved[i] for i in range(len(columns))]
+
+
+def _multiple(
+    column: list[Slot], widths: Widths, known: dict[tuple[Any, ...], Parameter]
+) -> tuple[Any, ...] | None:
+    """`2 * dims`, where every instance's size is twice its argument `dims`."""
+    found = [widths.multiple(slot.element) for slot in column]
+    counts_found = {multiple[0] for multiple in found if multiple}
+    if None in found or len(counts_found) > 1:
+        return None
+    count = counts_found.pop()
+    vector = tuple((s.value // count, m[1]) for s, m in zip(column, found, strict=True) if m)
+    return ("multiple", count, known[vector].name) if vector in known else None
 
 
 def _resolve_slot(

@@ -3,7 +3,7 @@
 The hidden size of a residual stream is the size of the embedding, of every norm and of one side of
 many linears because values flow from one to the other, not because the numbers are equal. Sizes are
 joined where an op ties them; a reshape that splits an axis records that the whole is a product of
-its parts.
+its parts, a split into equal parts that it is so many times one of them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Widths:
     def __init__(self) -> None:
         self._up: dict[Element, Element] = {}
         self.factors: dict[Element, tuple[Element, ...]] = {}
+        self.multiples: dict[Element, tuple[int, Element]] = {}
 
     def find(self, element: Element) -> Element:
         root = element
@@ -45,6 +46,14 @@ class Widths:
                 return parts
         return None
 
+    def multiple(self, element: Element) -> tuple[int, Element] | None:
+        """`(n, part)` where a split shows that the size is n times the part."""
+        root = self.find(element)
+        for whole, (count, part) in self.multiples.items():
+            if self.find(whole) == root:
+                return count, self.find(part)
+        return None
+
 
 def find_widths(graph: Graph) -> Widths:
     """Widths of all values and parameters of a graph."""
@@ -55,6 +64,8 @@ def find_widths(graph: Graph) -> Widths:
                 widths.join(key(a, i), key(b, j))
         if node.op == "reshape":
             _split(node, widths)
+        if node.op == "split":
+            _equal_parts(node, widths)
     return widths
 
 
@@ -176,6 +187,10 @@ def _kept_axes(node: Node) -> Iterator[Tie]:
 
 def _reshape_ties(node: Node) -> Iterator[Tie]:
     x, out = node.values[0], node.out
+    longer = [[i for i, d in enumerate(v.tensor.shape) if d != 1] for v in (x, out)]
+    if [x.tensor.shape[i] for i in longer[0]] == [out.tensor.shape[j] for j in longer[1]]:
+        yield from (((x, i), (out, j)) for i, j in zip(*longer, strict=True))
+        return
     front = _common(x.tensor.shape, out.tensor.shape)
     back = _common(x.tensor.shape[front:][::-1], out.tensor.shape[front:][::-1])
     yield from (((x, i), (out, i)) for i in range(front))
@@ -205,3 +220,12 @@ def _split(node: Node, widths: Widths) -> None:
             and all(isinstance(b[i], int) and b[i] != 1 for i in middle)
         ):
             widths.factors.setdefault(key(whole, front), tuple(key(parts, i) for i in middle))
+
+
+def _equal_parts(node: Node, widths: Widths) -> None:
+    """Record that the axis is so many times one of the parts, where they are all of one size."""
+    axis, parts = node["axis"], node.results
+    if isinstance(_size(node.values[0], axis), int) and len({_size(p, axis) for p in parts}) == 1:
+        for part in parts[1:]:
+            widths.join(key(parts[0], axis), key(part, axis))
+        widths.multiples.setdefault(key(node.values[0], axis), (len(parts), key(parts[0], axis)))

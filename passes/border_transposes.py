@@ -1,4 +1,6 @@
-"""Layout changes at the border of a layer move out of it, so that the layer is one network op."""
+"""Layout changes at the border of a module move out of it where it is a better module without:
+one network op, or like others of its class.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,16 @@ _LAYOUT = {"transpose", "expand_dims", "squeeze", "reshape"}
 
 
 def border_transposes(graph: Graph) -> bool:
-    """Move transposes at the border of a scope with one layer to the scope around it."""
+    """Move transposes at the border of a scope to the scope around it, where it holds one layer or
+    has siblings without them.
+    """
+    changed = _layers(graph)
+    while _unlike_siblings(graph):
+        changed = True
+    return changed
+
+
+def _layers(graph: Graph) -> bool:
     inside: dict[Scope, list[Node]] = {}
     for node in graph.nodes:
         inside.setdefault(node.scope, []).append(node)
@@ -53,3 +64,49 @@ def _from_outside(nodes: list[Node]) -> list[Node]:
         if isinstance(node.operands[0], Param) or node.operands[0] in own:
             own.update(node.results)
     return [n for n in nodes if n.out not in own]
+
+
+def _unlike_siblings(graph: Graph) -> bool:
+    """Move out what feeds or leaves a module while another of its class has nothing there."""
+    bordering = _bordering(graph)
+    of_class: dict[str, set[Scope]] = {}
+    for scope in graph.scopes():
+        if scope.parent is not None:
+            of_class.setdefault(scope.cls, set()).add(scope)
+    changed = False
+    for (scope, side), nodes in bordering.items():
+        alike = any(
+            (other, side) not in bordering and other.path != scope.path
+            for other in of_class.get(scope.cls, ())
+        )
+        if alike and applies("border_transposes", nodes[0]):
+            for node in nodes:
+                _lift(node, scope, side)
+            changed = True
+    return changed
+
+
+def _bordering(graph: Graph) -> dict[tuple[Scope, str], list[Node]]:
+    """Transposes between a module and what is around it, by module and side."""
+    uses = graph.uses()
+    out: dict[tuple[Scope, str], list[Node]] = {}
+    for node in graph.nodes:
+        x, scope = node.operands[0] if node.operands else None, node.scope
+        if node.op != "transpose" or isinstance(x, Param) or scope.parent is None:
+            continue
+        assert isinstance(x, Value)
+        made_inside = x.node is not None and scope.contains(x.node.scope)
+        read_inside = {scope.contains(reader.scope) for reader, _ in uses.get(node.out, ())}
+        if not made_inside and read_inside == {True}:
+            out.setdefault((scope, "feeds"), []).append(node)
+        elif made_inside and True not in read_inside:
+            out.setdefault((scope, "leaves"), []).append(node)
+    return out
+
+
+def _lift(node: Node, scope: Scope, side: str) -> None:
+    """Into the scope around, which gives the module the transposed value under the same name."""
+    node.scope = scope.parent or scope
+    name = scope.names.pop(node.values[0], None) if side == "feeds" else None
+    if name:
+        scope.names[node.out] = name

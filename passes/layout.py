@@ -58,6 +58,17 @@ def moves_only_ones(shape: Sequence[Dim], axes: Axes) -> bool:
     return kept == sorted(kept)
 
 
+def repeated(x: Value, axes: Axes) -> tuple[Dim, ...] | None:
+    """The shape before repetition of `transpose(x, axes)`, where x repeats a value along axes of
+    size 1 and the others keep their order: then it can be repeated in that layout instead.
+    """
+    if x.node is None or x.node.op not in ("tile", "broadcast_to"):
+        return None
+    inner = x.node.values[0].tensor.shape
+    shape = (*[1] * (len(axes) - len(inner)), *inner)
+    return tuple(shape[a] for a in axes) if moves_only_ones(shape, axes) else None
+
+
 def extend(axes: Axes, rank: int) -> Axes:
     """The permutation with axes added in front, as broadcasting adds them."""
     more = rank - len(axes)
@@ -95,7 +106,7 @@ def _cost(view: View, own: Axes, wanted: Axes) -> float:
     order = compose(own, inverse(wanted))
     if own == wanted or order == identity(len(order)) or all(d == 1 for d in shape):
         return 0
-    if is_param(view.base):
+    if is_param(view.base) or (len(shape) == len(view.axes) and repeated(view.base, order)):
         return 0.01
     return 0.25 if moves_only_ones(shape, order) else 1
 

@@ -61,6 +61,43 @@ def _views(out: Rebuild, node: Node) -> Any:
     return view(out, x, node.out.tensor.shape, node, free)
 
 
+def _view_first(out: Rebuild, node: Node) -> Any:
+    """New axes that a view moves or drops again, with a split or scalars' arithmetic in between,
+    come after those.
+    """
+    chain: list[tuple[Node, int]] = []
+    x, shape = node.operands[0], node.out.tensor.shape
+    while inner := _lightly_changed(out, x, node):
+        chain.append((inner, inner.results.index(x)))
+        x = inner.values[0]
+    grown = producer(x, "expand_dims", scope=node.scope)
+    if not chain or not grown or _longer(shape) != _longer(node.type(0).shape):
+        return None
+    if any(inner.op == "split" and inner["axis"] in grown["axes"] for inner, _ in chain):
+        return None
+    base = grown.values[0]
+    for inner, place in reversed(chain):
+        attrs = dict(inner.attrs)
+        if inner.op == "split":
+            attrs["axis"] -= sum(a < attrs["axis"] for a in grown["axes"])
+        operands = [base if isinstance(o, Value) else o for o in inner.operands]
+        made = out.emit(inner.op, *operands, like=inner, **attrs)
+        base = made[place] if isinstance(made, tuple) else made
+    return view(out, base, shape, node)
+
+
+def _lightly_changed(out: Rebuild, x: Any, reader: Node) -> Node | None:
+    """The split, or the arithmetic with scalars, that only the reader gets this value from."""
+    node = x.node if isinstance(x, Value) else None
+    if node is None or node.scope is not reader.scope or not out.used_once(x):
+        return None
+    return node if node.op == "split" or (node.row.elementwise and len(node.values) == 1) else None
+
+
+def _longer(shape: Sequence[Dim]) -> list[Dim]:
+    return [d for d in shape if d != 1]
+
+
 def _drops_what_moves(inner: Node, node: Node) -> bool:
     """Whether the transpose moves axes of size 1 only, and the view drops axes."""
     drops = node.out.tensor.rank < node.type(0).rank
@@ -257,9 +294,9 @@ def _flat_concatenate(out: Rebuild, node: Node) -> Any:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "reshape": (_linear_views, _merged_heads, _leading_views, _views),
+    "reshape": (_linear_views, _merged_heads, _leading_views, _views, _view_first),
     "expand_dims": (_views,),
-    "squeeze": (_squeeze_slice, _squeeze_reduction, _views),
+    "squeeze": (_squeeze_slice, _squeeze_reduction, _views, _view_first),
     "slice": (_slices,),
     "select": (_select_slice,),
     "add": (_shifted_arange,),

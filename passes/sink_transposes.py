@@ -11,7 +11,7 @@ from typing import Any
 
 from ..ir import Graph, Node, Param, Scope, Value
 from ..ir.graph import Operand, map_structure
-from .layout import View, compose, identity, moves_only_ones, rule_of
+from .layout import View, compose, identity, moves_only_ones, repeated, rule_of
 from .rebuild import lend_name, make_node
 from .record import applies
 from .simplify_shapes import inserted_axes
@@ -127,6 +127,12 @@ class Sinker:
         if moves_only_ones(x.tensor.shape, axes):
             self._pay(0.0 if isinstance(x, Param) else VIEW)
             return self.reshaped(x, tuple(x.tensor.shape[a] for a in axes), like)
+        shape = repeated(x, axes)
+        if x.node and shape:
+            name = "repeats" if x.node.op == "tile" else "shape"
+            inner = self.reshaped(x.node.values[0], shape, like)
+            attrs = {name: tuple(x.node[name][a] for a in axes)}
+            return self._new(x.node.op, inner, like, hint or x.hint, **attrs)
         self._pay(0.0 if isinstance(x, Param) else TRANSPOSE)
         return self._new("transpose", x, like, hint, axes=axes)
 

@@ -208,3 +208,65 @@ def test_nested_arguments_are_taken_apart():
 
     model = namespace["Model"](*([namespace["ModelArgs"](**out.config)] if out.config else []))
     assert model(tuple(mx.full((2, 4), i) for i in range(12)))[0, 0].item() == sum(range(12))
+
+
+def test_a_size_that_is_a_multiple_is_read_from_the_argument():
+    out = emitted(
+        "with module('p', 'Part'):\n"
+        + indent(
+            linear("p.q", "x", "h0")
+            + "a: f32[B, 2*L, 64] = tile(h0, repeats=(1, 2, 1))\n"
+            + "with module('p.r', 'Twice'):\n"
+            + indent(
+                linear("p.r.s", "a", "h1").replace("B, L", "B, 2*L")
+                + "b: f32[B, 8*L, 64] = tile(h1, repeats=(1, 4, 1))\n"
+                + "c: f32[B, 2*L, 4, 64] = reshape(b, shape=(B, 2*L, 4, 64))\n"
+            )
+        )
+        + "return c"
+    )
+    assert "reshape(B, L, -1, self.s_output_dims)" in out.source
+
+
+def chunked(path: str, x: str, out: str, width: int) -> str:
+    weight = f"param('{path}.up.weight', f32[{2 * width}, 64])"
+    return f"with module('{path}', 'Gate'):\n" + indent(
+        f"with module('{path}.up', 'Linear'):\n"
+        f"    {out}_u: f32[B, L, {2 * width}] = linear({x}, {weight}, None)\n"
+        f"{out}_a, {out}_b = split({out}_u, sizes=({width}, {width}), axis=2, "
+        f"types=[f32[B, L, {width}], f32[B, L, {width}]])\n"
+        f"{out}_g: f32[B, L, {width}] = multiply({out}_a, {out}_b)\n"
+        + linear(f"{path}.down", f"{out}_g", out, 64, width)
+    )
+
+
+def test_a_width_that_is_split_is_so_many_times_its_parts():
+    out = emitted(chunked("gate", "x", "h", 96) + "return h")
+    assert "2 * args." in out.source
+    assert sorted(out.config.values()) == [64, 64, 96]
+
+
+def test_a_multiple_of_an_argument_is_no_argument():
+    out = emitted(chunked("a", "x", "h0", 96) + chunked("b", "h0", "h1", 32) + "return h1")
+    assert out.classes == ["Gate", "Model"]
+    assert "2 * down_input_dims" in out.source
+    assert sorted(out.config.values()) == [32, 64, 96]
+
+
+def test_numbers_that_vary_alike_are_one_argument():
+    body = "with module('a.{0}', 'Pad'):\n    y{0}: f32[B, L + {3}, 64] = pad({1}, low=(0, {2}, 0), high=(0, {2}, 0))\n    u{0}: f32[B, L + {3}, 64] = exp(y{0})\n    z{0}: f32[B, L + {3}, 64] = tanh(u{0})\n"
+    out = emitted(body.format(0, "x", 2, 4) + body.format(1, "z0", 3, 10) + "return z1")
+    assert out.classes == ["Pad", "Model"]
+    assert "self.a = [Pad(padding=2), Pad(padding=3)]" in out.source
+    assert not out.config
+
+
+def test_arguments_that_are_passed_on_keep_their_names():
+    def outer(path: str, x: str, out: str, rows: int) -> str:
+        inner = block(f"{path}.inner", x, out, rows=rows)
+        return f"with module('{path}', 'Outer'):\n" + indent(
+            inner + f"{out}e: f32[B, L, 64] = exp({out})\n"
+        )
+
+    out = emitted(outer("a", "x", "h0", 96) + outer("b", "h0e", "h1", 32) + "return h1e")
+    assert "Block(args, up_output_dims=up_output_dims)" in out.source

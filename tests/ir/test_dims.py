@@ -12,10 +12,12 @@ from mlx_transpile.ir.dims import (
     Expr,
     bounds,
     divide_exact,
+    divisions,
     evaluate,
     floordiv,
     maximum,
     minimum,
+    multiply_out,
     parse_dim,
     product,
     provably_le,
@@ -167,3 +169,19 @@ def test_numbers_stay_numbers():
 def test_what_is_no_dim(text):
     with pytest.raises(ValueError, match="not a dim"):
         parse_dim(text, {})
+
+
+@FAST
+@given(EXPRESSIONS, SIZES, st.integers(2, 6), st.integers(-3, 3))
+def test_a_division_without_remainder_multiplies_out(a, sizes, by, offset):
+    solved = (L - offset) // by
+    exact = {**sizes, "L": by * (sizes["L"] + 1) + offset}
+    local = substitute(a, {"S": solved})
+    out = multiply_out(local, divisions(solved))
+    assert value(out, exact) == value(local, exact)
+
+
+def test_a_multiple_of_a_half_is_no_division():
+    half = L // 2
+    assert str(multiply_out(8 * half + B, divisions(half))) == "B + 4*L"
+    assert str(multiply_out(3 * half, divisions(half))) == "3*(L//2)"

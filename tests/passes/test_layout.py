@@ -293,3 +293,97 @@ def test_layers_between_transposes_that_do_not_cancel_stay():
         """,
         "sink_transposes",
     )
+
+
+TWO = """
+def forward(x: f32[B, 3, 8, W]):
+    with module("a", "Block"):
+        h: f32[B, 3, 8, W] = exp(x)
+        g: f32[B, 3, 8, W] = negative(h)
+    with module("b", "Block"):
+        {0}: f32[B, 3, 8, W] = exp(g)
+        {1}
+    return t
+"""
+
+
+def test_what_leaves_one_of_two_alike_modules_moves_out():
+    text, _ = applied(
+        TWO.format(
+            "u",
+            "n: f32[B, 3, 8, W] = negative(u)\n"
+            "        t: f32[B, 8, W, 3] = transpose(n, axes=(0, 2, 3, 1))",
+        ),
+        "border_transposes",
+    )
+    assert "\n    t: f32[B, 8, W, 3] = transpose(" in text
+
+
+def test_what_leaves_both_stays():
+    unchanged(
+        """
+        def forward(x: f32[B, 3, W]):
+            with module("a", "Block"):
+                h: f32[B, 3, W] = exp(x)
+                n: f32[B, 3, W] = negative(h)
+                s: f32[B, W, 3] = transpose(n, axes=(0, 2, 1))
+            with module("b", "Block"):
+                u: f32[B, W, 3] = exp(s)
+                v: f32[B, W, 3] = negative(u)
+                t: f32[B, 3, W] = transpose(v, axes=(0, 2, 1))
+            return t
+        """,
+        "border_transposes",
+    )
+
+
+def test_what_feeds_one_of_two_alike_modules_moves_out():
+    before = """
+        def forward(x: f32[B, 3, W]):
+            with module("a", "Block"):
+                t: f32[B, W, 3] = transpose(x, axes=(0, 2, 1))
+                h: f32[B, W, 3] = exp(t)
+                g: f32[B, W, 3] = negative(h)
+            with module("b", "Block"):
+                u: f32[B, W, 3] = exp(g)
+                v: f32[B, W, 3] = negative(u)
+            return v
+    """
+    text, _ = applied(before, "border_transposes")
+    assert text.index("transpose(") < text.index("module(")
+
+
+def test_statistics_repeated_along_the_length_need_no_transpose():
+    text, _ = applied(
+        """
+        def forward(x: f32[B, L, 3]):
+            t: f32[B, 3, L] = transpose(x, axes=(0, 2, 1))
+            m: f32[B, 3] = mean(t, axes=(2,), keepdims=False)
+            e: f32[B, 3, 1] = expand_dims(m, axes=(2,))
+            r: f32[B, 3, L] = tile(e, repeats=(1, 1, L))
+            w: f32[B, 3, L] = broadcast_to(e, shape=(B, 3, L))
+            c: f32[B, 9, L] = concatenate(t, r, w, axis=1)
+            y: f32[B, L, 9] = transpose(c, axes=(0, 2, 1))
+            z: f32[B, L, 9] = exp(y)
+            return z
+        """
+    )
+    assert "transpose(" not in text and "repeats=(1, L, 1)" in text
+
+
+def test_views_around_a_split_are_one_view():
+    text, _ = applied(
+        """
+        def forward(x: f32[B, L, 3], s: f32[B, 6]):
+            h: f32[B, 6, 1] = expand_dims(s, axes=(2,))
+            a, b = split(h, sizes=(3, 3), axis=1, types=[f32[B, 3, 1], f32[B, 3, 1]])
+            c: f32[B, 3, 1] = add(a, 1.0)
+            t: f32[B, 3, L] = transpose(x, axes=(0, 2, 1))
+            m: f32[B, 3, L] = multiply(c, t)
+            y: f32[B, 3, L] = add(m, b)
+            z: f32[B, L, 3] = transpose(y, axes=(0, 2, 1))
+            return z
+        """
+    )
+    assert "split(s, sizes=(3, 3), axis=1" in text and text.count("expand_dims(") == 2
+    assert "reshape(" not in text and "transpose(" not in text

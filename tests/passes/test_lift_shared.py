@@ -82,3 +82,28 @@ def test_what_reads_a_value_that_comes_later_stays():
         """,
         "lift_shared",
     )
+
+
+def test_a_constant_is_made_in_every_module_that_reads_it():
+    becomes(
+        """
+        def forward(x: f32[B, 8]):
+            with module("a", "Layer"):
+                c: f32[8] = full(shape=(8,), value=2.0, dtype=f32)
+                h: f32[B, 8] = add(x, c)
+            with module("b", "Layer"):
+                y: f32[B, 8] = add(h, c)
+            return y
+        """,
+        """
+        def forward(x: f32[B, 8]):
+            with module("a", "Layer"):
+                c: f32[8] = full(shape=(8,), value=2.0, dtype=f32)
+                h: f32[B, 8] = add(x, c)
+            with module("b", "Layer"):
+                c__2: f32[8] = full(shape=(8,), value=2.0, dtype=f32)
+                y: f32[B, 8] = add(h, c__2)
+            return y
+        """,
+        "lift_shared",
+    )
