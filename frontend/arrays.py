@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ir import Value
+
 
 def to_numpy(tensor: Any) -> np.ndarray:
     """The tensor's data as an array of its own type (bfloat16 as ml_dtypes has it)."""
@@ -19,6 +21,18 @@ def to_numpy(tensor: Any) -> np.ndarray:
 
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()
+
+
+def as_arrays(tree: Any, result: Any) -> Any:
+    """The source's result, with its Python numbers as arrays where the graph has values."""
+    if isinstance(tree, Value) and isinstance(result, bool | int | float):
+        return np.asarray(result)
+    if isinstance(tree, dict) and isinstance(result, dict):
+        return {k: as_arrays(tree.get(k), v) for k, v in result.items()}
+    lists = isinstance(tree, list | tuple) and isinstance(result, list | tuple)
+    if lists and len(tree) == len(result):
+        return type(result)(as_arrays(t, r) for t, r in zip(tree, result, strict=True))
+    return result
 
 
 def to_torch(array: np.ndarray) -> Any:

@@ -25,6 +25,7 @@ from .aten_common import (
     tensor,
 )
 from .promotion import cast, is_host, result_type
+from .ranges import counted
 
 END = 2**62  # torch writes the end of an open slice as the largest int64
 
@@ -149,11 +150,23 @@ def _slice(
     at = axis(self, dim)
     size = self.tensor.shape[at]
     start = 0 if start is None else start
+    length = counted(b, start, end, size) if step == 1 else None
+    if length is not None:
+        return _counted_slice(b, self, at, start, length)
     if end is None or _reaches(end, size):
         end = None
     if start == 0 and end is None and step == 1:
         return self
     return b.op("slice", self, axis=at, start=start, stop=end, step=step)
+
+
+def _counted_slice(b: Builder, x: Value, at: int, start: Expr, length: int) -> Value:
+    """A part of fixed length whose place a loop counts."""
+    if length == 1:
+        return expand_dims(b, b.op("select", x, axis=at, index=start), at)
+    places = b.op("add", b.op("arange", stop=length, dtype=DType.i64), start)
+    taken: Value = b.op("take", x, places, axis=at)
+    return taken
 
 
 def _reaches(end: int | Expr, size: int | Expr) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -63,6 +63,20 @@ class Concrete:
 
     def attribute(self, tensor: Any, path: str) -> Any:
         return tensor
+
+    def decided(self, value: Any) -> bool:
+        return False
+
+    def branch(
+        self, condition: Any, env: Mapping[str, Any], sides: Sequence[Callable[[], list[Any]]]
+    ) -> list[Any]:
+        return sides[not condition]()
+
+    def mark(self, env: Mapping[str, Any], calls: Any) -> Any:
+        return None
+
+    def open_ended(self, count: Any, running: Any, turn: int, mark: Any) -> bool:
+        return False
 
     def truth(self, value: Any, what: str) -> bool | None:
         return bool(self.number(value))

@@ -262,7 +262,7 @@ def _logical(
     b = lowering.b
     known = one.results[0], two.results[0]
     if known == (True, False) or known == (False, True):
-        return DataNumber(test if known[0] else b.op("logical_not", test))
+        return DataNumber(test if known[0] else b.op("invert", test))
     if known[1] is False:
         b.graph.nodes += one.part.nodes
         return DataNumber(b.op("bitwise_and", test, one.part.results[0]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
-from ..ir.dims import Expr, bounds
+from ..ir.dims import Expr, bounds, symbols
 from . import host, op_groups
 from .alias import owner
 from .aten_common import reshaped
@@ -46,6 +46,13 @@ def read_number(b: Builder, x: Value) -> DataNumber:
     return DataNumber(value)
 
 
+def number_of(b: Builder, size: Any) -> Any:
+    """A size as a number of its own; other numbers as they are."""
+    if not isinstance(size, Expr):
+        return size
+    return DataNumber(b.op("full", shape=(), value=size, dtype=DType.i64), size)
+
+
 def as_size(b: Builder, number: DataNumber, what: str) -> int | Expr:
     """The number as a size."""
     if number.dim is not None:
@@ -68,7 +75,8 @@ def has_data(values: Any) -> bool:
 def compute(b: Builder, table: Rows, name: str, values: Sequence[Any]) -> DataNumber:
     """Arithmetic of numbers under the name that ATen gives it, some of which the data decides."""
     rule = _RULES.get(name)
-    if rule is None or not all(isinstance(v, DataNumber) or host.is_number(v) for v in values):
+    known = [isinstance(v, DataNumber | host.Condition) or host.is_number(v) for v in values]
+    if rule is None or not all(known):
         raise TranspileError(
             f"{name} of a number that the data decides",
             hint="arithmetic, comparisons, int(), float() and bool() work",
@@ -81,9 +89,36 @@ def compute(b: Builder, table: Rows, name: str, values: Sequence[Any]) -> DataNu
 
 def _value(b: Builder, number: Any) -> Any:
     """A condition on sizes, or a quotient of them, as a value; other numbers as they are."""
+    if isinstance(number, host.Condition):
+        return condition_value(b, number)
     if isinstance(number, host.Ratio):
         return b.op("divide", b.op("full", shape=(), value=number.over, dtype=FLOAT), number.under)
     return number
+
+
+_COMPARISONS = {
+    "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater",
+    ">=": "greater_equal",
+}  # fmt: skip
+
+
+def condition_value(b: Builder, condition: Any) -> Value:
+    """A comparison of sizes as a value."""
+    if isinstance(condition, bool):
+        found: Value = b.op("full", shape=(), value=condition, dtype=DType.bool)
+        return found
+    kind, *parts = condition.tree
+    if kind in _COMPARISONS:
+        left, right = (_value(b, p) for p in parts)
+        if not isinstance(left, Value):
+            kinds = DType.i64 if isinstance(left, int | Expr) else FLOAT
+            left = b.op("full", shape=(), value=left, dtype=kinds)
+        found = b.op(_COMPARISONS[kind], left, right)
+        return found
+    values = [condition_value(b, p) for p in parts]
+    op = {"not": "invert", "and": "bitwise_and", "or": "bitwise_or"}[kind]
+    found = b.op(op, *values)
+    return found
 
 
 _SIZES = frozenset({"add", "sub", "mul", "floordiv", "floor_divide", "neg", "Int", "trunc"})
@@ -135,7 +170,7 @@ NUMBERS = frozenset(_RULES)  # what `compute` knows
 # ---- as arguments of ATen calls
 
 # Integers that are places, not sizes.
-_PLACES = frozenset({("select", "index"), ("select_scatter", "index")})
+PLACES = frozenset({("select", "index"), ("select_scatter", "index")})
 _BOUNDS = frozenset({("slice", "start"), ("slice", "end")})
 
 
@@ -151,13 +186,18 @@ def as_argument(b: Builder, schema: Schema, bound: dict[str, Any], p: Parameter)
     if (schema.name, p.name) in _BOUNDS:
         return _bound(b, schema, bound, value)
     integers = "int" in p.type.lower() and "Tensor" not in p.type
-    if (schema.name, p.name) in _PLACES:
-        return owner(value.value)
+    if (schema.name, p.name) in PLACES:
+        return value.dim if _known(b, value.dim) else owner(value.value)
     if integers or (schema.name in op_groups.NUMBERS_ARE_SIZES and value.dtype.is_integer):
         return as_size(b, value, what)
     if p.type.startswith(("bool", "str")):
         raise TranspileError(f"{what} is decided by data", hint="a fixed choice works")
     return owner(value.value)
+
+
+def _known(b: Builder, dim: Any) -> bool:
+    """Whether a size needs no wait: those of the inputs, and turns of loops."""
+    return dim is not None and all(s.low or s.name in b.found.counters for s in symbols(dim))
 
 
 def _bound(b: Builder, schema: Schema, bound: dict[str, Any], number: DataNumber) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..ir import DType, Scope
@@ -30,6 +30,9 @@ class Domain(Protocol):
     def compute(self, name: str, values: Sequence[Any]) -> Any:
         """Arithmetic of Python numbers, some of which the data decides."""
 
+    def beyond_host(self, name: str, values: Sequence[Any], why: str) -> Any:
+        """Arithmetic of sizes that has no form as a size."""
+
     def from_number(self, value: Any) -> Any:
         """A number as a 0-d tensor."""
 
@@ -44,3 +47,31 @@ class Domain(Protocol):
 
     def truth(self, value: Any, what: str) -> bool | None:
         """The condition of a branch; None where the walk cannot tell and takes every branch."""
+
+    def decided(self, value: Any) -> bool:
+        """Whether the data decides a condition or number of turns."""
+
+    def branch(
+        self, condition: Any, env: Mapping[str, Any], sides: Sequence[Callable[[], list[Any]]]
+    ) -> list[Any]:
+        """One of two sides, by a condition that the data decides."""
+
+    def mark(self, env: Mapping[str, Any], calls: Any) -> Any:
+        """Where the walk stands, for `rewind`."""
+
+    def rewind(self, mark: Any) -> Any:
+        """Forget what was done since the mark; the numbers of calls at it."""
+
+    def open_ended(self, count: Any, running: Any, turn: int, mark: Any) -> bool:
+        """Whether turn after turn does not do: the end is not known, or far away."""
+
+    def has_turn(self, count: Any, running: Any) -> bool:
+        """Whether a loop has a first turn for sure."""
+
+    def loop(
+        self, count: Any, running: Any, carried: list[Any], env: Mapping[str, Any], body: Any
+    ) -> list[Any]:
+        """The carried variables after a loop whose end the data or a free size decides."""
+
+    def on_list(self, name: str, values: Sequence[Any]) -> Any:
+        """An op on a list that grew in a loop."""

@@ -12,9 +12,10 @@ import numpy as np
 
 from ..errors import BadRequest, TranspileError
 from ..ir import Graph, Program, Tensor, Value
-from ..ir.dims import Expr
+from ..ir.dims import Expr, symbols
 from .alias import Handle, owner
-from .arrays import LazyArrays, to_numpy
+from .arrays import LazyArrays, as_arrays, to_numpy
+from .data_numbers import DataNumber
 from .equations import renamed
 from .export_dims import InputDims
 from .export_graph import Walk, constant_names, recurrent
@@ -131,6 +132,9 @@ class Exported:
         walk = Walk(self.module, self.tensors, self.buffers, self.same, self.name)
         values = {s.arg.name: self._tensor(walk, s) for s in self.held}
         sized = iter(shapes)
+        walk.lowering.b.found.taken = {
+            s.name for shape in shapes for d in shape for s in symbols(d)
+        }
         inputs: list[Value | None] = []
         for leaf in self.leaves:
             values[leaf.holder] = leaf.value
@@ -201,6 +205,10 @@ class Exported:
         if examples is None:
             at_capture = {new: sizes.captured[old] for old, new in names.items()}
             examples = random_inputs(graph, at_capture, np.random.default_rng(0))
+
+        def run(arrays: Sequence[np.ndarray]) -> Any:
+            return as_arrays(graph.result, runner.run(arrays))
+
         return Captured(
             program=Program({"forward": graph}),
             format=FORMAT,
@@ -209,7 +217,7 @@ class Exported:
             dims=evidence(dims.axes, sizes, names, ran),
             baked=self.baked(),
             details={"aliases": self.aliases},
-            **runner.draws.runs(graph, runner.run, runner.module_outputs, runner.narrow()),
+            **runner.draws.runs(graph, run, runner.module_outputs, runner.narrow()),
         )
 
     def baked(self) -> dict[str, Any]:
@@ -258,7 +266,7 @@ def _holds(tree: Any, mark: Any) -> bool:
 
 def _returned(walk: Walk, value: Any) -> Any:
     """An output: a value, a number, a size, or None."""
-    if isinstance(value, Scalar):
+    if isinstance(value, Scalar | DataNumber):
         value = walk.lowering.tensor(value)
     return walk.lowering.read(value) if isinstance(value, Handle) else value
 

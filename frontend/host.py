@@ -36,10 +36,14 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Condition:
-    """A comparison of sizes that is true for some sizes and false for others."""
+    """A comparison of sizes that is true for some sizes and false for others.
+
+    `tree` is (symbol, left, right), ("not", condition), or ("and" / "or", condition, condition).
+    """
 
     text: str
     dims: tuple[Any, ...]
+    tree: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -177,7 +181,7 @@ def power(a: Any, b: Any) -> Any:
 def compare(symbol: str, a: Any, b: Any) -> Any:
     """True or False where all sizes agree, else a `Condition`."""
     if isinstance(a, Ratio) or isinstance(b, Ratio):
-        return Condition(f"{a} {symbol} {b}", (a, b))
+        return Condition(f"{a} {symbol} {b}", (a, b), (symbol, a, b))
     if not isinstance(a, Expr) and not isinstance(b, Expr):
         return _COMPARE[symbol](a, b)
     if isinstance(a, float) or isinstance(b, float):
@@ -187,7 +191,7 @@ def compare(symbol: str, a: Any, b: Any) -> Any:
     for truth in (True, False):
         if _known(symbol, low, high) is truth:
             return truth
-    return Condition(f"{a} {symbol} {b}", (a, b))
+    return Condition(f"{a} {symbol} {b}", (a, b), (symbol, a, b))
 
 
 def _float_bounds(a: Any, b: Any) -> tuple[float | None, float | None]:
@@ -224,7 +228,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 def negate(condition: Any) -> Any:
     if isinstance(condition, Condition):
-        return Condition(f"not ({condition})", condition.dims)
+        return Condition(f"not ({condition})", condition.dims, ("not", condition))
     return not condition
 
 
@@ -238,7 +242,9 @@ def both(a: Any, b: Any) -> Any:
     if isinstance(a, Condition) or isinstance(b, Condition):
         if a is False or b is False:
             return False
-        return b if a is True else a if b is True else Condition(f"({a}) and ({b})", _dims_of(a, b))
+        if a is True or b is True:
+            return b if a is True else a
+        return Condition(f"({a}) and ({b})", _dims_of(a, b), ("and", a, b))
     return a & b
 
 
@@ -248,9 +254,9 @@ def either(a: Any, b: Any) -> Any:
     if isinstance(a, Condition) or isinstance(b, Condition):
         if a is True or b is True:
             return True
-        return (
-            b if a is False else a if b is False else Condition(f"({a}) or ({b})", _dims_of(a, b))
-        )
+        if a is False or b is False:
+            return b if a is False else a
+        return Condition(f"({a}) or ({b})", _dims_of(a, b), ("or", a, b))
     return a | b
 
 

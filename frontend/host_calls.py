@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import TranspileError
-from ..ir.dims import product
+from ..ir.dims import floordiv, maximum, product
 from . import host
 from .plan import Instruction
 
@@ -68,11 +68,7 @@ def _slice_list(items: Any, start: Any = None, stop: Any = None, step: Any = 1) 
 
 
 def _range_length(low: Any, high: Any, step: Any) -> Any:
-    return (
-        max(0, -((low - high) // step))
-        if all(isinstance(v, int) for v in (low, high, step))
-        else high - low
-    )
+    return maximum(-floordiv(low - high, step), 0)
 
 
 def _format(text: str, *values: Any) -> str:

@@ -14,7 +14,8 @@ from ..errors import TranspileError
 from ..ir import DType, Value
 from ..ir.dims import Expr
 from .aten_common import reshaped
-from .onnx_blocks import Turns, branch, checked, limit, loop, valued
+from .blocks import Turns
+from .onnx_blocks import branch, checked, limit, loop, valued
 from .onnx_shape import axis
 from .onnx_values import Call, Host, Source, host
 

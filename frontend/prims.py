@@ -6,6 +6,7 @@ Whatever is no row here is an ATen call on tensors, and goes to the domain.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,10 +14,13 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir.dims import Expr, product
 from . import host
+from .control import UNSET, ModelRaises
 from .data_numbers import NUMBERS, has_data
+from .grown import holds_run
 from .host_calls import LISTS, on_host
-from .plan import Instruction
+from .plan import Block, Instruction
 from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES
+from .torch_loops import Peel
 from .walk import Frame, Module, Walk
 
 Row = Callable[[Walk, Frame, Instruction, list[Any]], list[Any]]
@@ -24,6 +28,8 @@ Row = Callable[[Walk, Frame, Instruction, list[Any]], list[Any]]
 
 def execute(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
     """The results of one node."""
+    if any(map(holds_run, values)) and op.kind not in _PASSES_RUNS:
+        return [walk.domain.on_list(op.name, values)]
     row = PRIMS.get(op.kind)
     if row is not None:
         return row(walk, frame, op, values)
@@ -34,11 +40,21 @@ def execute(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
     if not any(_holds_tensor(walk, v) for v in values) and op.schema.namespace == "aten":
         if any(map(has_data, values)) and op.name in NUMBERS:
             return [walk.domain.compute(op.name, values)]
-        done, result = on_host(op, values)
+        try:
+            done, result = on_host(op, values)
+        except host.NotHost as reason:
+            return [walk.domain.beyond_host(op.name, values, str(reason))]
         if done:
             return [result]
     result = walk.domain.call(op.schema, values)
     return list(result) if len(op.outputs) > 1 else [result]
+
+
+# What may take a list that grew in a loop as it is.
+_PASSES_RUNS = frozenset(
+    {"aten::append", "prim::TupleConstruct", "prim::If", "prim::Loop", "prim::CallMethod",
+     "prim::CallFunction", "aten::__is__", "aten::__isnot__", "prim::unchecked_cast"}
+)  # fmt: skip
 
 
 def _where(frame: Frame, op: Instruction) -> str:
@@ -147,10 +163,26 @@ def _unpack(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
 
 
 def _if(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    if walk.domain.decided(values[0]):
+        return _branch(walk, frame, op, values[0])
     truth = walk.domain.truth(values[0], f"a branch at {_where(frame, op)}")
     if truth is None:
         return _every_branch(walk, frame, op, values[0])
     return walk.block(op.blocks[0 if truth else 1], frame, [])
+
+
+def _branch(walk: Walk, frame: Frame, op: Instruction, condition: Any) -> list[Any]:
+    """Both sides, by a condition that the data decides."""
+    calls = Counter(walk.calls)
+
+    def side(block: Block) -> Callable[[], list[Any]]:
+        def run() -> list[Any]:
+            walk.calls = Counter(calls)
+            return walk.block(block, frame, [])
+
+        return run
+
+    return walk.domain.branch(condition, frame.env, [side(block) for block in op.blocks])
 
 
 def _every_branch(walk: Walk, frame: Frame, op: Instruction, unknown: Any) -> list[Any]:
@@ -165,22 +197,47 @@ _MOST_TURNS = 100_000
 
 
 def _loop(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    """Turn by turn where it is known when to stop; else as a loop of the domain."""
     count, running, *carried = values
     what = f"a loop at {_where(frame, op)}"
-    if not isinstance(count, int):
-        raise TranspileError(
-            "how often a loop runs depends on "
-            + ("data" if walk.domain.is_tensor(count) else f"the size {count}"),
-            where=_where(frame, op),
-            hint="give the dim a size (--input NAME=1,3,...:DTYPE), or loop without Python",
-        )
+    for unknown in (count, running):
+        if walk.domain.is_unknown(unknown):
+            return _every_branch(walk, frame, op, unknown)
+    start = walk.domain.mark(frame.env, walk.calls)
     turn = 0
-    while turn < count and walk.domain.truth(running, what):
+    while not walk.domain.open_ended(count, running, turn, start):
+        if not (turn < count and walk.domain.truth(running, what)):
+            return carried
         running, *carried = walk.block(op.blocks[0], frame, [turn, *carried])
         turn += 1
         if turn > _MOST_TURNS:
             raise TranspileError(f"{what} runs more than {_MOST_TURNS} times")
-    return carried
+    walk.calls = walk.domain.rewind(start)
+    return _turns(walk, frame, op, values)
+
+
+def _turns(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    count, running, *carried = values
+    calls = Counter(walk.calls)
+
+    def body(turn: Any, variables: list[Any]) -> tuple[Any, list[Any]]:
+        walk.calls = Counter(calls)
+        going, *results = walk.block(op.blocks[0], frame, [turn, *variables])
+        return going, results
+
+    try:
+        return walk.domain.loop(count, running, carried, frame.env, body)
+    except Peel as reason:
+        if not walk.domain.has_turn(count, running):
+            raise
+        running, carried = body(0, carried)
+        if walk.domain.is_unknown(running):
+            raise
+        shifted = lambda turn, variables: body(turn + 1, variables)  # noqa: E731
+        try:
+            return walk.domain.loop(host.subtract(count, 1), running, carried, frame.env, shifted)
+        except Peel:
+            raise TranspileError(reason.what, where=_where(frame, op)) from None
 
 
 # Python types of host values, by torch's names of kinds of types.
@@ -200,7 +257,7 @@ def _is_instance(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -
 
 
 def _raise(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    raise TranspileError(f"the model raises for these inputs: {values[0]}", where=_where(frame, op))
+    raise ModelRaises(f"the model raises for these inputs: {values[0]}", where=_where(frame, op))
 
 
 def _number_to_tensor(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
@@ -295,7 +352,7 @@ PRIMS: dict[str, Row] = {
     "prim::Loop": _loop,
     "prim::RaiseException": _raise,
     "prim::isinstance": _is_instance,
-    "prim::Uninitialized": _constant_row(None),
+    "prim::Uninitialized": _constant_row(UNSET),
     "prim::NumToTensor": _number_to_tensor,
     "prim::unchecked_cast": _first,
     "prim::unchecked_unwrap_optional": _first,

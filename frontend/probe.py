@@ -12,6 +12,7 @@ from ..errors import TranspileError
 from ..ir import Graph, Unequal
 from ..ir.dims import evaluate, symbols
 from ..ir.graph import leaves
+from .arrays import as_arrays
 from .equations import Dim, Sizes, Unsolvable, renamed
 from .lookups import needs
 from .random_inputs import random_inputs
@@ -137,7 +138,7 @@ class Probe:
     def _mismatch(self, result: Any, sizes: Mapping[str, int]) -> str:
         """How the result's shapes differ from the graph's, or ""."""
         expected = [v.tensor.shape for v in self.graph.outputs]
-        found = [a for a in leaves(result) if isinstance(a, np.ndarray)]
+        found = [a for a in leaves(as_arrays(self.graph.result, result)) if hasattr(a, "ndim")]
         if len(expected) != len(found):
             return f"{len(found)} tensors are returned, the graph has {len(expected)}"
         for shape, array in zip(expected, found):

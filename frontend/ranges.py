@@ -11,8 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir import Unequal, Value
-from ..ir.dims import Expr, data_decides, minimum, symbols
+from ..ir import Builder, Unequal, Value
+from ..ir.dims import (
+    Expr,
+    bounds,
+    data_decides,
+    minimum,
+    provably_le,
+    substitute,
+    symbol,
+    symbols,
+)
 
 _VIEWS = {"reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "cast", "slice"}
 
@@ -46,3 +55,24 @@ def check_positions(index: Any, size: int | Expr) -> None:
     if isinstance(size, Expr) and symbols(size) and isinstance(stop, Expr):
         raise Unequal(stop, size)
     raise Unequal(minimum(stop, size), stop)
+
+
+def counted(b: Builder, start: Any, stop: Any, size: int | Expr) -> int | None:
+    """The length of `[start:stop]` where a loop counts the start, and it is the same in all turns.
+
+    None where it is not known to lie within the axis in every turn.
+    """
+    if not isinstance(start, Expr) or not isinstance(stop, int | Expr):
+        return None
+    length = stop - start
+    last = {s.name: b.found.counters[s.name] - 1 for s in symbols(start) if _counts(b, s.name)}
+    if not last or not isinstance(length, int) or length < 1:
+        return None
+    low = bounds(start)[0]
+    within = provably_le(substitute(start, last) + length, size)
+    rising = all(provably_le(start, substitute(start, {n: symbol(n, 0) + 1})) for n in last)
+    return length if low is not None and low >= 0 and within and rising else None
+
+
+def _counts(b: Builder, name: str) -> bool:
+    return name in b.found.counters

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import TranspileError
 from ..ir import DType, Graph, Param, Scope, Tensor
-from ..ir.dims import Expr
+from ..ir.dims import Expr, bounds, data_decides
 from ..ir.recipe import Constant, Read
-from . import host
+from . import control, host, torch_loops
 from .alias import Handle, owner
 from .arrays import digest, to_numpy
-from .data_numbers import DataNumber, has_data, read_number
+from .data_numbers import DataNumber, has_data, number_of, read_number
+from .grown import on_list
 from .host import Scalar, as_scalar
 from .lowering import UNKNOWN, Lowering
 from .naming import ordinal_names
 from .promotion import cast
 from .schema import Schema, dtype_from_torch, flat, parse, torch_dtype
+from .world import World
 
+_UNROLLED = 64  # turns of a loop that is written out turn by turn, whatever it holds
+_NODES = 1000  # beyond these turns: nodes
 _NOT_PLAIN = Expr | host.Ratio | host.Condition | DataNumber
 _STACK = "aten::stack(Tensor[] tensors, int dim=0) -> Tensor"
 
@@ -147,6 +152,75 @@ class Symbolic:
             self.tensors[name] = tensor
             self._handles[name] = owner(value, dense=tensor.is_contiguous(), source=name)
         return self._handles[name]
+
+    def decided(self, value: Any) -> bool:
+        """Whether the data decides a condition."""
+        if isinstance(value, host.Condition):
+            return data_decides(*(d for d in value.dims if isinstance(d, Expr)))
+        return isinstance(value, Handle | DataNumber)
+
+    def branch(
+        self, condition: Any, env: Mapping[str, Any], sides: Sequence[Callable[[], list[Any]]]
+    ) -> list[Any]:
+        """One of two sides, by a condition that the data decides."""
+        if not isinstance(condition, host.Condition):
+            condition = self.lowering.compute("Bool", [self.number(condition)])
+        return control.branch(self.lowering, condition, World(env), sides)
+
+    def beyond_host(self, name: str, values: Sequence[Any], why: str) -> Any:
+        """Arithmetic of sizes that has no form as a size: numbers, where the data decides it."""
+        sizes = [v for v in values if isinstance(v, Expr)]
+        if not data_decides(*sizes):
+            raise TranspileError(
+                f"a size is computed as {why}",
+                where=self.lowering.place(),
+                hint="give the dim a size: --input NAME=1,3,...:DTYPE",
+            )
+        return self.compute(name, [number_of(self.lowering.b, v) for v in values])
+
+    # ---- loops
+
+    def mark(self, env: Mapping[str, Any], calls: Counter[str]) -> Any:
+        """Where the walk stands, for `rewind`."""
+        low = self.lowering
+        nodes, entries = len(self.graph.nodes), dict(low.missing.entries)
+        return World(env), Counter(calls), nodes, entries, low.missing.tainted, low.b.found.mark()
+
+    def rewind(self, mark: Any) -> Counter[str]:
+        """Forget what was done since the mark."""
+        world, calls, nodes, entries, tainted, found = mark
+        world.restore()
+        del self.graph.nodes[nodes:]
+        self.lowering.missing.entries, self.lowering.missing.tainted = entries, tainted
+        self.lowering.b.found.forget(found)
+        counted: Counter[str] = Counter(calls)
+        return counted
+
+    def open_ended(self, count: Any, running: Any, turn: int, mark: Any) -> bool:
+        """Whether turn after turn does not do: the end is not known, or far away."""
+        if not isinstance(count, int) or not isinstance(running, bool):
+            return running is not UNKNOWN
+        return turn > _UNROLLED and len(self.graph.nodes) - mark[2] > _NODES
+
+    def has_turn(self, count: Any, running: Any) -> bool:
+        """Whether the loop has a first turn for sure."""
+        low = bounds(count)[0] if isinstance(count, int | Expr) else None
+        return running is True and low is not None and low > 0
+
+    def loop(
+        self, count: Any, running: Any, carried: list[Any], env: Mapping[str, Any], body: Any
+    ) -> list[Any]:
+        """The carried variables after a loop whose end the data or a free size decides."""
+        low = self.lowering
+        world = World({**env, " carried": carried})
+        trips = torch_loops.turns_of(low, count)
+        return torch_loops.run_loop(low, torch_loops.Loop(trips, running, carried, world, body))
+
+    def on_list(self, name: str, values: Sequence[Any]) -> Any:
+        """An op on a list that grew in a loop."""
+        return on_list(self.lowering.b, name, values[0], list(values[1:]))
+
+    # ---- branches
 
     def truth(self, value: Any, what: str) -> bool | None:
         if value is UNKNOWN:

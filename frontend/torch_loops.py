@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import TranspileError
-from ..ir import DType, Value
+from ..ir import DType, Tensor, Value
 from ..ir.dims import Expr, bounds, maximum, symbols
 from . import blocks
 from .alias import Handle, Place, owner, write
@@ -42,6 +42,9 @@ class Cell:
     step: int | None = None  # an integer that counts up by this
 
     def value(self, lowering: Lowering) -> Value:
+        if isinstance(self.start, Tensor):  # nothing reads it
+            kind = self.start
+            return lowering.b.op("full", shape=kind.shape, value=0, dtype=kind.dtype)  # type: ignore[no-any-return]
         return as_value(lowering, self.start, self.dtype)
 
 
@@ -122,7 +125,7 @@ def _cells(lowering: Lowering, loop: Loop, counter: str) -> Cells:
         def trial() -> Sequence[Value]:
             own = [Value(c.value(lowering).type) for c in cells.all()]
             made = _walk_turn(lowering, loop, cells, data_size(counter), own)
-            _learn(lowering, loop, cells, made)
+            _learn(loop, cells, made)
             return ()
 
         cut(lowering.b, trial)
@@ -233,13 +236,13 @@ def _opened(lowering: Lowering, cell: Cell, value: Value, turn: Expr) -> Any:
     return found
 
 
-def _learn(lowering: Lowering, loop: Loop, cells: Cells, made: _Made) -> None:
+def _learn(loop: Loop, cells: Cells, made: _Made) -> None:
     """Add what the turn changed, beside what was known to change."""
     starts = dict(_leaves(loop.carried))
     if starts.keys() != made.variables.keys():
         raise Peel("a variable of a loop becomes a tuple")
     for path, start in starts.items():
-        _learn_variable(lowering, cells, made, path, start)
+        _learn_variable(cells, made, path, start)
     for place in made.places:
         if place not in cells.places:
             before = loop.world.places[place][0]
@@ -248,9 +251,7 @@ def _learn(lowering: Lowering, loop: Loop, cells: Cells, made: _Made) -> None:
         _learn_list(cells, loop, key, before, after)
 
 
-def _learn_variable(
-    lowering: Lowering, cells: Cells, made: _Made, path: tuple[int, ...], start: Any
-) -> None:
+def _learn_variable(cells: Cells, made: _Made, path: tuple[int, ...], start: Any) -> None:
     result, cell = made.variables[path], cells.variables.get(path)
     if cell is not None:
         if cell.number and is_number(result):
@@ -264,7 +265,7 @@ def _learn_variable(
     if same(start, result) or result is UNSET:
         return
     if start is UNSET and (is_tensor(result) or is_number(result)):
-        cells.variables[path] = Cell(_blank(lowering, result), is_number(result))
+        cells.variables[path] = Cell(_blank(result), is_number(result))
     elif is_number(start) and is_number(result):
         cells.variables[path] = Cell(start, True, number_type(start, result))
     elif is_tensor(start) and is_tensor(result):
@@ -278,14 +279,14 @@ def _learn_variable(
         )
 
 
-def _blank(lowering: Lowering, x: Any) -> Any:
+def _blank(x: Any) -> Any:
     """What stands for a variable without a value."""
     if is_number(x):
         return False if number_type(x) is DType.bool else 0
     kind = x.type if isinstance(x, Handle) else None
     if kind is None or any(s.low == 0 for d in kind.shape for s in symbols(d)):
         raise Peel("a variable has no value before the first turn of a loop")
-    return owner(lowering.b.op("full", shape=kind.shape, value=0, dtype=kind.dtype))
+    return kind
 
 
 def _learn_list(cells: Cells, loop: Loop, key: int, before: list[Any], after: list[Any]) -> None:

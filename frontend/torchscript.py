@@ -12,10 +12,11 @@ import numpy as np
 
 from ..errors import BadRequest, TranspileError
 from ..ir import Graph, Program, Scope, Tensor, Value
+from ..ir.dims import symbols
 from ..ir.graph import leaves, map_structure
 from .alias import Handle, owner
 from .archive import Archive, open_archive
-from .arrays import LazyArrays, to_numpy, to_torch
+from .arrays import LazyArrays, as_arrays, to_numpy, to_torch
 from .concrete import Concrete
 from .draws import Draws
 from .equations import Dim, renamed
@@ -51,7 +52,7 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
     examples = random_inputs(walked.graph, captured_sizes, np.random.default_rng(0))
 
     def run(arrays: Sequence[np.ndarray]) -> Any:
-        return source.run(signature, arrays)
+        return as_arrays(walked.graph.result, source.run(signature, arrays))
 
     def module_outputs(arrays: Sequence[np.ndarray]) -> Any:
         return source.module_outputs(signature, arrays, walked.made)
@@ -66,7 +67,11 @@ def capture_archive(path: str | Path, inputs: Sequence[InputSpec] | None = None)
         example_inputs=examples,
         dims=evidence(signature.axes(), sizes, names, ran),
         baked=signature.baked,
-        details={"aliases": source.names.aliases, "baked_buffers": walked.baked},
+        details={
+            "aliases": source.names.aliases,
+            "baked_buffers": walked.baked,
+            "assertions": walked.dropped,
+        },
         **source.draws.runs(walked.graph, run, module_outputs, narrow),
     )
 
@@ -85,6 +90,7 @@ class _Walked:
     tensors: Mapping[str, Any]
     baked: Mapping[str, Any]
     made: Made
+    dropped: Sequence[str]
 
 
 class _Source:
@@ -212,6 +218,7 @@ class _Source:
         handles = [_input(leaf, dims) for leaf in signature.leaves()]
         args = signature.nest(handles)
         read = domain.lowering.read
+        builder.found.taken = {s.name for h in handles for d in h.type.shape for s in symbols(d)}
         graph.arguments = [
             (name, read(arg))
             for name, arg in zip(signature.names, args)
@@ -225,7 +232,7 @@ class _Source:
         domain.lowering.finish()
         builder.scope, builder.source, builder.hint = graph.root, None, ""
         graph.result = domain.result(result)
-        return _Walked(graph, domain.tensors, domain.baked, made)
+        return _Walked(graph, domain.tensors, domain.baked, made, domain.lowering.dropped)
 
 
 def _in_state_order(module: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:

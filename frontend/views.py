@@ -8,6 +8,7 @@ from typing import Any
 from ..ir import Builder, Value
 from ..ir.dims import Expr
 from ..ir.ops_shape import slice_range
+from .ranges import counted
 
 # (builder, the viewed tensor, the new content of the view, the op's arguments, which of the
 # results) -> the tensor anew
@@ -68,6 +69,10 @@ def _part(
     b: Builder, base: Value, new: Value, axis: int, start: Any, stop: Any, step: int = 1
 ) -> Value:
     """`base` with `base[start:stop:step]` along an axis replaced."""
+    if step == 1 and counted(b, start, stop, base.tensor.shape[axis]) == 1:
+        return b.op(
+            "select_update", base, b.op("squeeze", new, axes=(axis,)), axis=axis, index=start
+        )
     first, end, _ = slice_range(base.tensor.shape[axis], start, stop, step)
     if first == 0 and end == base.tensor.shape[axis] and step == 1:
         return new
@@ -83,6 +88,8 @@ def _sliced(b: Builder, base: Value, new: Value, args: Mapping[str, Any], index:
 def _selected(b: Builder, base: Value, new: Value, args: Mapping[str, Any], index: int) -> Value:
     axis = _axis(args, "dim", base.tensor.rank)
     at = args["index"]
+    if isinstance(at, Value):
+        return b.op("index_put", base, new, at, axes=(axis,))
     at = at + base.tensor.shape[axis] if isinstance(at, int) and at < 0 else at
     wide = b.op("expand_dims", new, axes=(axis,))
     return _part(b, base, wide, axis, at, at + 1)

@@ -12,6 +12,7 @@ class Found:
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
+        self.counters: dict[str, Any] = {}  # how many turns the loop of each counter has
         self._known: dict[Hashable, Any] = {}
 
     def fresh(self, letter: str) -> str:

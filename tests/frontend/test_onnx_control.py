@@ -203,18 +203,6 @@ REFUSED: list[tuple[str, str, str, str]] = [
         "it has no end",
         "a limit of turns",
     ),
-    (
-        "loop-sizes",
-        """g (float[B] x, float[L] z) => (y) <float zero = {0}> {
-          c = Greater(x, zero)
-          k = Compress <axis = 0> (x, c)
-          e = Greater(z, zero)
-          m = Compress <axis = 0> (z, e)
-          y = Add(k, m)
-        }""",
-        "sizes N1 and N2 must be equal, and the data decides N1",
-        "computed from sizes or constants",
-    ),
 ]
 
 
