@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from string import ascii_letters
 from typing import Any
 
 from ..ir import Builder, DType, Value
@@ -103,12 +104,23 @@ def _cross_default(b: Builder, self: Value, other: Value, dim: int | None = None
 
 
 def _einsum(b: Builder, equation: str, tensors: Sequence[Value], path: Any = None) -> Value:
-    subscripts = equation.replace(" ", "")
-    need("." not in subscripts, f"einsum with an ellipsis ({equation})", "write the axes out")
-    if "->" not in subscripts:
-        letters = subscripts.replace(",", "")
-        subscripts += "->" + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    subscripts = _written_out(equation.replace(" ", ""), [t.tensor.rank for t in tensors])
     return b.op("einsum", *promoted(b, *tensors), subscripts=subscripts)
+
+
+def _written_out(equation: str, ranks: Sequence[int]) -> str:
+    """The equation with a letter for every axis of its ellipses, and with its result."""
+    given, arrow, result = equation.partition("->")
+    free = [c for c in ascii_letters if c not in equation]
+    operands = given.split(",")
+    counts = [r - len(o) + 3 if "..." in o else 0 for r, o in zip(ranks, operands, strict=True)]
+    lead = "".join(free[: max(counts)])
+    operands = [o.replace("...", lead[len(lead) - n :]) for o, n in zip(operands, counts)]
+    if not arrow:
+        letters = given.replace(",", "").replace(".", "")
+        result = "..." + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    result = result.replace("...", lead)
+    return ",".join(operands) + "->" + result
 
 
 def _tensordot(

@@ -574,6 +574,9 @@ case("_grouped_mm", R(7, 16), R(3, 16, 8), torch.tensor([2, 2, 7], dtype=torch.i
 case("_grouped_mm", R(3, 4, 16), R(3, 16, 8))
 case("einsum", "bij,bjk->bik", [R(5, 7, 4), R(5, 4, 3)])
 case("einsum", "ij,jk", [R(5, 4), R(4, 3)])
+case("einsum", "...ij,...jk->...ik", [R(5, 2, 7, 4), R(2, 4, 3)])
+case("einsum", "b...,b...", [R(5, 7, 2), R(5, 7, 2)])
+case("einsum", "i...->...", [R(5, 7)])
 case("tensordot", R(5, 3, 4), R(4, 3, 2), [1, 2], [1, 0])
 case("bilinear", R(5, 3), R(5, 4), R(2, 3, 4), R(2))
 for p in (0.0, 1.0, 2.0, 3.0, math.inf):
