@@ -13,6 +13,7 @@ from op_harness import close, run_graph
 from mlx_transpile.errors import TranspileError
 from mlx_transpile.frontend.aten import ATEN
 from mlx_transpile.frontend.data_numbers import DataNumber
+from mlx_transpile.frontend.draws import recorded
 from mlx_transpile.frontend.schema import DROPPED, dtype_from_torch, from_torch
 from mlx_transpile.ir import Builder, Graph, Tensor, Unequal, Value
 from mlx_transpile.ir.dims import Expr, evaluate, symbol
@@ -22,6 +23,7 @@ from mlx_transpile.ir.recipe import Constant
 from mlx_transpile.ir.text import parse_graph, print_graph
 from mlx_transpile.ir.types import dtype_of
 from mlx_transpile.ir.verify import verify
+from mlx_transpile.replay import replayed
 
 FREE = {5: "B", 7: "L"}
 # Rows whose torch counterpart does not run here, or gives memory that nobody wrote.
@@ -69,7 +71,8 @@ _EMPTY = (
 
 def key_of(name: str) -> str:
     """The row that serves an overload."""
-    return name if name in ATEN else name.partition(".")[0]
+    base = name.partition(".")[0]
+    return name if name in ATEN else base if base in ATEN else base.removesuffix("_")
 
 
 def schema_of(name: str):
@@ -170,10 +173,13 @@ def test_row_computes_what_torch_computes(name: str, args: tuple, kwargs: dict) 
     if key_of(name) in _RETURN_NOTHING:
         assert call.graph.result is None and not call.graph.nodes
         return
-    expected = torch_result(name, args, kwargs)
+    with recorded() as drawn:
+        expected = torch_result(name, args, kwargs)
     only_shape = name.partition(".")[0] in _EMPTY
-    compare(interpret(call.graph, call.arrays, {}), expected, only_shape)
-    compare(run_graph(call.graph, call.arrays, {}), expected, only_shape)
+    found = interpret(call.graph, call.arrays, {}, draws=dict(enumerate(drawn)))
+    compare(found, expected, only_shape)
+    with replayed(drawn):
+        compare(run_graph(call.graph, call.arrays, {}), expected, only_shape)
 
 
 @pytest.mark.parametrize(("name", "args", "kwargs"), CASES, ids=names(CASES))
@@ -189,7 +195,8 @@ def test_row_keeps_sizes_symbolic(name: str, args: tuple, kwargs: dict) -> None:
     verify(call.graph)
     text = print_graph(call.graph)
     assert print_graph(parse_graph(text)) == text
-    expected = torch_result(name, args, kwargs)
+    with recorded() as drawn:
+        expected = torch_result(name, args, kwargs)
     sizes = {n: size for size, n in FREE.items()}
     if any(isinstance(v, Expr) for v in leaves(call.graph.result)):
         found = [evaluate(v, sizes) for v in leaves(call.graph.result)]
@@ -197,8 +204,10 @@ def test_row_keeps_sizes_symbolic(name: str, args: tuple, kwargs: dict) -> None:
             found == list(expected) if isinstance(expected, list | tuple) else found == [expected]
         )
         return
-    compare(interpret(call.graph, call.arrays, {}), expected)
-    compare(run_graph(call.graph, call.arrays, sizes), expected)
+    found = interpret(call.graph, call.arrays, {}, draws=dict(enumerate(drawn)))
+    compare(found, expected)
+    with replayed(drawn):
+        compare(run_graph(call.graph, call.arrays, sizes), expected)
 
 
 _RETURN_NOTHING = {k for k in ATEN if "assert" in k or "constrain" in k or k == "warn"}
