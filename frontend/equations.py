@@ -22,7 +22,7 @@ from ..ir.dims import (
     symbol,
     symbols,
 )
-from .solving import chosen_extremes, divisors, learn_limits, without_common_symbols
+from .solving import chosen_extremes, divisors, kept_quotients, learn_limits, without_common_symbols
 
 Dim = int | Expr
 _MOST_TIES = 200  # ways of tying that are tried
@@ -65,7 +65,10 @@ class Sizes:
             raise Unsolvable(f"only the data can tell that {text}")
         if self._at_capture(difference) != 0:
             self._solve_by_ones((left, right), text)
-        elif not any(step(difference, text) for step in self._steps()):
+            return
+        if isinstance(difference, Expr):
+            difference = without_common_symbols(difference)
+        if not any(step(difference, text) for step in self._steps()):
             for name in sorted(s.name for s in symbols(difference)):
                 self._learn(name, self.captured[name], f"fixed by {text}")
 
@@ -76,6 +79,7 @@ class Sizes:
             self._solve_linear,
             self._solve_by_multiple,
             self._solve_by_tie,
+            self._solve_by_quotients,
             self._solve_by_fixing,
         )
 
@@ -117,7 +121,6 @@ class Sizes:
         """Solve for one symbol; the one that appears last among the inputs gives way."""
         if isinstance(difference, int):
             return False
-        difference = without_common_symbols(difference)
         order = list(self.captured)
         for sym in sorted(symbols(difference), key=lambda s: -order.index(s.name)):
             value = _solution(difference, sym)
@@ -170,6 +173,16 @@ class Sizes:
                         self._learn(name, dim, f"tied by {text}")
                     return True
         return False
+
+    def _solve_by_quotients(self, difference: Dim, text: str) -> bool:
+        """Quotients that stay what they are at capture, where many sizes have the same ones."""
+        kept = kept_quotients(difference, self._at_capture)
+        limits = learn_limits(kept, self.limits) if kept else None
+        wide = limits and all(
+            high is not None and high - low >= self.captured[name]
+            for name, (low, high) in limits.items()
+        )
+        return bool(wide) and self._at_least_zero(kept, text)
 
     def _solve_by_fixing(self, difference: Dim, text: str) -> bool:
         """One symbol whose captured size solves it."""

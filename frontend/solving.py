@@ -69,6 +69,27 @@ def _put(dim: Dim, atom: Atom, value: Dim) -> Dim:
     return rebuild(dim, lambda a: value if a == atom else None)
 
 
+def kept_quotients(difference: Dim, at_capture: Callable[[Dim], int]) -> list[Dim]:
+    """What must be at least 0 for the quotients in it to keep their captured values.
+
+    Empty where that does not make the difference 0.
+    """
+    atoms = {
+        a
+        for monomial, _ in (difference.terms if isinstance(difference, Expr) else ())
+        for a, _ in monomial
+        if isinstance(a, Atom) and a.kind == "floordiv"
+    }
+    values = {a: at_capture(_dim(a)) for a in atoms}
+    if rebuild(difference, lambda a: values.get(a) if isinstance(a, Atom) else None) != 0:
+        return []
+    return [d for a, n in sorted(values.items(), key=str) for d in (_dim(a) - n, n - _dim(a))]
+
+
+def _dim(atom: Atom) -> Expr:
+    return Expr(((((atom, 1),), 1),))
+
+
 def without_common_symbols(difference: Expr) -> Expr:
     """The difference divided by the symbols that are factors of it: sizes are positive."""
     for sym in symbols(difference):

@@ -38,6 +38,21 @@ def test_products_of_sizes_are_tied_factor_by_factor(tmp_path):
     assert found(captured)["mask.1"].kind == "tied"
 
 
+def test_what_all_terms_share_stays_free():
+    batch, height, width = symbol("B"), symbol("H"), symbol("W")
+    sizes = Sizes({"B": 2, "H": 8, "W": 12})
+    windows = (height // 4) * (width // 4)
+    sizes.solve(16 * windows * batch, height * width * batch, "")
+    assert list(sizes.known) == ["H", "W"]
+
+
+def test_quotients_that_are_one_for_many_sizes_bound_them():
+    batch, height, width = symbol("B"), symbol("H"), symbol("W")
+    sizes = Sizes({"B": 2, "H": 8, "W": 12})
+    sizes.solve(batch * ((height + 255) // 256) * ((width + 255) // 256), batch, "")
+    assert not sizes.known and sizes.limits == {"H": (1, 256), "W": (1, 256)}
+
+
 def test_a_slice_from_a_size_before_the_end_has_that_size(tmp_path):
     class Last(nn.Module):
         def forward(self, x: Tensor, mask: Tensor) -> Tensor:
