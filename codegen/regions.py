@@ -114,10 +114,11 @@ def relink(plan: Plan) -> None:
 def _dissolve_other_layers(plan: Plan) -> bool:
     """One attribute is one layer: a second op on its weights is written in the caller."""
     first: dict[str, Region] = {}
+    classes = {region.path: region for region in plan.root.walk() if region.layer is None}
     for region in plan.root.walk():
         if region.layer is None:
             continue
-        known = first.setdefault(region.path, region)
+        known = classes.get(region.path) or first.setdefault(region.path, region)
         if known.layer is None or (known.layer.cls, known.layer.kwargs) != (
             region.layer.cls,
             region.layer.kwargs,

@@ -81,6 +81,23 @@ def test_a_shared_module_with_two_bodies_is_written_in_place_the_second_time():
     assert any("called again with another body" in line for line in out.log)
 
 
+def test_a_class_that_is_called_as_a_layer_too_stays_a_class():
+    weight = "param('table.weight', f32[9, 64])"
+    ids = "ids: i64[B, L]"
+    text = (
+        "with module('table', 'Positions'):\n"
+        "    p: i64[B, L] = clip(ids, 0, 8)\n"
+        f"    h0: f32[B, L, 64] = embedding({weight}, p)\n"
+        "with module('table', 'Positions', call=1):\n"
+        f"    h1: f32[B, L, 64] = embedding({weight}, p)\n"
+        "h: f32[B, L, 64] = add(h0, h1)\n"
+        "return h"
+    )
+    out = emitted(text, ids)
+    assert out.classes == ["Positions", "Model"] and "self.table = Positions(args)" in out.source
+    assert "mx.take(self.table.weight, p, axis=0)" in out.source
+
+
 def test_a_module_whose_values_leave_and_come_back_is_written_in_place():
     text = (
         "with module('m', 'Odd'):\n" + indent(linear("m.a", "x", "h0"))
