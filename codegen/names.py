@@ -88,14 +88,15 @@ ORDINALS = [
 
 def class_names(groups: Iterable[Any], reserved: Sequence[str]) -> None:
     """Name all groups: their source class, with a distinguishing word where a class has several
-    bodies.
+    bodies. The whole is the Model, whatever its parts are called.
     """
     by_cls: dict[str, list[Any]] = {}
     for group in groups:
-        by_cls.setdefault(
-            "Model" if "" in group.paths else safe(camel_class(group.cls), "Part"), []
-        ).append(group)
-    taken = set(reserved)
+        if "" in group.paths:
+            group.name = "Model"
+        else:
+            by_cls.setdefault(safe(camel_class(group.cls), "Part"), []).append(group)
+    taken = {*reserved, "Model"}
     for cls, same in by_cls.items():
         for group, prefix in zip(same, _prefixes(same, cls), strict=True):
             name = identifier(f"{prefix}{cls}")  # a path may begin with a digit

@@ -127,6 +127,8 @@ def floor(a: Any) -> Any:
 
 def ceil(a: Any) -> Any:
     if isinstance(a, Ratio):
+        if isinstance(a.under, int) and a.under > 0:
+            return floordiv(a.over + a.under - 1, a.under)
         return -floordiv(-a.over, a.under)
     return a if isinstance(a, Expr) else math.ceil(a)
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import DType
+from ..ir import DType, Unequal
 from ..ir.dims import Expr, floordiv, maximum
 from ..ir.types import dtype_of as numpy_dtype
 from . import host as numbers
 from .host import NotHost
 from .onnx_names import readable
 from .onnx_values import Call, Host, host
+from .solving import known_sign
 
 Function = Callable[..., Any]
 
@@ -31,6 +32,8 @@ def on_host(call: Call, inputs: Sequence[Host | None]) -> list[Host] | None:
         return None
     try:
         result = function(call, *inputs)
+    except Unequal:
+        raise
     except (NotHost, TypeError, ValueError, ZeroDivisionError, OverflowError, IndexError, KeyError):
         return None
     return result if isinstance(result, list) else [result]
@@ -80,9 +83,9 @@ def _by_reference(call: Call, *inputs: Host | None) -> list[Host]:
 
 
 def _whole(array: np.ndarray) -> np.ndarray:
-    """No comparison of sizes and no fraction of one is left over."""
+    """No comparison of sizes is left over."""
     for item in array.reshape(-1) if array.dtype == object else ():
-        if isinstance(item, numbers.Condition | numbers.Ratio):
+        if isinstance(item, numbers.Condition):
             raise NotHost(str(item))
     return array
 
@@ -131,10 +134,21 @@ def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _divide_dims(a: Any, b: Any) -> Any:
-    """Sizes are divided as integers."""
-    if isinstance(a, float) or isinstance(b, float):
-        return numbers.truediv(a, b)
+    """Sizes are divided as integers; what is divided is no size below 0."""
+    if isinstance(a, Expr) and isinstance(b, int) and b > 0:
+        known_sign(a)
     return numbers.truncate_divide(a, b)
+
+
+def _div(call: Call, a: Host, b: Host) -> Host:
+    """Quotients of sizes that were cast to floats stay exact until they are rounded."""
+    return _numpy(_divide, numbers.truediv if a.dtype.is_float else _divide_dims)(call, a, b)
+
+
+def _to_int(a: Any) -> Any:
+    if isinstance(a, numbers.Ratio):
+        known_sign(a.over)
+    return numbers.to_int(a)
 
 
 def _where(call: Call, condition: Host, a: Host, b: Host) -> Host:
@@ -154,7 +168,7 @@ def _cast(call: Call, x: Host, *rest: Host) -> Host:
     if x.array.dtype == object:
         if dtype is DType.bool:
             raise NotHost("the truth of a size")
-        to = numbers.to_int if dtype.is_integer else numbers.to_float
+        to = _to_int if dtype.is_integer else numbers.to_float
         return _elementwise(to, dtype)(call, x)
     if x.dtype.is_float and dtype.is_integer and not np.isfinite(x.array.astype(float)).all():
         raise NotHost("a number without integer")
@@ -193,7 +207,7 @@ def _slice(call: Call, x: np.ndarray, *rest: Host | None) -> np.ndarray:
         starts, ends = call.required("starts"), call.required("ends")
         axes, steps = call.attr("axes"), None
     assert starts is not None and ends is not None
-    if any(isinstance(v, Expr) for part in (starts, ends) for v in part):
+    if any(isinstance(v, Expr | numbers.Ratio) for part in (starts, ends) for v in part):
         raise NotHost("a slice by a size")
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         axis = int(axes[i]) if axes is not None else i
@@ -237,7 +251,7 @@ def _transpose(call: Call, x: np.ndarray) -> np.ndarray:
 
 def _range(call: Call, start: Host, limit: Host, delta: Host) -> Host:
     numbers_ = [v.number for v in (start, limit, delta)]
-    if any(isinstance(v, Expr) for v in numbers_):
+    if any(isinstance(v, Expr | numbers.Ratio) for v in numbers_):
         raise NotHost("a range of a size")
     out = np.arange(*numbers_)
     if out.size > 64:
@@ -308,7 +322,7 @@ _ARITHMETIC: dict[str, Function] = {
     "Add": _numpy(np.add, numbers.add),
     "Sub": _numpy(np.subtract, numbers.subtract),
     "Mul": _numpy(np.multiply, numbers.multiply),
-    "Div": _numpy(_divide, _divide_dims),
+    "Div": _div,
     "Mod": _mod,
     "Pow": _numpy(np.power, numbers.power),
     "Neg": _numpy(np.negative, operator.neg),

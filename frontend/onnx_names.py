@@ -129,8 +129,11 @@ def _step(path: str, part: str) -> str:
 def class_of(part: str) -> str:
     """A class name from an attribute's name: `self_attn` is a SelfAttn, `layers.0` a Layer.
 
-    Attributes that are numbered are of one kind: `layer1.0` and `layer2.0` are each a Layer.
+    Attributes that are numbered are of one kind: `layer1.0` and `layer2.0` are each a Layer, and
+    so is `model.0`, an item of a list that is the model.
     """
+    if re.fullmatch(r"model\.\d+", part):
+        return "Layer"
     words = [w for w in re.split(r"[._]", part) if w and not w.isdigit()]
     if words and re.search(r"\.\d+$", part):
         words[-1] = re.sub(r"(?<=[^s])s$", "", words[-1])

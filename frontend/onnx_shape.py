@@ -15,6 +15,7 @@ from .aten_common import expand_dims, permuted, reshaped, squeeze
 from .data_sizes import place, span
 from .onnx_math import to_dtype
 from .onnx_values import Call, Host, Source, dims_host, host
+from .solving import known_sign
 
 Dim = int | Expr
 
@@ -35,7 +36,7 @@ def axes_of(c: Call, x: Value, given: Source, since: int) -> list[int] | None:
 def _shape(c: Call, x: Source) -> Host:
     assert x is not None
     shape = x.shape if isinstance(x, Host) else x.tensor.shape
-    return dims_host(shape[slice(c.attr("start", 0), c.attr("end"))])
+    return dims_host([known_sign(d) for d in shape[slice(c.attr("start", 0), c.attr("end"))]])
 
 
 def _size(c: Call, x: Source) -> Host:
@@ -233,13 +234,12 @@ def _place(index: Dim, size: Dim) -> Dim:
         if isinstance(size, int):
             return min(max(index + size if index < 0 else index, 0), size)
         return size if index >= 2**31 - 1 else 0 if index <= -(2**31) else index
-    low, _ = bounds(index)
-    if low is not None and low >= 0:
-        return minimum(index, size)
     _, high = bounds(index)
     if high is not None and high < 0:
         return maximum(index + size, 0)
-    low, _ = bounds(index + 1)
+    low, _ = bounds(known_sign(index))
+    if low is not None and low >= 0:
+        return minimum(index, size)
     raise TranspileError(
         f"a slice up to {index}: whether it is negative depends on the sizes of the inputs",
         hint="fix the dim with --input",
@@ -305,7 +305,9 @@ def pad(
         cut = -z if isinstance(z, int) and z < 0 else 0
         if start or cut:
             x = b.op("slice", x, axis=at, start=start, stop=x.tensor.shape[at] - cut)
-    low, high = ([0 if isinstance(v, int) and v < 0 else v for v in part] for part in (low, high))
+    low, high = (
+        [0 if isinstance(v, int) and v < 0 else known_sign(v) for v in part] for part in (low, high)
+    )
     if all(isinstance(v, int) and v == 0 for v in (*low, *high)):
         return x
     if isinstance(fill, Value):

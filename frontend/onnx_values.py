@@ -18,6 +18,7 @@ from ..ir import Builder, DType, Param, Tensor, Value
 from ..ir.dims import Expr, symbols
 from ..ir.recipe import Constant, Read
 from .arrays import digest
+from .host import Ratio
 from .naming import ordinal_names
 from .onnx_sizes import scalars
 
@@ -72,6 +73,11 @@ class Host:
         return not self.initializer and self.array.dtype == object
 
     @property
+    def fractional(self) -> bool:
+        """Whether an element is a quotient of sizes that was not rounded: no row takes it."""
+        return self.symbolic and any(isinstance(v, Ratio) for v in self.array.reshape(-1))
+
+    @property
     def foldable(self) -> bool:
         """Whether arithmetic on it is done here: sizes and small numbers, no weights."""
         if self.dtype.is_float or self.dtype.is_complex:
@@ -82,7 +88,7 @@ class Host:
     def number(self) -> Any:
         """The only element, as a Python number or a dim."""
         item = self.array.reshape(-1)[0]
-        return item if isinstance(item, Expr) else plain(item)
+        return item if isinstance(item, Expr | Ratio) else plain(item)
 
 
 def plain(item: Any) -> Any:
@@ -97,7 +103,7 @@ def host(array: Any, dtype: DType, name: str = "") -> Host:
     """A known array: `array` may hold dims. Objects without a dim become plain numbers."""
     array = np.asarray(array)
     if array.dtype == object:
-        if not any(isinstance(v, Expr) for v in array.reshape(-1)):
+        if not any(isinstance(v, Expr | Ratio) for v in array.reshape(-1)):
             array = array.astype(dtype.numpy)
     else:
         array = array.astype(dtype.numpy, copy=False)
@@ -295,14 +301,17 @@ class Call:
         return own.lstrip(".") if made else path
 
     def _of_dims(self, x: Host) -> Value:
-        items = [
-            self.b.op("full", shape=(), value=v if isinstance(v, Expr) else int(v), dtype=x.dtype)
-            for v in x.array.reshape(-1)
-        ]
+        items = [self._of_dim(v, x.dtype) for v in x.array.reshape(-1)]
         if x.shape == ():
             return items[0]
         out = self.b.op("stack", *items, axis=0)
         return out if x.rank == 1 else self.b.op("reshape", out, shape=x.shape)
+
+    def _of_dim(self, dim: Any, dtype: DType) -> Value:
+        if isinstance(dim, Ratio):
+            return self.b.op("divide", *(self._of_dim(d, dtype) for d in (dim.over, dim.under)))
+        value = dim if isinstance(dim, Expr) else plain(dim)
+        return self.b.op("full", shape=(), value=value, dtype=dtype)
 
     def constant(self, array: np.ndarray, dtype: DType, role: str = "") -> Value:
         """A tensor whose data is known: in the code where it is short, else stored."""

@@ -214,6 +214,7 @@ class Walk:
         row = find(domain, node.op_type, self._opset(node))
         if row is None:
             return self._standard(node, op, inputs)
+        inputs = [_whole(call, x) for x in inputs]
         self.role = _ROLES.get(node.op_type) or node.op_type.lower()
         result = row(call, *inputs)
         return list(result) if isinstance(result, tuple | list) else [result]
@@ -297,6 +298,11 @@ class _Refused:
             raise TranspileError(f"the initializer {self.name!r} has no data")
         dtype_of(self.tensor.dtype, repr(self.name))
         raise TranspileError(f"the initializer {self.name!r} cannot be read")
+
+
+def _whole(call: Call, x: Any) -> Any:
+    """Rows know numbers and sizes: a quotient of sizes is computed."""
+    return call.value(x) if isinstance(x, Host) and x.fractional else x
 
 
 def _renamed(x: Host, node: Any) -> Host:

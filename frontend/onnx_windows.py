@@ -1,5 +1,7 @@
 """The smallest sizes at which every convolution and every pooling of a model has a window.
 
+So has every padding that reflects: it needs more elements than it adds on a side.
+
 Below them nothing is left to compute: runtimes refuse such inputs, and so does the emitted code.
 """
 
@@ -35,9 +37,17 @@ def smallest_sizes(graph: Graph) -> dict[str, tuple[int, str]]:
 
 def _sizes_of_results(graph: Graph) -> Iterator[tuple[Node, Expr]]:
     for node in graph.nodes:
-        for dim in node.out.tensor.shape if node.op in _WINDOWED else ():
+        for dim in _needed(node):
             if isinstance(dim, Expr) and len(list(symbols(dim))) == 1 and not _positive(dim):
                 yield node, dim
+
+
+def _needed(node: Node) -> list[int | Expr]:
+    """Dims that must be at least 1 for the node to compute anything."""
+    if node.op == "pad" and node["mode"] == "reflect":
+        sizes = node.type(0).shape
+        return [size - n for part in (node["low"], node["high"]) for size, n in zip(sizes, part)]
+    return list(node.out.tensor.shape) if node.op in _WINDOWED else []
 
 
 def _positive(dim: Expr) -> bool:

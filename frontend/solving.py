@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..ir.dims import Atom, Expr, divide_exact, rebuild, substitute, symbol, symbols
+from ..ir import Unequal
+from ..ir.dims import (
+    Atom,
+    Expr,
+    bounds,
+    data_decides,
+    divide_exact,
+    maximum,
+    rebuild,
+    substitute,
+    symbol,
+    symbols,
+)
 
 Dim = int | Expr
 Limits = tuple[int, int | None]
@@ -119,6 +131,18 @@ def learn_limits(needs: Iterable[Dim], limits: Mapping[str, Limits]) -> dict[str
             return None
         out[name] = found
     return {n: found for n, found in out.items() if found != limits.get(n, (1, None))}
+
+
+def known_sign(dim: Dim) -> Dim:
+    """The dim, never negative: where some sizes make it so, an equation asks for others.
+
+    Nothing is asked where no limits of the symbols help, or the data decides.
+    """
+    limits = {s.name: (s.low, s.high) for s in symbols(dim)}
+    low, _ = bounds(dim)
+    if (low is None or low < 0) and not data_decides(dim) and learn_limits([dim], limits):
+        raise Unequal(maximum(dim, 0), dim)
+    return dim
 
 
 def _limits(need: Dim, name: str, old: Limits) -> Limits | None:

@@ -173,6 +173,15 @@ def test_a_norm_over_an_axis_that_is_free_is_no_layer():
     assert "nn.LayerNorm" not in out.source
 
 
+def test_parts_called_model_are_not_the_model():
+    one = block("model", "x", "h").replace("'Block'", "'Model'")
+    assert emitted(one + "return h").classes == ["InnerModel", "Model"]
+    two = block("model.1", "h", "y", op="relu").replace("'Block'", "'Model'")
+    out = emitted(one.replace("'model", "'model.0") + two + "return y")
+    assert len(set(out.classes)) == 3 and out.classes[-1] == "Model"
+    assert "fields(ModelArgs)" in out.source.rpartition("class Model(")[2]  # load() builds it
+
+
 def test_values_cross_scopes_as_arguments():
     inner = "s: f32[B, L, 64] = add(h0, x)\nt: f32[B, L, 64] = exp(s)\nu: f32[B, L, 64] = sin(t)\n"
     out = emitted(
