@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, bounds, symbols
+from ..ir.stated import stated
 from . import host, op_groups
 from .alias import owner
 from .aten_common import reshaped
@@ -35,8 +36,11 @@ class DataNumber:
         return self.value.tensor.dtype
 
 
-def read_number(b: Builder, x: Value) -> DataNumber:
-    """The only element of a tensor as a number."""
+def read_number(b: Builder, x: Value) -> Any:
+    """The only element of a tensor as a number: a plain one where the graph states it."""
+    known = stated(x)
+    if known is not None:
+        return known
     if x.tensor.rank and any(d != 1 for d in x.tensor.shape):
         raise TranspileError(f"a number is read from {x.tensor}, which may hold several")
     value = reshaped(b, x, ())
@@ -44,6 +48,17 @@ def read_number(b: Builder, x: Value) -> DataNumber:
         value = cast(b, value, DType.i64)
         return DataNumber(value, b.size(value))
     return DataNumber(value)
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "Int": host.to_int, "Float": host.to_float, "__not__": host.negate,
+    "Bool": lambda v: v if isinstance(v, host.Condition) else host.compare("!=", v, 0),
+}  # fmt: skip
+
+
+def _plain(name: str, values: Sequence[Any]) -> Any:
+    """Arithmetic of numbers that turn out to be known."""
+    return (_CONVERSIONS.get(name) or host.NUMBERS[name])(*values)
 
 
 def number_of(b: Builder, size: Any) -> Any:
@@ -72,8 +87,10 @@ def has_data(values: Any) -> bool:
     return isinstance(values, DataNumber)
 
 
-def compute(b: Builder, table: Rows, name: str, values: Sequence[Any]) -> DataNumber:
+def compute(b: Builder, table: Rows, name: str, values: Sequence[Any]) -> Any:
     """Arithmetic of numbers under the name that ATen gives it, some of which the data decides."""
+    if not has_data(list(values)):
+        return _plain(name, values)
     rule = _RULES.get(name)
     known = [isinstance(v, DataNumber | host.Condition) or host.is_number(v) for v in values]
     if rule is None or not all(known):

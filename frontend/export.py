@@ -82,6 +82,7 @@ class Exported:
         self.program, self.module = program, program.graph_module
         self.name = origin._get_name() if origin is not None else ""
         self.held = list(program.graph_signature.input_specs)
+        self.baked_buffers: dict[str, Any] = {}  # numbers that stand in the code
         tensors = {**program.state_dict, **program.constants}
         self.tensors = {k: v for k, v in tensors.items() if hasattr(v, "untyped_storage")}
         self.aliases = aliases(self.tensors)
@@ -104,6 +105,12 @@ class Exported:
             for s in self.held
             if s.kind.name == "USER_INPUT"
         ]
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """The placeholders that a node reads."""
+        nodes = self.module.graph.nodes
+        return frozenset(n.name for n in nodes if n.op == "placeholder" and n.users)
 
     @cached_property
     def constants(self) -> dict[str, str]:
@@ -145,11 +152,14 @@ class Exported:
         walk.lowering.finish()
         walk.graph.arguments = [(n, t) for n, t in self.arguments(inputs) if _holds_value(t)]
         walk.graph.result = self.nest([_returned(walk, o) for o in outputs])
+        self.baked_buffers = walk.baked
         return walk.graph
 
     def _tensor(self, walk: Walk, spec: Any) -> Any:
         match spec.kind.name:
             case "PARAMETER" | "BUFFER":
+                if spec.arg.name not in self.read:
+                    return None
                 return walk.param(self.aliases.get(spec.target, spec.target))
             case "CONSTANT_TENSOR":
                 readable = self.constants.get(spec.arg.name, "")
@@ -216,7 +226,7 @@ class Exported:
             example_inputs=examples,
             dims=evidence(dims.axes, sizes, names, ran),
             baked=self.baked(),
-            details={"aliases": self.aliases},
+            details={"aliases": self.aliases, "baked_buffers": self.baked_buffers},
             **runner.draws.runs(graph, run, runner.module_outputs, runner.narrow()),
         )
 

@@ -51,13 +51,17 @@ class Walk:
         self.graph = Graph(name or root_class(stacks) or "Model")
         self.module, self.tensors, self.buffers = module, tensors, buffers
         self.lowering = Lowering(self.graph)
+        self.baked: dict[str, Any] = {}
         self.scopes = Scopes(self.graph, same)
 
     # ---- what placeholders stand for
 
-    def param(self, name: str) -> Handle:
-        """A tensor that the source's checkpoint holds."""
+    def param(self, name: str) -> Handle | Scalar:
+        """A tensor that the source's checkpoint holds. Integers of rank 0 stand in the code."""
         tensor = self.tensors[name]
+        if not tensor.dim() and not tensor.is_floating_point() and not tensor.is_complex():
+            self.baked[name] = tensor.item()
+            return Scalar(tensor.item(), dtype_from_torch(tensor.dtype))
         type = Tensor(dtype_from_torch(tensor.dtype), tuple(tensor.shape))
         value = self.graph.param(name, type, Read(name), buffer=name in self.buffers)
         return owner(value, tensor.is_contiguous(), source=name)

@@ -156,7 +156,7 @@ class Lowering:
             return value
         return data_numbers.read_number(self.b, self.read(value))
 
-    def compute(self, name: str, values: Sequence[Any]) -> data_numbers.DataNumber:
+    def compute(self, name: str, values: Sequence[Any]) -> Any:
         """Arithmetic of Python numbers, some of which the data decides."""
         values = [self._number(v) for v in values]
         return data_numbers.compute(self.b, self.table, name, values)

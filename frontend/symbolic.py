@@ -165,6 +165,8 @@ class Symbolic:
         """One of two sides, by a condition that the data decides."""
         if not isinstance(condition, host.Condition):
             condition = self.lowering.compute("Bool", [self.number(condition)])
+        if isinstance(condition, bool):
+            return sides[not condition]()
         return control.branch(self.lowering, condition, World(env), sides)
 
     def beyond_host(self, name: str, values: Sequence[Any], why: str) -> Any:

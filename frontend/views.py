@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..ir import Builder, Value
-from ..ir.dims import Expr
+from ..ir.dims import Expr, data_decides
 from ..ir.ops_shape import slice_range
 from .ranges import counted
 
@@ -90,6 +90,8 @@ def _selected(b: Builder, base: Value, new: Value, args: Mapping[str, Any], inde
     at = args["index"]
     if isinstance(at, Value):
         return b.op("index_put", base, new, at, axes=(axis,))
+    if data_decides(base.tensor.shape[axis]):
+        return b.op("select_update", base, new, axis=axis, index=at)
     at = at + base.tensor.shape[axis] if isinstance(at, int) and at < 0 else at
     wide = b.op("expand_dims", new, axes=(axis,))
     return _part(b, base, wide, axis, at, at + 1)

@@ -13,6 +13,7 @@ from .dims import Expr, Sym, data_decides, symbol, symbols
 from .found import Found
 from .op import Unequal
 from .recipe import Recipe
+from .stated import stated
 from .types import Tensor, Type
 
 Immediate = bool | int | float | Expr | None
@@ -297,8 +298,11 @@ class Builder:
         fitted: Value = self.op("reshape", operand, shape=shape)
         return fitted
 
-    def size(self, value: Value) -> Expr:
-        """An integer of rank 0 that the data decides, as a size: the emitted code reads it."""
+    def size(self, value: Value) -> int | Expr:
+        """An integer of rank 0 as a size: the emitted code reads what the data decides."""
+        known = stated(value)
+        if known is not None:
+            return known
         return self.found.once(("size", value), lambda: self._read(value))  # type: ignore[no-any-return]
 
     def _read(self, value: Value) -> Expr:
