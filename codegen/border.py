@@ -1,7 +1,7 @@
 """What an index from outside must lie between: MLX checks none of them.
 
 From every op that indexes, its index operand is followed back to an input through ops that keep or
-shift each element. What another op computes from an input cannot be checked at the border.
+shift each element. What another op computes from an input cannot be checked at the border, nor a size that the data decides.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..ir import Graph, Node, Value
-from ..ir.dims import Expr
+from ..ir.dims import Expr, data_decides
 
 # Ops whose elements are elements of their first operand.
 _VIEWS = """reshape expand_dims squeeze transpose slice select broadcast_to cast flip tile roll
@@ -51,6 +51,8 @@ def index_ranges(graph: Graph) -> list[IndexRange]:
                 assert isinstance(table, Value)
                 wraps = node.op in _WRAPS
                 made = IndexRange(start[0], table, axis, start[1], wraps)
+                if data_decides(made.size):
+                    continue
                 found.setdefault((made.input, made.size, made.offset, wraps), made)
     return list(found.values())
 
