@@ -1,7 +1,8 @@
 """What an index from outside must lie between: MLX checks none of them.
 
 From every op that indexes, its index operand is followed back to an input through ops that keep or
-shift each element. What another op computes from an input cannot be checked at the border, nor a size that the data decides.
+shift each element. What another op computes from an input cannot be checked at the border, nor
+what is bounded by a size that the data decides.
 """
 
 from __future__ import annotations

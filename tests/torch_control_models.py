@@ -304,7 +304,7 @@ SCRIPTED: dict[str, Model] = {
     ),
     "halve": Model(Halve(), ("x=B,5",), tuple((_numbers(i, 2, 5) * 4**i,) for i in range(3))),
     "greedy": Model(Greedy(), ("token=:int64",), tuple((torch.tensor(n),) for n in (0, 1, 6))),
-    "buffers": Model(Buffers(), ("x=L,5",), tuple((_numbers(n, n, 5),) for n in (6, 1, 3))),
+    "buffer_writes": Model(Buffers(), ("x=L,5",), tuple((_numbers(n, n, 5),) for n in (6, 1, 3))),
     "turns": Model(Turns(), ("x=B,5", "n=:int64"), _with((3, 0, 1), 5)),
     "counted_while": Model(
         CountedWhile(), ("x=B,L",), tuple((_numbers(n, 2, n),) for n in (6, 1, 3))
