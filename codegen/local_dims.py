@@ -28,6 +28,7 @@ class LocalDims:
     def __init__(self) -> None:
         self.sources: list[DimSource] = []
         self.passed: list[Expr] = []  # dims that the caller must pass as ints
+        self._whole: dict[Expr, Expr] = {}  # sizes that cannot be solved for their parts
         self._known: dict[Sym | Atom, int | Expr] = {}
         self._exact: set[Atom] = set()  # divisions that leave no remainder: sizes solved for
 
@@ -49,7 +50,8 @@ class LocalDims:
             if not monomial:
                 constant = coefficient
             elif len(monomial) > 1 or monomial[0][1] > 1 or monomial[0][0] in self._known:
-                return
+                unknown = []
+                break
             else:
                 unknown.append((monomial[0][0], coefficient))
         if len(unknown) == 1 and unknown[0][1] > 0:
@@ -57,9 +59,13 @@ class LocalDims:
             size = self._new(DimSource(argument, axis, str(atom) if isinstance(atom, Sym) else ""))
             self._known[atom] = solved = dims.floordiv(size - constant, coefficient)
             self._exact |= dims.divisions(solved)
+        elif not dims.data_decides(dim):
+            self._whole[dim] = self._new(DimSource(argument, axis))
 
     def _express(self, dim: Expr) -> int | Expr | None:
         """The dim over local sizes, or None when they do not determine it."""
+        if dim in self._whole:
+            return self._whole[dim]
         out = self._over_known(dim)
         names = {s.name for s in dims.symbols(out)} if isinstance(out, Expr) else set()
         return out if all(name.startswith("\ue000") for name in names) else None
@@ -68,15 +74,25 @@ class LocalDims:
         """The dim over local sizes; what no argument's shape gives becomes an int argument."""
         local = self._express(dim)
         if local is None:
-            for sym in sorted(dims.symbols(dim), key=lambda s: s.name):
-                if sym not in self._known:
-                    self.passed.append(dims.symbol(sym.name, sym.low, sym.high))
-                    self._known[sym] = self._new(DimSource(-1, len(self.passed) - 1, sym.name))
+            for atom in dims.atoms(dim):
+                if self._express(dims.lone(atom)) is None:
+                    self.passed.append(dims.lone(atom))
+                    names = sorted(s.name for s in dims.symbols(dims.lone(atom)))
+                    self._known[atom] = self._new(DimSource(-1, len(self.passed) - 1, names[0]))
             local = self._over_known(dim)
         return local
 
     def _over_known(self, dim: Expr) -> int | Expr:
-        return dims.multiply_out(dims.rebuild(dim, self._known.get), self._exact)
+        return dims.multiply_out(dims.rebuild(dim, self._value), self._exact)
+
+    def _value(self, atom: Sym | Atom) -> int | Expr | None:
+        """What the atom is known as; `(L + 7)//8` is a half, rounded up, of `(L + 3)//4`."""
+        if atom in self._known or isinstance(atom, Sym):
+            return self._known.get(atom)
+        for other, size in self._known.items():
+            if isinstance(other, Atom) and (found := dims.divided_further(atom, other, size)):
+                return found
+        return None
 
     def define(self, name: str) -> Expr:
         """The token for a size that depends on data, which a statement of the method finds out."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir import tree as t
-from ..ir.dims import Expr
+from ..ir.dims import Expr, divisions
 from .bound import (
     Apply,
     Binder,
@@ -145,6 +145,8 @@ def _size(dim: Expr) -> Text:
     code = str(dim)
     if TOKEN.fullmatch(code) or code.isidentifier():
         return Text(code)
+    if code in {f"({atom})" for atom in divisions(dim)}:
+        code = code[1:-1]
     return Text(code, PRODUCT if len(dim.terms) == 1 else SUM)
 
 

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from math import gcd
+from math import gcd, lcm
 
 Dim = "int | Expr"
 
@@ -122,7 +122,7 @@ class Expr:
 
 def symbol(name: str, low: int = 1, high: int | None = None) -> Expr:
     """The size called `name`."""
-    return Expr(((((Sym(name, low, high), 1),), 1),))
+    return lone(Sym(name, low, high))
 
 
 def _terms(dim: int | Expr) -> tuple[tuple[Monomial, int], ...]:
@@ -234,7 +234,7 @@ def floordiv(a: int | Expr, b: int | Expr) -> int | Expr:
         if nested is not None:
             return nested
         a = rest
-    return Expr(((((Atom("floordiv", (a, b)), 1),), 1),))
+    return lone(Atom("floordiv", (a, b)))
 
 
 def _nested_division(a: Expr, b: int) -> int | Expr | None:
@@ -251,6 +251,19 @@ def _nested_division(a: Expr, b: int) -> int | Expr | None:
         return None
     constant = dict(a.terms).get((), 0)
     return floordiv(atom.args[0] + constant * atom.args[1], atom.args[1] * b)
+
+
+def divided_further(atom: Atom, other: Atom, size: int | Expr) -> int | Expr | None:
+    """The division by means of another's value `size`, where it divides that quotient further:
+    (x + k*m)//(m*b) is (x//m + k)//b.
+    """
+    if {atom.kind, other.kind} != {"floordiv"}:
+        return None
+    divisor = divide_exact(atom.args[1], other.args[1])
+    offset = divide_exact(atom.args[0] - other.args[0], other.args[1])
+    if not isinstance(divisor, int) or divisor < 2 or not isinstance(offset, int):
+        return None
+    return floordiv(size + offset, divisor)
 
 
 def minimum(*dims: int | Expr) -> int | Expr:
@@ -273,7 +286,7 @@ def _extreme(
         kept = [k for k in kept if not wins(dim, k)] + [dim]
     if len(kept) == 1:
         return kept[0]
-    return Expr(((((Atom(kind, tuple(sorted(kept, key=str))), 1),), 1),))
+    return lone(Atom(kind, tuple(sorted(kept, key=str))))
 
 
 def provably_le(a: int | Expr, b: int | Expr) -> bool:
@@ -317,7 +330,26 @@ def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     """Bounds of the value, by interval arithmetic; None is unknown."""
     low, high = _interval(dim)
     low_, high_ = _remainder_bounds(dim)
-    return _tighter(max, low, low_), _tighter(min, high, high_)
+    low, high = _tighter(max, low, low_), _tighter(min, high, high_)
+    if (low is None or low < 0) and (high is None or high > 0):
+        low_, high_ = _scaled_bounds(dim)
+        low, high = _tighter(max, low, low_), _tighter(min, high, high_)
+    return low, high
+
+
+def _scaled_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
+    """Where `a//m - a//n` occurs: so many times the dim has remainders instead of quotients."""
+    divisors = [
+        a.args[1]
+        for monomial, _ in _terms(dim)
+        for a, power in monomial
+        if len(monomial) == 1 and power == 1 and isinstance(a, Atom) and a.kind == "floordiv"
+    ]
+    if len(divisors) != 2 or not all(isinstance(d, int) and d > 1 for d in divisors):
+        return None, None
+    scale = lcm(*divisors)
+    low, high = _remainder_bounds(dim * scale)
+    return None if low is None else -(-low // scale), None if high is None else high // scale
 
 
 def _remainder_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
@@ -425,10 +457,19 @@ def symbols(dim: int | Expr) -> set[Sym]:
     return found
 
 
+def atoms(dim: int | Expr) -> list[Sym | Atom]:
+    """The symbols and quotients, minima and maxima that the sum is made of, each once, in order."""
+    return list(dict.fromkeys(atom for monomial, _ in _terms(dim) for atom, _ in monomial))
+
+
+def lone(atom: Sym | Atom) -> Expr:
+    """The atom as a dim."""
+    return Expr(((((atom, 1),), 1),))
+
+
 def divisions(dim: int | Expr) -> set[Atom]:
     """The floor divisions that stand in the sum by themselves."""
-    factors = (factor for monomial, _ in _terms(dim) for factor, _ in monomial)
-    return {f for f in factors if isinstance(f, Atom) and f.kind == "floordiv"}
+    return {a for a in atoms(dim) if isinstance(a, Atom) and a.kind == "floordiv"}
 
 
 def data_decides(*dims: int | Expr) -> bool:
@@ -453,7 +494,7 @@ def _rebuild_atom(atom: Sym | Atom, leaf: Callable[[Sym | Atom], int | Expr | No
     if replaced is not None:
         return replaced
     if isinstance(atom, Sym):
-        return Expr(((((atom, 1),), 1),))
+        return lone(atom)
     return _apply(atom.kind, [rebuild(a, leaf) for a in atom.args])
 
 
@@ -470,7 +511,7 @@ def multiply_out(dim: int | Expr, exact: Container[Atom]) -> int | Expr:
         product: int | Expr = 1
         for atom in (atom for atom, power in monomial for _ in range(power)):
             if isinstance(atom, Sym):
-                factor: int | Expr = Expr(((((atom, 1),), 1),))
+                factor: int | Expr = lone(atom)
             elif atom in exact and divide_exact(coefficient, atom.args[1]) is not None:
                 factor, coefficient = atom.args[0], coefficient // atom.args[1]
             else:

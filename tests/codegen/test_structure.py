@@ -296,3 +296,42 @@ def test_arguments_that_are_passed_on_keep_their_names():
 
     out = emitted(outer("a", "x", "h0", 96) + outer("b", "h0e", "h1", 32) + "return h1e")
     assert "Block(args, up_output_dims=up_output_dims)" in out.source
+
+
+def test_sizes_that_a_module_cannot_read_are_passed_as_it_needs_them():
+    def half(path: str, x: str, out: str, length: str, to: str) -> str:
+        return f"with module('{path}', 'Half'):\n" + indent(
+            f"{out}_e: f32[B, {length}, 64] = exp({x})\n"
+            f"{out}_s: f32[B, {to}, 64] = slice({out}_e, axis=1, start=0, stop=None, step=2)\n"
+            f"{out}_m: f32[64] = mean({out}_s, axes=(0, 1), keepdims=False)\n"
+            f"with module('{path}.rows', 'Rows'):\n"
+            f"    {out}_n: f32[64] = negative({out}_m)\n"
+            f"    {out}_b: f32[{to}, 64] = broadcast_to({out}_n, shape=({to}, 64))\n"
+            f"    {out}_r: f32[{to}, 64] = relu({out}_b)\n"
+            f"{out}: f32[B, {to}, 64] = add({out}_s, {out}_r)\n"
+        )
+
+    out = emitted(
+        half("a", "x", "h0", "L", "(L + 1)//2")
+        + half("b", "h0", "h1", "(L + 1)//2", "(L + 3)//4")
+        + "return h1"
+    )
+    assert out.classes == ["Rows", "Half", "Model"]
+    assert "self.rows(h0_m, (L + 1) // 2)" in out.source
+    assert "(L + 3)" not in out.source
+
+
+def test_a_size_that_cannot_be_solved_is_read_as_it_is():
+    out = emitted(
+        "with module('p', 'Part'):\n"
+        + indent(
+            "f: f32[B, H*W, 64] = reshape(x, shape=(B, H*W, 64))\n"
+            "with module('p.q', 'Heads'):\n"
+            "    e: f32[B, H*W, 64] = exp(f)\n"
+            "    s: f32[B, H*W, 4, 16] = reshape(e, shape=(B, H*W, 4, 16), free=3)\n"
+            "    t: f32[B, 4, H*W, 16] = transpose(s, axes=(0, 2, 1, 3))\n"
+        )
+        + "return t",
+        "x: f32[B, H, W, 64]",
+    )
+    assert "e.reshape(B, L, self.q_size, -1)" in out.source

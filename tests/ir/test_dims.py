@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlx_transpile.ir.dims import (
+    Atom,
     Expr,
     bounds,
     divide_exact,
+    divided_further,
     divisions,
     evaluate,
     floordiv,
+    lone,
     maximum,
     minimum,
     multiply_out,
@@ -159,6 +162,7 @@ def test_product_of_nothing_is_one():
 def test_remainders_tighten_the_bounds_of_bounded_sizes():
     assert bounds(-4 * floordiv(-S, 4) - S) == (0, 3)
     assert minimum(2 * floordiv(S + 1, 2) - 1, S - 1) == S - 1
+    assert bounds(L // 4 - L // 8)[0] == 0
 
 
 def test_numbers_stay_numbers():
@@ -185,3 +189,12 @@ def test_a_multiple_of_a_half_is_no_division():
     half = L // 2
     assert str(multiply_out(8 * half + B, divisions(half))) == "B + 4*L"
     assert str(multiply_out(3 * half, divisions(half))) == "3*(L//2)"
+
+
+@FAST
+@given(SIZES, st.integers(1, 6), st.integers(0, 9), st.integers(2, 5), st.integers(-4, 4))
+def test_a_quotient_is_divided_further(sizes, m, offset, by, k):
+    first = Atom("floordiv", (L + offset, m))
+    second = Atom("floordiv", (L + offset + k * m, m * by))
+    found = divided_further(second, first, value(floordiv(L + offset, m), sizes))
+    assert found == value(lone(second), sizes)
