@@ -37,7 +37,9 @@ HEAD = """\
 Made by `benchmarks/zoo_table.py`: {versions}. Errors are of the emitted model against the original
 module in float32, the largest over all outputs and sizes; `rel err` is relative to the largest
 magnitude of the output. Seconds are of processor time on one core, from reading to writing, weights
-included. The route `module` is the `nn.Module` through the Python API.
+included. The route `module` is the `nn.Module` through the Python API. Models that draw random
+numbers are given those that the original drew. kokoro_decoder is compared with the phases of its
+source signal taken without their sign: rounding decides it in the first and in the last frame.
 """
 
 

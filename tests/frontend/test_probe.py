@@ -53,6 +53,50 @@ def test_quotients_that_are_one_for_many_sizes_bound_them():
     assert not sizes.known and sizes.limits == {"H": (1, 256), "W": (1, 256)}
 
 
+def test_sizes_are_ends_of_ranges_and_counts_of_repeats(tmp_path):
+    class Points(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            length = x.shape[1]
+            centres = torch.linspace(0.5, length - 0.5, length) / length
+            ends = torch.linspace(0, length - 1, length)
+            return (x + centres + ends).repeat_interleave(length, 0)
+
+    captured = capture(Points(), tmp_path, torch.ones(2, 5))
+    assert kinds(captured) == ["x.0=B", "x.1=L"]
+    assert_same_as_source(captured)
+
+
+class Upsampled(nn.Module):
+    """Features at half the rate of the curve, and both once more at the rate of the curve."""
+
+    def forward(self, features: Tensor, curve: Tensor, energy: Tensor) -> Tensor:
+        low = [curve[:, ::2], energy[:, ::2]]
+        joined = torch.stack([features, *low], 1)
+        return joined.repeat_interleave(2, dim=2).sum(1) * curve
+
+
+def test_a_size_that_must_be_even_is_twice_another(tmp_path):
+    """`(c + 1) // 2` is `f` and twice that is `c`: `f` stays free, `c` is `2 f`."""
+    sizes = Sizes({"f": 8, "c": 16, "e": 16})
+    f, c, e = symbol("f"), symbol("c"), symbol("e")
+    sizes.solve(f, (c + 1) // 2, "")
+    sizes.solve(sizes.of("f"), (e + 1) // 2, "")
+    sizes.solve(20 * ((c + 1) // 2), 10 * c, "upsampled")
+    assert [str(sizes.of(n)) for n in "fce"] == ["f", "2*f", "2*f"]
+    assert "upsampled" in sizes.evidence["c"] and "f" not in sizes.evidence
+    x, y, z = torch.randn(2, 8), torch.randn(2, 16), torch.randn(2, 16)
+    captured = capture(Upsampled(), tmp_path, x, y, z)
+    assert kinds(captured)[1::2] == ["features.1=L", "curve.1=2*L", "energy.1=2*L"]
+    assert_same_as_source(captured)
+
+
+def test_a_size_without_another_for_its_half_is_fixed():
+    sizes = Sizes({"c": 16})
+    c = symbol("c")
+    sizes.solve(2 * ((c + 1) // 2), c, "")
+    assert sizes.of("c") == 16
+
+
 def test_a_slice_from_a_size_before_the_end_has_that_size(tmp_path):
     class Last(nn.Module):
         def forward(self, x: Tensor, mask: Tensor) -> Tensor:

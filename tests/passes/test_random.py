@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlx_transpile.ir import Graph
-from mlx_transpile.ir.draws import draws, drawn_values, number_draws, repeated_draws
+from mlx_transpile.ir.draws import drawn_values, draws, number_draws, repeated_draws
 from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.text import parse_graph, print_graph
 from mlx_transpile.ir.verify import VerifyError, verify

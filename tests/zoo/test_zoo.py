@@ -18,12 +18,9 @@ from mlx_transpile import TranspileError  # noqa: E402
 pytestmark = pytest.mark.zoo
 torch.set_num_threads(1)
 
-RANDOM = "random numbers in the model"
 PACKED = "packed sequences have a size that depends on data"
 # What no compiler that keeps its promises can take, and what it says.
 REFUSED: dict[str, str] = {
-    "kokoro_decoder": RANDOM,
-    "kokoro_decoder_conv_stft": RANDOM,
     "kokoro_text_encoder": PACKED,
     "kokoro_full_conv_stft": "shapes depend on data",
 }
