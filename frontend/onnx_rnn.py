@@ -1,7 +1,7 @@
 """ONNX rows: recurrent layers. The IR's layers have torch's gates in torch's order.
 
-What those lack (peepholes, other activations, the reset gate before the product, lengths for each
-sequence) is written out step by step, where the number of steps is fixed.
+What those lack (peepholes, other activations, the reset gate before the product, lengths where the
+sequence is read backwards only) is written out step by step, where the number of steps is fixed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..ir import Builder, DType, Value
 from .aten_common import permuted, reshaped, static
 from .onnx_math import elu, hard_sigmoid, leaky_relu, softsign, thresholded_relu, to_dtype
 from .onnx_values import UNKNOWN, Call, Source
+from .packed import uniform
 
 STEPS = 64
 
@@ -89,7 +90,8 @@ def _is_plain(layer: Layer) -> bool:
     usual = [n.lower() for n in _DEFAULTS[layer.kind]] * layer.ways
     plain = names == usual or (layer.kind == "RNN" and set(names) == {"relu"})
     after = layer.kind != "GRU" or bool(c.attr("linear_before_reset", 0))
-    bare = layer.lengths is None and layer.peepholes is None and c.attr("clip") is None
+    ends = layer.lengths is None or layer.direction != "reverse"
+    bare = ends and layer.peepholes is None and c.attr("clip") is None
     return plain and after and bare and not c.attr("input_forget", 0)
 
 
@@ -131,13 +133,19 @@ def _as_layer(layer: Layer) -> list[Value]:
     states = [layer.h0, layer.c0] if layer.kind == "LSTM" else [layer.h0]
     if layer.kind == "LSTM" and (layer.h0 is None) != (layer.c0 is None):
         states = [_zeros(layer) if s is None else s for s in states]
-    out, *last = b.op(layer.kind.lower(), x, *states, None, *_weights(layer), **options)
+    out, *last = b.op(layer.kind.lower(), x, *states, _lengths(layer), *_weights(layer), **options)
     out = b.op("flip", out, axes=(0,)) if back else out
     steps, batch, _ = out.tensor.shape
     if layer.ways == 1:
         return [b.op("expand_dims", out, axes=(1,)), *last]
     out = reshaped(b, out, (steps, batch, layer.ways, layer.hidden))
     return [permuted(b, out, [0, 2, 1, 3]), *last]
+
+
+def _lengths(layer: Layer) -> Value | None:
+    """The lengths of the rows, where they are not those of the batch."""
+    same = uniform(layer.lengths) == layer.x.tensor.shape[0]
+    return None if same else layer.lengths
 
 
 def _zeros(layer: Layer) -> Value:
@@ -196,7 +204,8 @@ def _step_by_step(layer: Layer) -> list[Value]:
     if not isinstance(steps, int) or steps > STEPS:
         raise TranspileError(
             f"a {layer.kind} over {steps} steps that MLX's layer does not compute "
-            "(peepholes, other activations, lengths, or the reset gate before the product)",
+            "(peepholes, other activations, the reset gate before the product, or lengths and "
+            "backwards only)",
             hint="fix the number of steps with --input, or export it with the usual options",
         )
     ways = [_one_way(layer, way, steps) for way in range(layer.ways)]
