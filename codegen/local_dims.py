@@ -9,6 +9,9 @@ from ..ir.dims import Atom, Expr, Sym
 from .slots import token
 
 
+_LOWEST = -(1 << 40)  # of a size whose sign is unknown
+
+
 @dataclass(frozen=True)
 class DimSource:
     """Where a local size comes from: an axis of an argument, or (argument -1) an int argument, or
@@ -39,9 +42,10 @@ class LocalDims:
                 if isinstance(dim, Expr) and self._express(dim) is None:
                     self._bind(dim, i, axis)
 
-    def _new(self, source: DimSource) -> Expr:
+    def _new(self, source: DimSource, low: int | None = 1) -> Expr:
         self.sources.append(source)
-        return dims.symbol(token("d", len(self.sources) - 1))
+        least = _LOWEST if low is None else min(low, 1)
+        return dims.symbol(token("d", len(self.sources) - 1), least)
 
     def _bind(self, dim: Expr, argument: int, axis: int) -> None:
         """Solve `c * atom + k = size` for the one atom that is not known yet."""
@@ -75,12 +79,34 @@ class LocalDims:
         local = self._express(dim)
         if local is None:
             for atom in dims.atoms(dim):
-                if self._express(dims.lone(atom)) is None:
-                    self.passed.append(dims.lone(atom))
-                    names = sorted(s.name for s in dims.symbols(dims.lone(atom)))
-                    self._known[atom] = self._new(DimSource(-1, len(self.passed) - 1, names[0]))
+                self._pass(atom)
             local = self._over_known(dim)
         return local
+
+    def _pass(self, atom: Sym | Atom) -> None:
+        """Make an argument of what the shapes do not give: a quotient, or else its symbols."""
+        dim = dims.lone(atom)
+        if self._express(dim) is not None:
+            return
+        names = sorted(dims.symbols(dim), key=lambda s: s.name)
+        low, _ = dims.bounds(dim)
+        if isinstance(atom, Atom) and (low is None or low < 1):  # locals are sizes, at least 1
+            for symbol in names:
+                self._pass(symbol)
+            return
+        self.passed.append(dim)
+        self._known[atom] = self._new(DimSource(-1, len(self.passed) - 1, names[0].name))
+
+    def _pass(self, atom: Sym | Atom) -> None:
+        """An int argument for the atom; for its opposite where it is never positive: `-L // 4`."""
+        dim, sign = dims.lone(atom), 1
+        high = dims.bounds(dim)[1]
+        if high is not None and high <= 0:
+            dim, sign = -dim, -1
+        self.passed.append(dim)
+        name = min(s.name for s in dims.symbols(dim))
+        source = DimSource(-1, len(self.passed) - 1, name)
+        self._known[atom] = sign * self._new(source, dims.bounds(dim)[0])
 
     def _over_known(self, dim: Expr) -> int | Expr:
         return dims.multiply_out(dims.rebuild(dim, self._value), self._exact)
