@@ -16,12 +16,13 @@ from . import export_rnn, host
 from .alias import Handle, owner
 from .arrays import digest, to_numpy
 from .data_numbers import has_data
+from .export_control import CONTROL
 from .export_trace import Scopes, hints, root_class, source_of
 from .host import Scalar
 from .library_ops import twin_schema
 from .lowering import UNKNOWN, Lowering
 from .naming import ordinal_names
-from .schema import Schema, dtype_from_torch, from_torch
+from .schema import Schema, dtype_from_torch, flat, from_torch
 
 # Higher-order ops that run a sub-graph as it is: where the sub-graph stands among their arguments.
 _INLINED = {
@@ -179,7 +180,11 @@ class Walk:
         return self.lowering.call(schema, args, kwargs)
 
     def _inline(self, name: str, args: Sequence[Any]) -> Any:
-        """A sub-graph that only carries a mode."""
+        """A sub-graph that only carries a mode, or a choice or loop of sub-graphs."""
+        if name in CONTROL:
+            if any(a is UNKNOWN for a in flat(args)):
+                return UNKNOWN
+            return CONTROL[name](self, args)
         at = _INLINED.get(name)
         if at is None:
             return self._foreign(f"higher_order.{name}")

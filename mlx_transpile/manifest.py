@@ -80,7 +80,11 @@ def manifest(
             for name, param in emitted.parameters.items()
         },
         "quantization": choice.report() if choice else None,
-        **({"integers": list(lines)} if (lines := captured.details.get("integers")) else {}),
+        **{
+            key: list(lines)
+            for key in ("integers", "assertions")
+            if (lines := captured.details.get(key))
+        },
         "aliases": dict(captured.details.get("aliases", {})),
         "facts": {row.target: row.code for row in rules.facts},
         "unused": [row.target for row in rules.unused],
@@ -189,6 +193,7 @@ def plan(captured: Captured, runs: Iterable[Run], aliases: Aliases) -> str:
         ("ops", _ops(graph)),
         ("parameters", _parameters(graph, aliases)),
         ("integers", captured.details.get("integers", [])),
+        ("assertions that are left out", captured.details.get("assertions", [])),
         (
             "passes that change something",
             [f"{r.pass_.name}: {r.nodes} nodes after it" for r in runs if r.changed],

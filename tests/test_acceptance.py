@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 
 from mlx_transpile import Result, transpile
 from mlx_transpile.emitted_model import EmittedModel
-from models import EXPORT_ONLY, MODELS, Case
+from models import EXPORT_ONLY, MODELS, SCRIPTED, Case
 from models.llama import llama_decoder
 
 # torch.export does not take ScriptModules.
-NOT_EXPORTED = {"scripted_static"}
+NOT_EXPORTED = SCRIPTED
 ROUTES = [
     *((name, "pt") for name in MODELS),
     *((name, "pt2") for name in MODELS if name not in NOT_EXPORTED),

@@ -7,12 +7,12 @@ import torch
 from torch.export import Dim
 from torch.utils import _pytree as pytree
 
-from models import EXPORT_ONLY, MODELS, REFUSED, Case
+from models import EXPORT_ONLY, MODELS, REFUSED, SCRIPTED, Case
 
 SIZES = (1, 3, 17)
 # Recurrent layers fix their length during export unless they are swapped for opaque ops.
 EXPORT_FIXES_LENGTH = {"bilstm_tagger", "gru_net"}
-NOT_EXPORTED = {"scripted_static"}
+NOT_EXPORTED = SCRIPTED
 
 
 def other_sizes(case: Case) -> list[dict[str, int]]:

@@ -142,7 +142,30 @@ class Flag(nn.Module):
         return y * 2
 
 
+class Chosen(nn.Module):
+    """torch.cond: both sides are sub-graphs of an export."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Linear(5, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = torch.cond(
+            x.sum() > 0, lambda x: (self.proj(x), x + 1), lambda x: (x - 1, x * 2), (x,)
+        )
+        return a * b
+
+
 # ---- loops
+
+
+class WhileLoop(nn.Module):
+    """torch's while_loop: condition and body are sub-graphs of an export."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch._higher_order_ops.while_loop(
+            lambda n, y: y.abs().max() > 1, lambda n, y: (n + 1, y / 2), (torch.tensor(0), x)
+        )
 
 
 class Cell(nn.Module):
@@ -313,11 +336,15 @@ SCRIPTED: dict[str, Model] = {
     "find_first": Model(FindFirst(), ("x=L,5",), tuple((_numbers(n, n, 5),) for n in (6, 1, 3))),
 }
 EXPORTED: dict[str, Model] = {
+    "chosen": Model(Chosen(), ("x=B,5",), _batches(5)),
+    "while_loop": Model(
+        WhileLoop(), ("x=B,5",), tuple((_numbers(i, 2, 5) * 4**i,) for i in range(3))
+    ),
     "item": Model(
         Item(),
         ("x=B,L", "n=:int64"),
         tuple((_numbers(n, 2, 9), torch.tensor(n)) for n in (4, 0, 9)),
-    )
+    ),
 }
 
 

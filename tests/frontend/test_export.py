@@ -18,10 +18,10 @@ from mlx_transpile.errors import BadRequest, TranspileError  # noqa: E402
 from mlx_transpile.frontend import capture  # noqa: E402
 from mlx_transpile.frontend.inputs import parse_input  # noqa: E402
 from mlx_transpile.ir.text import print_graph  # noqa: E402
-from models import EXPORT_ONLY, MODELS  # noqa: E402
+from models import EXPORT_ONLY, MODELS, SCRIPTED  # noqa: E402
 
 torch.set_num_threads(1)
-BUILDERS = {k: v for k, v in {**MODELS, **EXPORT_ONLY}.items() if k != "scripted_static"}
+BUILDERS = {k: v for k, v in {**MODELS, **EXPORT_ONLY}.items() if k not in SCRIPTED}
 
 
 @pytest.fixture(autouse=True)

@@ -391,13 +391,6 @@ def test_functions_are_inlined_and_literals_become_constants(tmp_path):
     captured.module_outputs(captured.example_inputs)
 
 
-class DataBranch(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        if x.sum() > 0:
-            return x
-        return -x
-
-
 class SizeLoop(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for i in range(x.size(0)):
@@ -405,27 +398,23 @@ class SizeLoop(nn.Module):
         return x
 
 
-@pytest.mark.parametrize(
-    ("module", "inputs", "message"),
-    [
-        (DataBranch(), "x=2,3", "depend on data"),
-        (SizeLoop(), "x=batch,3", "depends on the size"),
-    ],
-)
-def test_control_flow_that_is_not_static_is_refused(module, inputs, message, tmp_path):
-    path = save(torch.jit.script(module.eval()), tmp_path / "m.pt")
-    with pytest.raises(TranspileError, match=message) as error:
-        capture_archive(path, parse_inputs([inputs]))
-    assert "test_torchscript.py:" in str(error.value) and error.value.hint
-
-
 def test_a_loop_over_a_fixed_size_unrolls(tmp_path):
     path = save(torch.jit.script(SizeLoop().eval()), tmp_path / "m.pt")
-    assert_same_as_source(capture_archive(path, parse_inputs(["x=4,3"])))
+    captured = capture_archive(path, parse_inputs(["x=4,3"]))
+    assert_same_as_source(captured)
+    assert not any(n.row.blocks for n in captured.program.forward.nodes)
+
+
+def test_a_loop_over_a_free_size_is_a_loop(tmp_path):
+    path = save(torch.jit.script(SizeLoop().eval()), tmp_path / "m.pt")
+    captured = capture_archive(path, parse_inputs(["x=batch,3"]))
+    assert_same_as_source(captured)
+    (loop,) = (n for n in captured.program.forward.nodes if n.op == "loop")
+    assert str(loop["trips"]) == "batch"
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_state_and_data_dependent_control_flow_are_refused(name, tmp_path):
+def test_state_is_refused(name, tmp_path):
     case = REFUSED[name]()
     specs = _specs(case) if isinstance(case.module, torch.jit.ScriptModule) else None
     with pytest.raises(TranspileError) as error:

@@ -67,6 +67,8 @@ MODELS: dict[str, Builder] = _by_name(
     write_halves,
     write_in_callee,
     scripted_static,
+    scripted_branch,
+    scripted_loop,
     hostile_names,
     method_names,
     baked_batch,
@@ -75,7 +77,10 @@ MODELS: dict[str, Builder] = _by_name(
 # What a TorchScript archive cannot hold, but torch.export can.
 EXPORT_ONLY: dict[str, Builder] = _by_name(hostile_names_export)
 
-# What is refused, with a reason: state, and control flow that depends on data.
-REFUSED: dict[str, Builder] = _by_name(buffer_write, scripted_branch, scripted_loop)
+# What torch.export does not take.
+SCRIPTED = {"scripted_static", "scripted_branch", "scripted_loop"}
 
-__all__ = ["EXPORT_ONLY", "MODELS", "REFUSED", "Builder", "Case", "seeded"]
+# What is refused, with a reason: state.
+REFUSED: dict[str, Builder] = _by_name(buffer_write)
+
+__all__ = ["EXPORT_ONLY", "MODELS", "REFUSED", "SCRIPTED", "Builder", "Case", "seeded"]

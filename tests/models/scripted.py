@@ -1,4 +1,4 @@
-"""Scripted modules: control flow that is known at compile time, and some that is not."""
+"""Scripted modules: control flow that is known at compile time, and some that data decides."""
 
 from typing import Final
 

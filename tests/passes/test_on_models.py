@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from pass_tools import check_program
 
-from models import MODELS
+from models import MODELS, SCRIPTED
 
 torch = pytest.importorskip("torch")
 
 from mlx_transpile.frontend import capture  # noqa: E402
-
-SCRIPTED = {"scripted_static", "scripted_branch", "scripted_loop"}
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in SCRIPTED])
