@@ -54,9 +54,13 @@ def described(case: Case) -> list[str] | None:
 
 
 def made_up_names(text: str, known: Iterable[str]) -> list[str]:
-    """Names bound in the file that are another bound name and a number, unless the source has them."""
+    """Names bound in the file that are another bound name and a number, unless the source has them.
+
+    Sizes that the data decides are numbered: N1, N2.
+    """
     bound, known = set(bound_names(ast.parse(text))), set(known)
-    numbered = [(name, re.fullmatch(r"(.*?)_?\d+", name)) for name in bound - known]
+    sizes = {name for name in bound if re.fullmatch(r"N\d+", name)}
+    numbered = [(name, re.fullmatch(r"(.*?)_?\d+", name)) for name in bound - known - sizes]
     return sorted(name for name, match in numbered if match and match[1] in bound)
 
 

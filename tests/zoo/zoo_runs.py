@@ -52,7 +52,8 @@ FURTHER = (
 )  # fmt: skip
 ROUTES = ("pt", "pt2")
 # torch.export fixes the length of recurrent layers in a .pt2; given the module, it stays free.
-MODULE_ROUTE = ("lstm", "gru", "wake_classifier_rnn")
+# It does not trace packed sequences at all.
+MODULE_ROUTE = ("lstm", "gru", "wake_classifier_rnn", "kokoro_text_encoder")
 
 
 class Tensors(nn.Module):
