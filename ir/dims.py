@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from math import gcd, lcm
 
 Dim = "int | Expr"
@@ -326,6 +326,7 @@ def _lone_extreme(dim: int | Expr) -> Atom | None:
     return atom if lone else None  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=1 << 16)  # minima and maxima ask for the same bounds over and over
 def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     """Bounds of the value, by interval arithmetic; None is unknown."""
     low, high = _interval(dim)
