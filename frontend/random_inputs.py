@@ -5,7 +5,7 @@ of rows within the batch.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Use:
     indexes: bool = False
     mask: bool = False
     size: bool = False
+    choices: list[int] = field(default_factory=list)  # numbers that it is compared with
     steps: int | None = None
     sorted: bool = False
     full: bool = False
@@ -126,6 +127,10 @@ def _note_uses(
         for origin, _ in carried.get(lengths, ()):
             uses[origin].steps = evaluate(_steps(node), sizes)
             uses[origin].full = full
+    if node.op == "equal" and not node.out.tensor.rank:
+        for origin, offset in carried.get(node.values[0], ()):
+            numbers = [o for o in node.operands if isinstance(o, int) and not isinstance(o, bool)]
+            uses[origin].choices += [n - offset for n in numbers]
     masking = node.op in _MASKING or (node.op == "cast" and not node.out.tensor.dtype.is_integer)
     if masking:
         for operand in node.values:
@@ -182,6 +187,8 @@ def _array(
         return _lengths(shape, use, rng).astype(dtype.numpy)
     if use.indexes:
         return np.asarray(rng.integers(0, use.rows, shape)).astype(dtype.numpy)
+    if use.choices and not shape:
+        return np.asarray(rng.choice(use.choices)).astype(dtype.numpy)
     if use.size:
         return np.asarray(rng.integers(1, 4, shape)).astype(dtype.numpy)
     if use.mask or dtype.value == "bool":

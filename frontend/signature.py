@@ -179,6 +179,8 @@ def _tree(
     trial: dict[str, int],
 ) -> Any:
     """The leaf or nesting that the specs give one argument; None for one that may be left out."""
+    if label in specs and type is not None and type.kind() in ("IntType", "BoolType"):
+        return _number(label, specs.pop(label), type.kind() == "BoolType")
     if label in specs:
         return _leaf(label, hint, specs.pop(label), found, trial)
     inside = [s for s in specs if s.startswith(f"{label}.")]
@@ -192,7 +194,17 @@ def _tree(
         return tuple(items) if kind == "TupleType" else items
     if kind in ("OptionalType", "NoneType"):
         return None
-    raise BadRequest(f"the input {label!r} is not described", hint=f"--input {label}=DIMS:DTYPE")
+    form = "NUMBER" if kind in ("IntType", "BoolType") else "DIMS:DTYPE"
+    raise BadRequest(f"the input {label!r} is not described", hint=f"--input {label}={form}")
+
+
+def _number(label: str, spec: InputSpec, boolean: bool) -> int | bool:
+    """An argument that is a number of the source, not a tensor: it keeps the value given."""
+    if len(spec.dims) != 1 or not isinstance(spec.dims[0], int):
+        raise BadRequest(
+            f"the input {label!r} is a number", where=f"--input {spec}", hint=f"--input {label}=1"
+        )
+    return bool(spec.dims[0]) if boolean else spec.dims[0]
 
 
 def _leaf(label: str, hint: str, spec: InputSpec, found: Signature, trial: dict[str, int]) -> Leaf:
