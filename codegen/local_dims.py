@@ -8,7 +8,6 @@ from ..ir import Value, dims
 from ..ir.dims import Atom, Expr, Sym
 from .slots import token
 
-
 _LOWEST = -(1 << 40)  # of a size whose sign is unknown
 
 
