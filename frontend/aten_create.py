@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Builder, DType, Value
+from ..ir.dims import Expr, maximum
 from .aten_common import Dims, Row, need, refuse, tensor
-from .promotion import FLOAT, scalar_type
+from .promotion import FLOAT, cast, scalar_type
 
 
 def _arange(
@@ -110,9 +111,23 @@ def _scalar_tensor(b: Builder, s: Any, *, dtype: DType | None = None, **unused: 
 
 
 def _linspace(
-    b: Builder, start: Any, end: Any, steps: int, *, dtype: DType | None = None, **unused: Any
+    b: Builder, start: Any, end: Any, steps: Any, *, dtype: DType | None = None, **unused: Any
 ) -> Value:
-    return b.op("linspace", start=float(start), stop=float(end), count=steps, dtype=dtype or FLOAT)
+    dtype = dtype or FLOAT
+    if isinstance(start, int | float) and isinstance(end, int | float):
+        return b.op("linspace", start=float(start), stop=float(end), count=steps, dtype=dtype)
+    kind = dtype if dtype.is_float else FLOAT
+    low, high = (_number(b, x, kind) for x in (start, end))
+    step = b.op("divide", b.op("subtract", high, low), maximum(steps - 1, 1))
+    places = b.op("arange", stop=steps, dtype=kind)
+    return cast(b, b.op("add", b.op("multiply", places, step), low), dtype)
+
+
+def _number(b: Builder, value: Any, dtype: DType) -> Any:
+    """A size as a 0-d tensor, a tensor in the type, a plain number as it is."""
+    if isinstance(value, Value):
+        return cast(b, value, dtype)
+    return _filled(b, (), value, dtype) if isinstance(value, Expr) else float(value)
 
 
 def _logspace(

@@ -34,7 +34,7 @@ TAKES_NUMBERS = frozenset(
      "masked_fill", "clamp", "clamp_min", "clamp_max", "atan2", "bitwise_and", "bitwise_or",
      "bitwise_xor", "logical_and", "logical_or", "__and__", "__or__", "addcmul", "addcdiv",
      "lerp", "xor", "arange", "full", "full_like", "new_full", "to", "threshold", "greater",
-     "less", "greater_equal", "less_equal"}
+     "less", "greater_equal", "less_equal", "linspace", "repeat_interleave"}
 )  # fmt: skip
 
 # Ops that leave a host scalar as it is.
