@@ -295,8 +295,8 @@ def _sort_items(region: Region, drawing: Mapping[Node, int]) -> Region | None:
         {owner[v] for v in _used(item, sizes) if v in owner} - {i}
         for i, item in enumerate(region.items)
     ]
-    for before, after in pairwise(_drawers(region, drawing)):
-        needs[after] |= {before} - {after}
+    for earlier, later in pairwise(_drawers(region, drawing)):
+        needs[later] |= {earlier} - {later}
     dependents: dict[int, list[int]] = {}
     for i, before in enumerate(needs):
         for j in before:

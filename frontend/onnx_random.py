@@ -48,7 +48,8 @@ def _like(row: Any) -> Row:
         if x is None:
             raise TranspileError("a required input is missing")
         kind = x.tensor if isinstance(x, Value) else x
-        return row(c, kind.shape, _dtype(c, kind.dtype))  # type: ignore[no-any-return]
+        out: Value = row(c, kind.shape, _dtype(c, kind.dtype))
+        return out
 
     return of
 

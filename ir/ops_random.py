@@ -112,7 +112,8 @@ def _categorical_tree(node: Any, logits: Tree) -> Tree:
 
 def _categorical_reference(logits: Any, count: int, draw: int) -> np.ndarray:
     noise = _generator(draw).gumbel(size=(*logits.shape[:-1], count, logits.shape[-1]))
-    return np.argmax(logits[..., None, :].astype(np.float64) + noise, -1).astype(np.int64)
+    chosen = np.argmax(logits[..., None, :].astype(np.float64) + noise, -1)
+    return np.asarray(chosen, np.int64)
 
 
 _DRAW = Attr("int", 0)

@@ -20,7 +20,8 @@ from mlx_transpile.cases import run_case  # noqa: E402
 from mlx_transpile.emitted_model import EmittedModel  # noqa: E402
 from mlx_transpile.frontend import capture  # noqa: E402
 from mlx_transpile.frontend.draws import recorded  # noqa: E402
-from mlx_transpile.replay import ReplayError, replayed  # noqa: E402
+from mlx_transpile.ir import TABLE  # noqa: E402
+from mlx_transpile.replay import _FUNCTIONS, ReplayError, replayed  # noqa: E402
 
 ROUTES = ("pt", "pt2", "module")
 
@@ -148,6 +149,18 @@ def test_other_draws_are_a_failure(old: str, new: str, why: str | None, tmp_path
         return
     found, _ = model.run_recorded(x, case.draws)
     assert not np.allclose(found, case.result)
+
+
+def test_every_function_that_draws_can_be_given_draws(root: Path) -> None:
+    """Of MLX, as rows print them: in the package, and in the test that stands in the output."""
+    from op_inputs import LINES, node_of
+
+    nodes = [node_of(line) for line in LINES if line.startswith("random_")]
+    assert {n.op for n in nodes} == {name for name, row in TABLE.items() if row.random}
+    printed = {f for n in nodes for f in re.findall(r"mx\.random\.(\w+)", repr(n.row.tree(n)))}
+    assert printed == _FUNCTIONS.keys()
+    template = (root / "templates" / "python" / "test_model.py.j2").read_text()
+    assert printed == set(re.findall(r'^        "(\w+)": lambda', template, re.M))
 
 
 def test_draws_of_another_kind_do_not_fit() -> None:
