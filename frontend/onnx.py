@@ -26,7 +26,7 @@ from .onnx_floats import shorten_floats
 from .onnx_integers import integers
 from .onnx_names import hint_of
 from .onnx_read import Tensors, dtype_of, read_file, read_proto
-from .onnx_run import Runner
+from .onnx_run import Runner, has_hints
 from .onnx_values import UNKNOWN, Host, NeedsValue, host
 from .onnx_walk import Walk
 from .onnx_windows import smallest_sizes
@@ -75,6 +75,7 @@ def _capture(
     shorten_floats(graph)
     names = {v: v.name for v in inputs}
     sizes = state.dims.sizes(graph)
+    runner.hinted = has_hints(model)
     arrays = _example_arrays(graph, inputs, state, sizes, runner)
     order = [v.name for v in inputs if v.name not in state.fixed]
     runner.bind(order, state.fixed, names)

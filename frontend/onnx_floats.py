@@ -30,6 +30,8 @@ def _in_float32(node: Node) -> bool:
 
 def shortest(value: Any) -> Any:
     """The shortest decimal of a float that float32 holds exactly; any other value as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(shortest, value))
     if not isinstance(value, float) or not math.isfinite(value):
         return value
     with np.errstate(over="ignore"):

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import (
+    onnx_classic,
     onnx_contrib,
     onnx_control,
     onnx_conv,
@@ -62,6 +63,7 @@ TABLE = _table(
     onnx_random.ROWS,
     onnx_signal.ROWS,
     onnx_ml.ROWS,
+    onnx_classic.ROWS,
     onnx_control.ROWS,
     onnx_contrib.ROWS,
 )

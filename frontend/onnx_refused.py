@@ -6,6 +6,8 @@ _SEQUENCES = "sequences and optional values are no tensors"
 _STRINGS = "strings are no tensors"
 _TRAINING = "it updates weights: training is not transpiled"
 
+_BLOCKED = "a layout for the processor it was saved on: save with ORT_ENABLE_EXTENDED, not _ALL"
+
 _REASONS: dict[tuple[str, str], str] = {
     **{("", op): _SEQUENCES for op in (
         "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
@@ -24,4 +26,6 @@ _REASONS: dict[tuple[str, str], str] = {
 
 def refused(domain: str, op: str) -> str:
     """Why the operator is no part of this project; "" where it merely has no row yet."""
+    if domain == "com.microsoft.nchwc":
+        return _BLOCKED
     return _REASONS.get(("" if domain == "ai.onnx" else domain, op), "")

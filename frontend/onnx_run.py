@@ -19,6 +19,7 @@ class Runner:
         self.order: list[str] = []
         self.fixed: Mapping[str, np.ndarray] = {}
         self.drawn: list[str] = []  # the outputs of nodes that draw random numbers
+        self.hinted = False  # nodes that allow kernels to round more than the file says
         self._session: Any = None
         self._telling: Any = None  # a session that gives what it draws, too
 
@@ -59,9 +60,13 @@ class Runner:
         # Its kernels for integers round otherwise, and saturate on some processors: the file says
         # that what stands between two quantizations is computed in floats.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # Products of unsigned and signed bytes overflow on processors without instructions for
+        # them, unless told not to.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         if isinstance(self.source, str):  # where the tensors are that the file does not hold
             folder = os.path.dirname(os.path.abspath(self.source))
             options.add_session_config_entry(_FOLDER, folder)
+        source = _without_hints(source) if self.hinted else source
         model = source if isinstance(source, str) else source.SerializeToString()
         try:
             return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -80,15 +85,39 @@ def _with_outputs(source: Any, names: Sequence[str]) -> Any:
     """The model with further outputs behind its own; its tensors stay where they are."""
     import onnx
 
-    made = onnx.ModelProto()
-    path = isinstance(source, str)
-    made.CopyFrom(onnx.load(source, load_external_data=False) if path else source)
+    made = _copy(source)
     known = {o.name for o in made.graph.output}
     for name in names:
         if name in known:  # of the model itself: a copy under another name
             made.graph.node.append(onnx.helper.make_node("Identity", [name], [f"{name}/drawn"]))
             name = f"{name}/drawn"
         made.graph.output.append(onnx.ValueInfoProto(name=name))
+    return made
+
+
+def has_hints(model: Any) -> bool:
+    """Whether a node allows its kernel to quantize what it multiplies."""
+    return any("accuracy_level" in node.attributes for node in model.graph)
+
+
+def _without_hints(source: Any) -> Any:
+    """The model with nothing that allows kernels to quantize: products in the file's precision."""
+    made = _copy(source)
+    for node in made.graph.node:
+        kept = [a for a in node.attribute if a.name != "accuracy_level"]
+        if len(kept) < len(node.attribute):
+            del node.attribute[:]
+            node.attribute.extend(kept)
+    return made
+
+
+def _copy(source: Any) -> Any:
+    """A ModelProto of its own, whose tensors stay where they are."""
+    import onnx
+
+    made = onnx.ModelProto()
+    path = isinstance(source, str)
+    made.CopyFrom(onnx.load(source, load_external_data=False) if path else source)
     return made
 
 

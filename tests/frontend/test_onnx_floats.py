@@ -31,3 +31,8 @@ def forward(x: f32[B, 10, 10, 4]):
     shorten_floats(graph)
     found = print_graph(graph)
     assert "add(x, 0.7)" in found and f"add(z, {seven})" in found
+
+
+def test_lists_of_numbers():
+    tenth = float(np.float32(0.1))
+    assert shortest((tenth, 2.0)) == (0.1, 2.0)

@@ -15,6 +15,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 
 from mlx_transpile import transpile  # noqa: E402
+from mlx_transpile.frontend.onnx import capture_model  # noqa: E402
+from mlx_transpile.ir.graph import leaves  # noqa: E402
+from mlx_transpile.ir.interpret import interpret  # noqa: E402
 
 FLOAT = TensorProto.FLOAT
 node = helper.make_node
@@ -102,6 +105,48 @@ def _widen(model: Any) -> None:
         if tensor.name == "fc1.weight_quantized":
             tensor.CopyFrom(numpy_helper.from_array(np.concatenate([FC1] * 4), tensor.name))
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 64
+
+
+def dynamic() -> Any:
+    """Bytes without a sign by bytes with one, as large as they get: sums of two leave 16 bits."""
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["x_q", "x_s", "x_z"]),
+        node("MatMulInteger", ["x_q", "w", "x_z"], ["i"]),
+        node("Cast", ["i"], ["f"], to=FLOAT),
+        node("Mul", ["x_s", "w_s"], ["s"]),
+        node("Mul", ["f", "s"], ["y"]),
+    ]
+    return of_nodes(nodes, {"w": np.full((32, 8), 127, np.int8), "w_s": np.float32(0.01)}, 32)
+
+
+def by_blocks() -> Any:
+    """Weights of 4 bits; the file allows its products to be computed in 8 bits."""
+    attributes = {"K": 32, "N": 8, "bits": 4, "block_size": 32, "accuracy_level": 4}
+    nodes = [node("MatMulNBits", ["x", "w", "w_s"], ["y"], domain="com.microsoft", **attributes)]
+    packed = rng.integers(0, 256, (8, 1, 16), np.uint8)
+    scales = rng.uniform(0.1, 1, 8).astype(np.float32)
+    return of_nodes(nodes, {"w": packed, "w_s": scales}, 32)
+
+
+def of_nodes(nodes: list[Any], weights: dict[str, Any], columns: int) -> Any:
+    graph = helper.make_graph(
+        nodes,
+        "Net",
+        [helper.make_tensor_value_info("x", FLOAT, ["batch", columns])],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 19), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+@pytest.mark.parametrize("make", [dynamic, by_blocks])
+def test_the_source_runs_in_the_precision_of_the_file(make: Any) -> None:
+    """onnxruntime may saturate, or quantize what is multiplied, where it is not told not to."""
+    found = capture_model(make())
+    x = rng.uniform(1, 2, (5, 32)).astype(np.float32)
+    (ours,) = leaves(interpret(found.program.forward, [x], found.tensors))
+    np.testing.assert_allclose(ours, found.run([x]), rtol=1e-5, atol=1e-5)
 
 
 def test_models_without_integers_say_nothing(tmp_path: Path) -> None:
