@@ -78,6 +78,23 @@ class Concrete:
     def open_ended(self, count: Any, running: Any, turn: int, mark: Any) -> bool:
         return False
 
+    def has_turn(self, count: Any, running: Any) -> bool:
+        return True
+
+    def beyond_host(self, name: str, values: Sequence[Any], why: str) -> Any:
+        raise TypeError("numbers are known where the source runs")
+
+    def rewind(self, mark: Any) -> Any:
+        raise TypeError("a loop that runs does not start again")
+
+    def loop(
+        self, count: Any, running: Any, carried: list[Any], env: Mapping[str, Any], body: Any
+    ) -> list[Any]:
+        raise TypeError("a loop that runs has an end")
+
+    def on_list(self, name: str, values: Sequence[Any]) -> Any:
+        raise TypeError("lists hold their items where the source runs")
+
     def truth(self, value: Any, what: str) -> bool | None:
         return bool(self.number(value))
 

@@ -75,7 +75,7 @@ def as_value(lowering: Lowering, x: Any, dtype: DType | None = None) -> Value:
     if isinstance(x, host.Condition):
         return condition_value(b, x)
     value = lowering.read(lowering.tensor(x))
-    return cast(b, value, dtype)  # type: ignore[no-any-return]
+    return cast(b, value, dtype)
 
 
 def number_type(*numbers: Any) -> DType:
@@ -220,8 +220,8 @@ class _Join:
             self.lowering.b,
             lambda: self.lowering.b.op("full", shape=shape, value=0, dtype=value.tensor.dtype),
         )
-        pair = (value, zero) if part is self.one else (zero, value)
-        return self.values(*pair, number=isinstance(x, DataNumber))
+        left, right = (value, zero) if part is self.one else (zero, value)
+        return self.values(left, right, isinstance(x, DataNumber))
 
     def pair(self, x: Any, y: Any, dtype: DType | None, number: bool) -> Leaf:
         low, b = self.lowering, self.lowering.b

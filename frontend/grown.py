@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,10 @@ def on_list(b: Builder, name: str, items: list[Any], args: list[Any]) -> Any:
             "a loop reads a list that it appends to",
             hint="carry what the next turn needs in a variable of its own",
         )
-    function = {"len": _length, "__getitem__": _item, "stack": _stack, "cat": _cat}.get(name)
+    rules: dict[str, Callable[..., Any]] = {
+        "len": _length, "__getitem__": _item, "stack": _stack, "cat": _cat,
+    }  # fmt: skip
+    function = rules.get(name)
     if function is None:
         raise TranspileError(
             f"{name} of a list that grew in a loop", hint="torch.stack and torch.cat work"

@@ -406,7 +406,8 @@ def _found_range(c: Call, start: Source, limit: Source, delta: Source) -> Value:
         x if isinstance(x, Host) else reshaped(b, c.value(x), ()) for x in (start, limit, delta)
     ]
     dtype = next(x.tensor.dtype for x in given if isinstance(x, Value))
-    return span(b, *(number(x) for x in given), dtype)
+    first, end, step = (number(x) for x in given)
+    return span(b, first, end, step, dtype)
 
 
 def _any_value(*items: Any) -> bool:

@@ -44,7 +44,8 @@ class Cell:
     def value(self, lowering: Lowering) -> Value:
         if isinstance(self.start, Tensor):  # nothing reads it
             kind = self.start
-            return lowering.b.op("full", shape=kind.shape, value=0, dtype=kind.dtype)  # type: ignore[no-any-return]
+            blank: Value = lowering.b.op("full", shape=kind.shape, value=0, dtype=kind.dtype)
+            return blank
         return as_value(lowering, self.start, self.dtype)
 
 
