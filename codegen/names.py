@@ -99,7 +99,8 @@ def class_names(groups: Iterable[Any], reserved: Sequence[str]) -> None:
     taken = {*reserved, "Model"}
     for cls, same in by_cls.items():
         for group, prefix in zip(same, _prefixes(same, cls), strict=True):
-            name = identifier(f"{prefix}{cls}")  # a path may begin with a digit
+            numbered = re.search(rf"{re.escape(cls)}\d+$", prefix)  # `conv1`, a Conv: Conv1
+            name = identifier(prefix if numbered else f"{prefix}{cls}")  # paths begin with digits
             while name in taken:
                 name = f"Inner{name}"
             taken.add(name)

@@ -173,6 +173,11 @@ def test_a_norm_over_an_axis_that_is_free_is_no_layer():
     assert "nn.LayerNorm" not in out.source
 
 
+def test_a_numbered_attribute_of_a_class_names_it_once():
+    text = block("conv1", "x", "h") + block("conv2", "h", "y", op="relu") + "return y"
+    assert emitted(text.replace("'Block'", "'Conv'")).classes == ["Conv1", "Conv2", "Model"]
+
+
 def test_parts_called_model_are_not_the_model():
     one = block("model", "x", "h").replace("'Block'", "'Model'")
     assert emitted(one + "return h").classes == ["InnerModel", "Model"]
