@@ -113,16 +113,27 @@ def run_case(captured: Captured, sizes: dict[str, int], inputs: list[np.ndarray]
     return Case(sizes, inputs, result, kept_draws(captured, found))
 
 
+def draws_are_seen(captured: Captured) -> bool:
+    """Whether it can be told which of its draws the source gives.
+
+    Where a block draws, the data may decide how often: then no draw may be gone.
+    """
+    graph = captured.program.forward
+    whole = len(draws(graph)) == captured.drawn
+    return captured.run_drawing is not None and (whole or not repeated_draws(graph))
+
+
 def kept_draws(captured: Captured, found: list[np.ndarray]) -> list[np.ndarray] | None:
     """Of the source's draws those that the graph still has; None where they cannot be told.
 
-    Where a block draws, the data may decide how often: then none may be gone. TranspileError where
-    the source draws otherwise than the graph did at capture.
+    TranspileError where the source draws otherwise than the graph did at capture.
     """
     graph = captured.program.forward
     live = [node["draw"] for node in draws(graph)]
+    if not draws_are_seen(captured):
+        return None
     if repeated_draws(graph):
-        return found if len(live) == captured.drawn else None
+        return found
     if len(found) != captured.drawn:
         raise TranspileError(
             f"the source draws random numbers {len(found)} times, its graph {captured.drawn} times"

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .cases import draws_are_seen
 from .codegen.emitted import Emitted
 from .codegen.lines import MethodLines
 from .codegen.project import GENERATOR
@@ -141,7 +142,7 @@ def drawing_notes(captured: Captured) -> list[str]:
         "The model draws random numbers from MLX's generator: mx.random.seed(N) before a call "
         "fixes them. They are not those that the source draws."
     ]
-    if captured.run_drawing is not None:
+    if draws_are_seen(captured):
         lines.append("For comparisons with the source it is given what the source drew.")
     else:
         lines.append(

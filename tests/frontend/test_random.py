@@ -20,8 +20,11 @@ from mlx_transpile.cases import run_case  # noqa: E402
 from mlx_transpile.emitted_model import EmittedModel  # noqa: E402
 from mlx_transpile.frontend import capture  # noqa: E402
 from mlx_transpile.frontend.draws import recorded  # noqa: E402
+from mlx_transpile.frontend.inputs import parse_inputs  # noqa: E402
 from mlx_transpile.ir import TABLE  # noqa: E402
+from mlx_transpile.manifest import drawing_notes  # noqa: E402
 from mlx_transpile.replay import _FUNCTIONS, ReplayError, replayed  # noqa: E402
+from mlx_transpile.validate import UNSEEN  # noqa: E402
 
 ROUTES = ("pt", "pt2", "module")
 
@@ -210,6 +213,40 @@ def test_half_precision_is_drawn_in_its_type(dtype: str, tmp_path: Path) -> None
     done = transpile(Half().eval(), tmp_path / "out", example_inputs=(x,), validate=True)
     assert done.report is not None and done.report.ok
     assert f"dtype=mx.{dtype}" in (tmp_path / "out" / "model.py").read_text()
+
+
+class Scripted(nn.Module):
+    """How often it draws, the data decides."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.randn_like(x)
+        while bool(x.sum() < 40.0):
+            x = x.abs() + torch.rand_like(x)
+        if bool(x.mean() > 2.0):
+            x = x + torch.randn(x.shape[1])
+        return x * y
+
+
+def test_draws_in_loops_and_branches(tmp_path: Path) -> None:
+    path = save(torch.jit.script(Scripted().eval()), tmp_path / "model.pt")
+    given = {"inputs": ["x=B,4:float32"]}
+    done = transpile(path, tmp_path / "out", validate=True, verify_each=True, **given)
+    assert done.report is not None and done.report.ok
+    assert all(d.note != UNSEEN for c in done.report.cases for _, d in c.outputs)
+    code = (tmp_path / "out" / "model.py").read_text()
+    turn = code.partition("while going.item():")[2]
+    assert "x = mx.abs(x) + mx.random.uniform(shape=(B," in turn
+
+
+def test_lost_draws_among_repeated_ones_cannot_be_told(tmp_path: Path) -> None:
+    """Which of the source's draws are left is then unknown: compared by shape alone, and told."""
+    path = save(torch.jit.script(Scripted().eval()), tmp_path / "model.pt")
+    captured = capture(path, inputs=parse_inputs(["x=B,4:float32"]))
+    x = [np.ones((2, 4), np.float32)]
+    assert captured.drawn == 3 and run_case(captured, {}, x).draws
+    captured.drawn = 4  # as if a pass had dropped one
+    assert run_case(captured, {}, x).draws is None
+    assert any("by shape" in note for note in drawing_notes(captured))
 
 
 def test_training_dropout_is_refused(tmp_path: Path) -> None:
