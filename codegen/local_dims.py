@@ -67,8 +67,6 @@ class LocalDims:
 
     def _express(self, dim: Expr) -> int | Expr | None:
         """The dim over local sizes, or None when they do not determine it."""
-        if dim in self._whole:
-            return self._whole[dim]
         out = self._over_known(dim)
         names = {s.name for s in dims.symbols(out)} if isinstance(out, Expr) else set()
         return out if all(name.startswith("\ue000") for name in names) else None
@@ -83,22 +81,12 @@ class LocalDims:
         return local
 
     def _pass(self, atom: Sym | Atom) -> None:
-        """Make an argument of what the shapes do not give: a quotient, or else its symbols."""
-        dim = dims.lone(atom)
+        """An int argument for the atom, unless the others give it; for its opposite where it is
+        never positive: `-L // 4`.
+        """
+        dim, sign = dims.lone(atom), 1
         if self._express(dim) is not None:
             return
-        names = sorted(dims.symbols(dim), key=lambda s: s.name)
-        low, _ = dims.bounds(dim)
-        if isinstance(atom, Atom) and (low is None or low < 1):  # locals are sizes, at least 1
-            for symbol in names:
-                self._pass(symbol)
-            return
-        self.passed.append(dim)
-        self._known[atom] = self._new(DimSource(-1, len(self.passed) - 1, names[0].name))
-
-    def _pass(self, atom: Sym | Atom) -> None:
-        """An int argument for the atom; for its opposite where it is never positive: `-L // 4`."""
-        dim, sign = dims.lone(atom), 1
         high = dims.bounds(dim)[1]
         if high is not None and high <= 0:
             dim, sign = -dim, -1
@@ -107,7 +95,9 @@ class LocalDims:
         source = DimSource(-1, len(self.passed) - 1, name)
         self._known[atom] = sign * self._new(source, dims.bounds(dim)[0])
 
-    def _over_known(self, dim: Expr) -> int | Expr:
+    def _over_known(self, dim: int | Expr) -> int | Expr:
+        for whole, size in self._whole.items():
+            dim = dims.in_terms_of(dim, whole, size)
         return dims.multiply_out(dims.rebuild(dim, self._value), self._exact)
 
     def _value(self, atom: Sym | Atom) -> int | Expr | None:
@@ -117,7 +107,7 @@ class LocalDims:
         for other, size in self._known.items():
             if isinstance(other, Atom) and (found := dims.divided_further(atom, other, size)):
                 return found
-        return None
+        return dims.apply(atom.kind, [self._over_known(a) for a in atom.args])
 
     def define(self, name: str) -> Expr:
         """The token for a size that depends on data, which a statement of the method finds out."""

@@ -468,6 +468,14 @@ def lone(atom: Sym | Atom) -> Expr:
     return Expr(((((atom, 1),), 1),))
 
 
+def in_terms_of(dim: int | Expr, whole: Expr, size: Expr) -> int | Expr:
+    """The sum with `size` for a part of it that is a multiple of `whole`."""
+    given = dict(_terms(dim))
+    ratios = {divide_exact(given.get(m, 0), c) for m, c in whole.terms if m}
+    ratio = ratios.pop() if len(ratios) == 1 else None
+    return dim + ratio * (size - whole) if isinstance(ratio, int) else dim
+
+
 def divisions(dim: int | Expr) -> set[Atom]:
     """The floor divisions that stand in the sum by themselves."""
     return {a for a in atoms(dim) if isinstance(a, Atom) and a.kind == "floordiv"}
@@ -496,10 +504,11 @@ def _rebuild_atom(atom: Sym | Atom, leaf: Callable[[Sym | Atom], int | Expr | No
         return replaced
     if isinstance(atom, Sym):
         return lone(atom)
-    return _apply(atom.kind, [rebuild(a, leaf) for a in atom.args])
+    return apply(atom.kind, [rebuild(a, leaf) for a in atom.args])
 
 
-def _apply(kind: str, args: list[int | Expr]) -> int | Expr:
+def apply(kind: str, args: list[int | Expr]) -> int | Expr:
+    """The quotient, minimum or maximum of the dims."""
     if kind == "floordiv":
         return floordiv(args[0], args[1])
     return (minimum if kind == "min" else maximum)(*args)
@@ -516,7 +525,7 @@ def multiply_out(dim: int | Expr, exact: Container[Atom]) -> int | Expr:
             elif atom in exact and divide_exact(coefficient, atom.args[1]) is not None:
                 factor, coefficient = atom.args[0], coefficient // atom.args[1]
             else:
-                factor = _apply(atom.kind, [multiply_out(a, exact) for a in atom.args])
+                factor = apply(atom.kind, [multiply_out(a, exact) for a in atom.args])
             product = product * factor
         total = total + product * coefficient
     return total

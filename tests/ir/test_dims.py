@@ -17,6 +17,7 @@ from mlx_transpile.ir.dims import (
     divisions,
     evaluate,
     floordiv,
+    in_terms_of,
     lone,
     maximum,
     minimum,
@@ -198,3 +199,10 @@ def test_a_quotient_is_divided_further(sizes, m, offset, by, k):
     second = Atom("floordiv", (L + offset + k * m, m * by))
     found = divided_further(second, first, value(floordiv(L + offset, m), sizes))
     assert found == value(lone(second), sizes)
+
+
+def test_a_part_of_a_sum_is_written_by_what_it_is():
+    part = L // 4 - L // 8
+    N = symbol("N")
+    assert str(in_terms_of(8 - 2 * part + B, part, N)) == str(8 - 2 * N + B)
+    assert in_terms_of(L // 4 + B, part, N) == L // 4 + B
