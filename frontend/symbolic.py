@@ -58,8 +58,9 @@ def _memory(tensor: Any) -> Any:
 class Symbolic:
     """Tensors are `Handle`s on IR values; sizes are dims."""
 
-    def __init__(self, graph: Graph, names: ParameterNames):
-        self.graph, self.names = graph, names
+    def __init__(self, graph: Graph, names: ParameterNames, free: bool = False):
+        """`free`: sizes are not fixed for the sake of a branch on them; both sides are kept."""
+        self.graph, self.names, self.free = graph, names, free
         self.lowering = Lowering(graph)
         self.tensors: dict[str, Any] = {}
         self.baked: dict[str, Any] = {}
@@ -156,7 +157,7 @@ class Symbolic:
     def decided(self, value: Any) -> bool:
         """Whether the data decides a condition."""
         if isinstance(value, host.Condition):
-            return data_decides(*(d for d in value.dims if isinstance(d, Expr)))
+            return self.free or data_decides(*(d for d in value.dims if isinstance(d, Expr)))
         return isinstance(value, Handle | DataNumber)
 
     def branch(

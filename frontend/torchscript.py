@@ -205,7 +205,7 @@ class _Source:
     def walk(self, signature: Signature, dims: Mapping[str, Dim]) -> _Walked:
         """The graph at these dims; Unequal for an equation, TranspileError for what fails."""
         graph = Graph(self.root.cls)
-        domain = Symbolic(graph, self.names)
+        domain = Symbolic(graph, self.names, free=bool(signature.given))
         builder = domain.lowering.b
 
         def position(frame: Frame, op: Instruction) -> None:

@@ -90,7 +90,7 @@ def _selected(b: Builder, base: Value, new: Value, args: Mapping[str, Any], inde
     at = args["index"]
     if isinstance(at, Value):
         return b.op("index_put", base, new, at, axes=(axis,))
-    if data_decides(base.tensor.shape[axis]):
+    if data_decides(base.tensor.shape[axis], at):
         return b.op("select_update", base, new, axis=axis, index=at)
     at = at + base.tensor.shape[axis] if isinstance(at, int) and at < 0 else at
     wide = b.op("expand_dims", new, axes=(axis,))

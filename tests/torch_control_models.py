@@ -131,6 +131,27 @@ class Assertion(nn.Module):
         return x + 1
 
 
+class SizeBranch(nn.Module):
+    """Sizes of the input decide."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(1) > 10:
+            x = x * 2
+        if x.size(1) % 4 != 0:
+            x = torch.nn.functional.pad(x, [0, 4 - x.size(1) % 4])
+        return x.view(x.size(0), -1, 4).sum(-1)
+
+
+class Number(nn.Module):
+    """Returns a number."""
+
+    def forward(self, x: Tensor) -> int:
+        n = int(x.sum())
+        if n > 0 and n < 10:
+            return n
+        return -1
+
+
 class Flag(nn.Module):
     """A number decides; a size that differs from side to side."""
 
@@ -279,6 +300,32 @@ class Long(nn.Module):
         return x
 
 
+class Chunks(nn.Module):
+    """Parts of the input, the last of which may be shorter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: list[Tensor] = []
+        for i in range(0, x.size(1), 4):
+            outputs.append(x[:, i : i + 4].sum(1))
+        return torch.stack(outputs, 1)
+
+
+class Nested(nn.Module):
+    """Loops and branches in each other, and `continue`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.zeros(x.size(0), x.size(1))
+        n = 0
+        for i in range(x.size(0)):
+            if bool(x[i].sum() < 0):
+                continue
+            for j in range(x.size(1)):
+                y[i, j] = x[i, : j + 1].sum()
+                if bool(y[i, j] > 1):
+                    n += 1
+        return y / (n + 1)
+
+
 class FindFirst(nn.Module):
     """Returns from inside of a loop."""
 
@@ -320,6 +367,10 @@ SCRIPTED: dict[str, Model] = {
     "early_return": Model(EarlyReturn(), ("x=B,5",), _batches(5)),
     "writes": Model(Writes(), ("x=B,5", "n=:int64"), _with((1, 2, 3), 5)),
     "assertion": Model(Assertion(), ("x=B,5",), _batches(5)),
+    "size_branch": Model(
+        SizeBranch(), ("x=B,L",), tuple((_numbers(n, 2, n),) for n in (6, 12, 17))
+    ),
+    "number": Model(Number(), ("x=B,5",), _batches(5)),
     "flag": Model(Flag(), ("x=B,5", "n=:int64"), _with((1, 3, 2), 5)),
     "steps": Model(Steps(), ("x=B,L,5",), tuple((_numbers(n, 2, n, 5),) for n in (6, 1, 3))),
     "optional_state": Model(
@@ -333,6 +384,8 @@ SCRIPTED: dict[str, Model] = {
         CountedWhile(), ("x=B,L",), tuple((_numbers(n, 2, n),) for n in (6, 1, 3))
     ),
     "long": Model(Long(), ("x=B,5",), _batches(5)),
+    "chunks": Model(Chunks(), ("x=B,L",), tuple((_numbers(n, 2, n),) for n in (6, 1, 8))),
+    "nested": Model(Nested(), ("x=B,L",), tuple((_numbers(n, 3, n),) for n in (6, 1, 3))),
     "find_first": Model(FindFirst(), ("x=L,5",), tuple((_numbers(n, n, 5),) for n in (6, 1, 3))),
 }
 EXPORTED: dict[str, Model] = {

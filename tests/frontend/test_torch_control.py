@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch_control_models import EXPORTED, SCRIPTED, SIZES, Model, joined
 from mlx_transpile import transpile
 from mlx_transpile.cpp_build import build, find_compiler, find_mlx, run_program
 from mlx_transpile.emitted_model import EmittedModel
-from mlx_transpile.errors import TranspileError
+from mlx_transpile.errors import BadRequest, TranspileError
 from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.ir.graph import leaves
 
@@ -172,3 +173,41 @@ def test_a_size_that_the_data_contradicts_fails(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="reshape"):
         emitted.run_recorded([x, lengths - 1])
     emitted.close()
+
+
+class Rates(nn.Module):
+    def forward(self, x: Tensor, rate: int) -> Tensor:
+        if rate != 16000 and rate != 8000:
+            raise ValueError("another rate")
+        return x[:, :: 16000 // rate]
+
+
+def test_a_number_among_the_inputs_is_fixed(tmp_path: Path) -> None:
+    torch.jit.script(Rates()).save(str(tmp_path / "m.pt"))
+    specs = described(["x=B,8", "rate=8000"])
+    result = transpile(tmp_path / "m.pt", tmp_path / "out", inputs=specs, validate=True)
+    assert result.report is not None and result.report.ok
+    assert result.report.cases[0].sizes.keys() == {"B"}
+    with pytest.raises(TranspileError, match="another rate"):
+        transpile(tmp_path / "m.pt", tmp_path / "x", inputs=described(["x=B,8", "rate=44100"]))
+    with pytest.raises(BadRequest, match="'rate' is a number"):
+        transpile(tmp_path / "m.pt", tmp_path / "x", inputs=described(["x=B,8", "rate=B"]))
+
+
+class RateTensor(nn.Module):
+    def forward(self, x: Tensor, rate: Tensor) -> Tensor:
+        if int(rate) == 16000:
+            return x[:, ::2]
+        if int(rate) == 8000:
+            return x[:, :4] + 1
+        raise ValueError("another rate")
+
+
+def test_inputs_for_validation_hit_what_a_branch_compares_with(tmp_path: Path) -> None:
+    torch.jit.script(RateTensor()).save(str(tmp_path / "m.pt"))
+    specs = described(["x=B,8", "rate=:int64"])
+    result = transpile(tmp_path / "m.pt", tmp_path / "out", inputs=specs, validate=True)
+    assert result.report is not None and result.report.ok
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [w["op"] for w in manifest["waits"]] == ["branch"]
+    assert len(manifest["assertions"]) == 1
