@@ -21,7 +21,6 @@ NOT_CAPTURED = {
     ("kokoro_text_encoder", "pt2"): "torch.export cannot trace packed sequences",
     ("kokoro_full_conv_stft", "pt2"): "torch.export cannot guard on sizes that depend on data",
     ("mimi_encode", "pt2"): "torch.export cannot guard on sizes that are tensors in the model",
-    ("mimi_decode", "pt2"): "the export reads sizes that are tensors in the model on the host",
     ("f5_dit", "pt"): "torch.jit.trace does not get through its forward",
 }
 # Without a free batch: traced or exported for one.
