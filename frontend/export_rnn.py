@@ -177,10 +177,10 @@ def opaque_recurrence() -> Iterator[None]:
     tables = rnn._VF, packing._VF
     rnn._VF, packing._VF = map(_Opaque, tables)
     for cls, check in checks.items():
-        cls.check_forward_args = _of_batches(check)  # type: ignore[method-assign]
+        cls.check_forward_args = _of_batches(check)
     try:
         yield
     finally:
         rnn._VF, packing._VF = tables
         for cls, check in checks.items():
-            cls.check_forward_args = check  # type: ignore[method-assign]
+            cls.check_forward_args = check

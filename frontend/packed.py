@@ -62,9 +62,28 @@ def pack(b: Builder, input: Value, lengths: Value, batch_first: bool) -> tuple[V
     if lengths.tensor.shape != (rows,):
         raise Unequal(lengths.tensor.shape[0], rows)
     packed = _unsorted(Packed(input, batch_first, cast(b, lengths, DType.i64)))
+    _check_counts(packed.lengths, packed.time)
     if packed.lengths is not None and uniform(packed.lengths) == packed.time:
         packed = replace(packed, lengths=None)
     return packed_rows(b, packed), _batch_sizes(b, packed)
+
+
+def _check_counts(lengths: Value | None, steps: Dim) -> None:
+    """Unequal where lengths are counted along a mask that may have more steps than the batch.
+
+    Two free sizes are tied; a fixed one bounds the free one.
+    """
+    node = lengths.node if lengths is not None else None
+    while node is not None and node.op == "cast":
+        node = node.values[0].node
+    if node is None or node.op != "sum" or len(node["axes"]) != 1:
+        return
+    size = node.type(0).shape[node["axes"][0]]
+    if minimum(size, steps) == size or data_decides(size, steps):
+        return
+    if isinstance(size, Expr) and isinstance(steps, Expr):
+        raise Unequal(size, steps)
+    raise Unequal(minimum(size, steps), size)
 
 
 def _unsorted(packed: Packed) -> Packed:
@@ -123,9 +142,10 @@ def longest(b: Builder, packed: Packed) -> Dim:
     return minimum(packed.time, same)
 
 
-def _read(b: Builder, lengths: Value) -> Expr:
-    most = b.found.once(("longest", lengths), lambda: b.op("max", lengths, axes=(0,)))
-    return b.size(most)
+def _read(b: Builder, lengths: Value) -> Dim:
+    most: Value = b.found.once(("longest", lengths), lambda: b.op("max", lengths, axes=(0,)))
+    found: Dim = b.size(most)
+    return found
 
 
 def _batch_sizes(b: Builder, packed: Packed) -> Value:
@@ -164,7 +184,7 @@ def _places(b: Builder, packed: Packed) -> Value:
         valid = valid_steps(b, packed, batch_first=False)
         flat = reshaped(b, valid, (packed.time * packed.rows,))
         found: Value = b.op("nonzero", flat, size=b.found.fresh("P"))
-        return b.op("select", found, axis=0, index=0)  # type: ignore[no-any-return]
+        return b.op("select", found, axis=0, index=0)
 
     places: Value = b.found.once(("packed rows", packed.lengths, packed.time), find)
     return places
@@ -217,7 +237,7 @@ def _resized(b: Builder, packed: Packed, total: Any, value: float) -> Value:
             raise Unequal(minimum(time, total), time)
         none = (0,) * x.tensor.rank
         high = (*none[:at], total - time, *none[at + 1 :])
-        return b.op("pad", x, low=none, high=high, value=value)  # type: ignore[no-any-return]
+        return b.op("pad", x, low=none, high=high, value=value)
     return sliced(b, x, at, 0, _shortest_text(total, time))
 
 

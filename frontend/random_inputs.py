@@ -14,6 +14,7 @@ from ..ir import Graph, Node, Param, Value
 from ..ir.dims import Expr, data_decides, evaluate
 from ..ir.types import Tensor
 from .lookups import lookups
+from .ranges import stop_of
 
 Origins = list[tuple[Value, int]]
 
@@ -123,9 +124,10 @@ def _note_uses(
     if node.op == "read_size":
         for origin, _ in carried.get(node.values[0], ()):
             uses[origin].size = True
-    if (lengths := row_lengths(node)) is not None:
+    lengths, steps = row_lengths(node)
+    if steps is not None and isinstance(lengths, Value) and not data_decides(steps):
         for origin, _ in carried.get(lengths, ()):
-            uses[origin].steps = evaluate(_steps(node), sizes)
+            uses[origin].steps = evaluate(steps, sizes)
             uses[origin].full = full
     if node.op == "equal" and not node.out.tensor.rank:
         for origin, offset in carried.get(node.values[0], ()):
@@ -141,14 +143,37 @@ def _note_uses(
 _LENGTHS = {"lstm": 3, "gru": 2, "rnn": 2}
 
 
-def row_lengths(node: Node) -> Value | None:
-    """The lengths of the rows that a recurrent layer runs over."""
-    found = node.operands[_LENGTHS[node.op]] if node.op in _LENGTHS else None
-    return found if isinstance(found, Value) else None
+def row_lengths(node: Node) -> tuple[Any, int | Expr | None]:
+    """The lengths of rows, and of how many steps: a recurrent layer's, or those of a mask that is
+    made of them.
+    """
+    if node.op in _LENGTHS:
+        steps = node.type(0).shape[1 if node["batch_first"] else 0]
+        return node.operands[_LENGTHS[node.op]], steps
+    if node.op in ("less", "greater"):
+        places, lengths = node.operands if node.op == "less" else node.operands[::-1]
+        return lengths, stop_of(places)
+    return None, None
 
 
-def _steps(node: Node) -> int | Expr:
-    return node.type(0).shape[1 if node["batch_first"] else 0]
+def _note_order(
+    node: Node,
+    carried: Mapping[Value, Origins],
+    differences: dict[Value, Origins],
+    uses: dict[Value, Use],
+    sizes: Mapping[str, int],
+) -> None:
+    """Inputs whose elements must not fall: where one less another is an index, where bags start."""
+    if node.op == "subtract" and len(node.values) == 2:
+        origins = [o for v in node.values for o in carried.get(v, ())]
+        if len({origin for origin, _ in origins}) == 1:
+            differences[node.out] = origins
+    for operand, _ in lookups(node):
+        for origin, _ in differences.get(operand, ()):
+            uses[origin].rises = True
+    if node.op == "searchsorted" and not data_decides(*node.type(1).shape):
+        for origin, _ in carried.get(node.values[0], ()):
+            uses[origin].bags = max(evaluate(d, sizes) for d in node.type(1).shape)
 
 
 def _carry(node: Node, carried: Mapping[Value, Origins]) -> Origins:

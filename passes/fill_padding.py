@@ -69,7 +69,7 @@ def _is_zero_behind(graph: Graph, cut: Node) -> bool:
     x, axis = cut.values[0], cut["axis"]
     while (turn := producer(x, "transpose")) is not None:
         axis, x = turn["axes"][axis], turn.values[0]
-    layer = x.node if isinstance(x, Value) else None
+    layer = x.node
     lengths = lengths_of(layer) if layer is not None else None
     if layer is None or lengths is None or x is not layer.results[0]:
         return False

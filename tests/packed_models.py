@@ -171,6 +171,28 @@ class LongTotal(Packs):
         return pad_packed_sequence(y, batch_first=True, total_length=30, padding_value=-1.0)
 
 
+class ByMask(Packs):
+    """Lengths that a mask counts; the last states of both ways side by side."""
+
+    def forward(self, x, mask):
+        y, (h, _) = self.rnn(self.pack(x, mask.sum(1)))
+        return self.pad(y, x)[0], torch.cat([h[-2], h[-1]], -1)
+
+    def inputs(self, rows, steps, lengths=None):
+        x, n = super().inputs(rows, steps, lengths)
+        return x, torch.arange(steps)[None] < n[:, None]
+
+
+class NoLayer(Packs):
+    """Packs and pads, and no recurrent layer in between."""
+
+    def forward(self, x, lengths):
+        packed = self.pack(x, lengths)
+        rows = torch.cat([packed.data, packed.data * 2], -1).softmax(-1)
+        both = PackedSequence(rows, *packed[1:])
+        return pad_packed_sequence(both, True, 7.0), pad_packed_sequence(packed)
+
+
 class RowsOut(Packs):
     """Gives the packed rows themselves."""
 
@@ -220,6 +242,8 @@ MODELS: dict[str, tuple[Callable[[], Packs], Kept]] = {
     "known unsorted": (lambda: KnownLengths([2, 5, 3], bidirectional=True), Kept(read=False)),
     "all steps": (lambda: AllSteps(bidirectional=True), Kept(read=False)),
     "long total": (LongTotal, Kept(read=False)),
+    "by mask": (lambda: ByMask(bidirectional=True, total=True), Kept(read=False)),
+    "no layer": (NoLayer, Kept()),
     "rows out": (lambda: RowsOut(bidirectional=True), Kept(sort=True)),
 }  # fmt: skip
 RUNS = [
