@@ -8,19 +8,21 @@ from typing import Any
 
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, maximum
-from .aten_common import Dims, Row, need, refuse, tensor
+from .aten_common import Dims, Row, need, tensor
+from .data_sizes import span
 from .promotion import FLOAT, cast, scalar_type
 
 
 def _arange(
     b: Builder, start: Any, end: Any, step: Any = 1, *, dtype: DType | None = None, **unused: Any
 ) -> Value:
-    need(
-        not any(isinstance(v, Value) for v in (start, end, step)),
-        "arange up to a number that depends on data",
-        "give the range a fixed size, or leave this part out of the captured model",
+    found = [v for v in (start, end, step) if isinstance(v, Value)]
+    floating = any(isinstance(v, float) for v in (start, end, step)) or any(
+        v.tensor.dtype.is_float for v in found
     )
-    floating = any(isinstance(v, float) for v in (start, end, step))
+    if found:
+        need(not isinstance(step, Value), "arange by steps of data", "a fixed step works")
+        return span(b, start, end, step, dtype or (FLOAT if floating else DType.i64))
     return b.op(
         "arange",
         start=start,
@@ -235,7 +237,6 @@ ROWS: dict[str, Row] = {
     "triu": _triangle("triu"),
     "tril_indices": _indices(True),
     "triu_indices": _indices(False),
-    "one_hot": _one_hot,
     "hann_window": _window((0.5, -0.5)),
     "hamming_window": _window((0.54, -0.46)),
     "blackman_window": _window((0.42, -0.5, 0.08)),
