@@ -26,6 +26,7 @@ from .aten_common import (
 )
 from .promotion import cast, is_host, result_type
 from .ranges import counted
+from .solving import known_sign
 
 END = 2**62  # torch writes the end of an open slice as the largest int64
 
@@ -326,6 +327,7 @@ def _crop(pad: int | Expr) -> int | Expr:
     low, high = bounds(pad)
     if high is not None and high <= 0:
         return -pad
+    low, _ = bounds(known_sign(pad))
     if low is None or low < 0:
         raise TranspileError(
             f"a padding of {pad} may be negative or not",

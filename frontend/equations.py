@@ -18,6 +18,7 @@ from ..ir.dims import (
     data_decides,
     divide_exact,
     evaluate,
+    maximum,
     substitute,
     symbol,
     symbols,
@@ -64,7 +65,8 @@ class Sizes:
         if data_decides(difference):
             raise Unsolvable(f"only the data can tell that {text}")
         if self._at_capture(difference) != 0:
-            self._solve_by_ones((left, right), text)
+            if not self._solve_below_zero(left, right, text):
+                self._solve_by_ones((left, right), text)
             return
         if isinstance(difference, Expr):
             difference = without_common_symbols(difference)
@@ -89,6 +91,15 @@ class Sizes:
     def _learn(self, name: str, dim: Dim, why: str) -> None:
         self.known[name] = dim
         self.evidence[name] = why
+
+    def _solve_below_zero(self, left: Dim, right: Dim, text: str) -> bool:
+        """`max(d, 0) == d` asks for the sign of d, which is below 0 at the captured sizes."""
+        if left != maximum(right, 0) or self._at_capture(right) >= 0:
+            return False
+        if not self._at_least_zero([-right], text):
+            for name in sorted(s.name for s in symbols(right)):
+                self._learn(name, self.captured[name], f"fixed by {text}")
+        return True
 
     def _solve_by_ones(self, sides: Iterable[Dim], text: str) -> None:
         """A captured size of 1 was broadcast: it stays 1."""

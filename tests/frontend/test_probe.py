@@ -266,6 +266,18 @@ def test_extremes_inside_of_extremes_bound_together():
     assert s.of("L") == symbol("L", 5)
 
 
+def test_the_sign_that_a_size_has_at_capture_bounds_it():
+    s = sizes(L=9)
+    s.solve(maximum(L - 5, 0), L - 5, "pad")
+    assert s.of("L") == symbol("L", 5)
+    s = sizes(L=3)
+    s.solve(maximum(L - 5, 0), L - 5, "pad")
+    assert s.of("L") == symbol("L", 1, 5)
+    s = sizes(L=3, T=9)
+    s.solve(maximum(L - T, 0), L - T, "pad")
+    assert (s.of("L"), s.of("T")) == (3, 9)
+
+
 def test_an_equation_of_several_symbols_fixes_them():
     s = sizes(B=2, L=8)
     s.solve(B * L, 16, "view")
