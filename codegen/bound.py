@@ -123,6 +123,8 @@ def bind(tree: Any, b: Binder) -> Bound:
             return t.Index(bind(of, b), each(items))
         case t.Slice(start, stop, step):
             return t.Slice(bind(start, b), bind(stop, b), step)
+        case t.TypeOf(of):
+            return t.TypeOf(bind(of, b))
         case t.Element(of, index):
             return t.Element(bind(of, b), index)
         case t.Keyword(name, of, place):

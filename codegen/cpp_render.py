@@ -157,6 +157,8 @@ def _call_dtype(function: str, args: Any, kwargs: Any, names: Names) -> DType | 
     dtype = kwargs.get("dtype")
     if isinstance(dtype, t.TypeRef):
         return dtype.dtype
+    if isinstance(dtype, t.TypeOf):
+        return dtype_of(dtype.of, names)
     name = function.rpartition(".")[2]
     if name.startswith(("is", "logical_")) or name in ("all", "any"):
         return DType.bool
@@ -209,6 +211,8 @@ def render_cpp(tree: Bound, names: Names) -> Text:
             parameters = ", ".join(f"const auto& {n}" for n in own)
             function = f"[]({parameters}) {{ return {code(body)}; }}"
             return Text(f"nn::fuse({', '.join([function, *map(code, args)])})")
+        case t.TypeOf(of):
+            return Text(f"{render_cpp(of, names).inside(ATOM)}.dtype()")
         case t.TypeRef(dtype):
             return Text(f"mx::{dtype.mlx}")
         case Expr():
@@ -396,7 +400,7 @@ def _fits(parameter: Parameter, tree: Bound, names: Names) -> bool:
         case "double":
             return is_number(tree)
         case "dtype":
-            return isinstance(tree, t.TypeRef)
+            return isinstance(tree, t.TypeRef | t.TypeOf)
         case "vector":
             return isinstance(tree, t.Sequence)
         case "bool":

@@ -102,6 +102,8 @@ def render_tree(tree: Bound) -> Text:
             return Text(f"{yes} if {i} % {period} == {turn} else {no}", 0)
         case Verbatim(code, binds):
             return Text(code, binds)
+        case t.TypeOf(of):
+            return Text(f"{render_tree(of).inside(ATOM)}.dtype")
         case t.TypeRef(dtype):
             return Text(f"mx.{dtype.mlx}")
         case Expr():

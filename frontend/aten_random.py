@@ -13,15 +13,19 @@ from ..ir import Builder, DType, Value
 from ..ir.dims import Expr
 from ..ir.op import broadcast
 from .aten_common import Dims, Row, floats, need, refuse, tensor
+from .follows import followed
 from .promotion import FLOAT, cast
 
 _LARGEST = 1 << 24  # MLX draws integers as float32, which does not hold all that are larger
 
 
-def _drawn(b: Builder, op: str, shape: Dims, dtype: DType, **options: Any) -> Value:
-    """Floats of the type; MLX draws none in double precision."""
+def _drawn(
+    b: Builder, op: str, shape: Dims, dtype: DType, like: Value | None = None, **options: Any
+) -> Value:
+    """Floats of the type; MLX draws none in double precision. `like` is what it follows."""
     wide = dtype is DType.f64
-    out = b.op(op, shape=tuple(shape), dtype=DType.f32 if wide else dtype, **options)
+    like = None if wide else followed(like, dtype)
+    out = b.op(op, like, shape=tuple(shape), dtype=DType.f32 if wide else dtype, **options)
     return cast(b, out, dtype)
 
 
@@ -34,8 +38,9 @@ def _like(op: str) -> Row:
     """rand_like, randn_like."""
 
     def row(b: Builder, self: Any, *, dtype: DType | None = None, **unused: Any) -> Value:
-        self = tensor(b, self).tensor
-        return _drawn(b, op, self.shape, dtype or self.dtype)
+        self = tensor(b, self)
+        kind = self.tensor
+        return _drawn(b, op, kind.shape, dtype or kind.dtype, None if dtype else self)
 
     return row
 
@@ -54,10 +59,10 @@ def _normal_sized(
 
 def _normal_around(b: Builder, mean: Any, std: Any = 1.0) -> Value:
     """A mean, a deviation, or both for each element."""
-    kinds = [x.tensor for x in (mean, std) if isinstance(x, Value)]
-    shape = broadcast(*(k.shape for k in kinds))
-    out = _drawn(b, "random_normal", shape, kinds[0].dtype)
-    std, mean = (cast(b, x, kinds[0].dtype) if isinstance(x, Value) else x for x in (std, mean))
+    given = [x for x in (mean, std) if isinstance(x, Value)]
+    shape, dtype = broadcast(*(x.tensor.shape for x in given)), given[0].tensor.dtype
+    out = _drawn(b, "random_normal", shape, dtype, given[0])
+    std, mean = (cast(b, x, dtype) if isinstance(x, Value) else x for x in (std, mean))
     return b.op("add", b.op("multiply", out, std), mean)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import DType, Value
+from .follows import followed
 from .onnx_read import dtype_of
 from .onnx_values import Call, Row, Source
 
@@ -20,23 +21,25 @@ def _dtype(c: Call, default: DType) -> DType:
     return default if number is None else dtype_of(number, f"the result of {c.op}")
 
 
-def _drawn(c: Call, op: str, shape: Any, dtype: DType, **options: Any) -> Value:
+def _drawn(c: Call, op: str, shape: Any, dtype: DType, like: Value | None, **options: Any) -> Value:
     c.state.note_seed(c.op, c.attr("seed"))
     if not dtype.is_float:
         raise TranspileError(f"{c.op} of the type {dtype}")
     wide = dtype is DType.f64  # MLX draws nothing in double precision
-    out: Value = c.b.op(op, shape=tuple(shape), dtype=DType.f32 if wide else dtype, **options)
+    like = None if wide else followed(like, dtype)
+    kind = DType.f32 if wide else dtype
+    out: Value = c.b.op(op, like, shape=tuple(shape), dtype=kind, **options)
     return c.b.op("cast", out, dtype=dtype) if wide else out
 
 
-def _normal(c: Call, shape: Any, dtype: DType) -> Value:
+def _normal(c: Call, shape: Any, dtype: DType, like: Value | None = None) -> Value:
     mean, std = float(c.attr("mean", 0.0)), float(c.attr("scale", 1.0))
-    return _drawn(c, "random_normal", shape, dtype, mean=mean, std=std)
+    return _drawn(c, "random_normal", shape, dtype, like, mean=mean, std=std)
 
 
-def _uniform(c: Call, shape: Any, dtype: DType) -> Value:
+def _uniform(c: Call, shape: Any, dtype: DType, like: Value | None = None) -> Value:
     low, high = float(c.attr("low", 0.0)), float(c.attr("high", 1.0))
-    return _drawn(c, "random_uniform", shape, dtype, low=low, high=high)
+    return _drawn(c, "random_uniform", shape, dtype, like, low=low, high=high)
 
 
 def _sized(row: Any) -> Row:
@@ -48,7 +51,8 @@ def _like(row: Any) -> Row:
         if x is None:
             raise TranspileError("a required input is missing")
         kind = x.tensor if isinstance(x, Value) else x
-        out: Value = row(c, kind.shape, _dtype(c, kind.dtype))
+        like = x if isinstance(x, Value) and c.attr("dtype") is None else None
+        out: Value = row(c, kind.shape, _dtype(c, kind.dtype), like)
         return out
 
     return of

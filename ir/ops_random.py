@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .op import Attr, InferError, Op, tensor
-from .tree import Tree, call, method
+from .tree import Tree, TypeOf, call, method
 from .types import DType, Tensor
 
 _SEED = 0x6D6C78  # of the reference
@@ -29,10 +29,21 @@ def _kind(dtype: DType, natural: DType = DType.f32) -> dict[str, Any]:
     return {} if dtype is natural else {"dtype": dtype}
 
 
+def _kind_of(node: Any, like: Tree) -> dict[str, Any]:
+    """The type, or that of the array which it follows."""
+    return {"dtype": TypeOf(like)} if node.values else _kind(node["dtype"])
+
+
+def _follows(like: Any, dtype: DType) -> None:
+    if like is not None and tensor(like).dtype is not dtype:
+        raise InferError(f"numbers of the type {dtype}, like {like}")
+
+
 # ---- normal
 
 
-def _normal(shape: Any, mean: float, std: float, dtype: DType, draw: int) -> Tensor:
+def _normal(like: Any, shape: Any, mean: float, std: float, dtype: DType, draw: int) -> Tensor:
+    _follows(like, dtype)
     if not (dtype.is_float or dtype is DType.c64):
         raise InferError(f"normal numbers of the type {dtype}")
     if dtype.is_complex and (mean, std) != (0.0, 1.0):
@@ -40,13 +51,15 @@ def _normal(shape: Any, mean: float, std: float, dtype: DType, draw: int) -> Ten
     return Tensor(dtype, shape)
 
 
-def _normal_tree(node: Any) -> Tree:
+def _normal_tree(node: Any, like: Tree) -> Tree:
     moments = {"loc": (node["mean"], 0.0), "scale": (node["std"], 1.0)}
     given = {name: value for name, (value, default) in moments.items() if value != default}
-    return call("mx.random.normal", node["shape"], **_kind(node["dtype"]), **given)
+    return call("mx.random.normal", node["shape"], **_kind_of(node, like), **given)
 
 
-def _normal_reference(shape: Any, mean: float, std: float, dtype: DType, draw: int) -> np.ndarray:
+def _normal_reference(
+    like: Any, shape: Any, mean: float, std: float, dtype: DType, draw: int
+) -> np.ndarray:
     random = _generator(draw)
     values = random.standard_normal(shape)
     if dtype.is_complex:
@@ -57,17 +70,18 @@ def _normal_reference(shape: Any, mean: float, std: float, dtype: DType, draw: i
 # ---- uniform, integers
 
 
-def _uniform(shape: Any, low: float, high: float, dtype: DType, draw: int) -> Tensor:
+def _uniform(like: Any, shape: Any, low: float, high: float, dtype: DType, draw: int) -> Tensor:
+    _follows(like, dtype)
     if not dtype.is_float:
         raise InferError(f"uniform numbers of the type {dtype}")
     return Tensor(dtype, shape)
 
 
-def _uniform_tree(node: Any) -> Tree:
+def _uniform_tree(node: Any, like: Tree) -> Tree:
     low, high, shape = node["low"], node["high"], node["shape"]
     if (low, high) == (0.0, 1.0):
-        return call("mx.random.uniform", shape=shape, **_kind(node["dtype"]))
-    return call("mx.random.uniform", low, high, shape, **_kind(node["dtype"]))
+        return call("mx.random.uniform", shape=shape, **_kind_of(node, like))
+    return call("mx.random.uniform", low, high, shape, **_kind_of(node, like))
 
 
 def _integers(shape: Any, low: Any, high: Any, dtype: DType, draw: int) -> Tensor:
@@ -120,17 +134,18 @@ _DRAW = Attr("int", 0)
 
 ROWS = [
     Op(
-        "random_normal", "", _normal, _normal_tree, _normal_reference,
+        "random_normal", "like?", _normal, _normal_tree, _normal_reference,
         {
             "shape": Attr("dims"), "mean": Attr("float", 0.0), "std": Attr("float", 1.0),
             "dtype": Attr("dtype"), "draw": _DRAW,
         },
         random=True,
-        doc="Numbers of the normal distribution; complex ones have the variance 1 as a whole.",
+        doc="Numbers of the normal distribution; complex ones have the variance 1 as a whole. With "
+        "`like` they have its type, whatever that is where weights are in half precision.",
     ),
     Op(
-        "random_uniform", "", _uniform, _uniform_tree,
-        lambda shape, low, high, dtype, draw: np.asarray(
+        "random_uniform", "like?", _uniform, _uniform_tree,
+        lambda like, shape, low, high, dtype, draw: np.asarray(
             _generator(draw).uniform(low, high, shape)
         ).astype(dtype.numpy),
         {
@@ -138,7 +153,7 @@ ROWS = [
             "dtype": Attr("dtype"), "draw": _DRAW,
         },
         random=True,
-        doc="Numbers from low to below high, all alike likely.",
+        doc="Numbers from low to below high, all alike likely. `like` as for `random_normal`.",
     ),
     Op(
         "random_integers", "", _integers, _integers_tree,

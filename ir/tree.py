@@ -36,6 +36,13 @@ class TypeRef:
 
 
 @dataclass(frozen=True)
+class TypeOf:
+    """The element type of an array as an argument (`x.dtype`), which follows the weights' type."""
+
+    of: Tree
+
+
+@dataclass(frozen=True)
 class Name:
     """A function of MLX as an argument (`nn.relu`)."""
 
@@ -141,6 +148,7 @@ Tree = (
     | Literal
     | Operand
     | TypeRef
+    | TypeOf
     | Sequence
     | Call
     | Name

@@ -20,7 +20,7 @@ def drawn(source: str) -> list[list[str]]:
 
 def draw(number: int, op: str = "normal", name: str = "") -> str:
     name = name or f"n{number}"
-    return f"{name}: f32[B, L, 64] = random_{op}(shape=(B, L, 64), dtype=f32, draw={number})"
+    return f"{name}: f32[B, L, 64] = random_{op}(None, shape=(B, L, 64), dtype=f32, draw={number})"
 
 
 EXPRESSION = "\n".join(

@@ -204,7 +204,18 @@ def test_what_draws_is_seen_whatever_op_it_is() -> None:
 
 class Half(nn.Module):
     def forward(self, x: Any) -> Any:
-        return x + torch.randn_like(x)
+        return x + torch.randn_like(x) * torch.rand(6, dtype=x.dtype)
+
+
+class Quiet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lin = nn.Linear(8, 8)
+
+    def forward(self, x: Any) -> Any:
+        h = self.lin(x)
+        h = h + torch.randn_like(h) * torch.rand_like(h)
+        return torch.normal(h, 0.5)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -212,7 +223,24 @@ def test_half_precision_is_drawn_in_its_type(dtype: str, tmp_path: Path) -> None
     x = torch.ones(4, 6, dtype=getattr(torch, dtype))
     done = transpile(Half().eval(), tmp_path / "out", example_inputs=(x,), validate=True)
     assert done.report is not None and done.report.ok
-    assert f"dtype=mx.{dtype}" in (tmp_path / "out" / "model.py").read_text()
+    code = (tmp_path / "out" / "model.py").read_text()
+    assert f"dtype=mx.{dtype}" in code and "dtype=x.dtype" in code
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_noise_like_a_value_follows_the_type_of_the_weights(dtype: str, tmp_path: Path) -> None:
+    """As in torch: `randn_like` does, a plain `randn` would lift what it is added to."""
+    import mlx.core as mx
+
+    x = torch.randn(2, 5, 8)
+    options: dict[str, Any] = {"example_inputs": (x,), "dtype": dtype, "validate": True}
+    done = transpile(Quiet().eval(), tmp_path / "out", **options)
+    assert done.report is not None and done.report.ok
+    model = EmittedModel(tmp_path / "out").model
+    kind = getattr(mx, dtype)
+    assert model(mx.ones((2, 5, 8), kind)).dtype == kind
+    ran = [case for case in done.report.cases if case.source_itself]
+    assert ran and all(d.max_rel < 0.1 for case in ran for _, d in case.source_itself)
 
 
 class Scripted(nn.Module):
@@ -235,7 +263,7 @@ def test_draws_in_loops_and_branches(tmp_path: Path) -> None:
     assert all(d.note != UNSEEN for c in done.report.cases for _, d in c.outputs)
     code = (tmp_path / "out" / "model.py").read_text()
     turn = code.partition("while going.item():")[2]
-    assert "x = mx.abs(x) + mx.random.uniform(shape=(B," in turn
+    assert re.search(r"noise = mx.random.uniform.*\n +x = mx.abs\(x\) \+ noise", turn)
 
 
 def test_lost_draws_among_repeated_ones_cannot_be_told(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from mlx_transpile.passes.share_masks import share_masks
 TWICE = """
 @graph('Twice')
 def forward(x: f32[B, 4]):
-    a: f32[B, 4] = random_normal(shape=(B, 4), dtype=f32, draw=0)
-    b: f32[B, 4] = random_normal(shape=(B, 4), dtype=f32, draw=1)
-    dead: f32[B] = random_uniform(shape=(B,), dtype=f32, draw=2)
-    c: f32[B, 4] = random_normal(shape=(B, 4), dtype=f32, draw=3)
+    a: f32[B, 4] = random_normal(None, shape=(B, 4), dtype=f32, draw=0)
+    b: f32[B, 4] = random_normal(None, shape=(B, 4), dtype=f32, draw=1)
+    dead: f32[B] = random_uniform(None, shape=(B,), dtype=f32, draw=2)
+    c: f32[B, 4] = random_normal(None, shape=(B, 4), dtype=f32, draw=3)
     y: f32[B, 4] = subtract(a, b)
     z: f32[B, 4] = add(y, c)
     out: f32[B, 4] = multiply(z, x)
@@ -35,9 +35,9 @@ SHARED = """
 @graph('Shared')
 def forward(x: f32[B, 4]):
     with module('layers.0', 'Layer'):
-        own: f32[B, 4] = random_uniform(shape=(B, 4), dtype=f32, draw=0)
+        own: f32[B, 4] = random_uniform(None, shape=(B, 4), dtype=f32, draw=0)
         h: f32[B, 4] = add(x, own)
-        noise: f32[B, 4] = random_normal(shape=(B, 4), dtype=f32, draw=1)
+        noise: f32[B, 4] = random_normal(None, shape=(B, 4), dtype=f32, draw=1)
         first: f32[B, 4] = add(h, noise)
     with module('layers.1', 'Layer'):
         second: f32[B, 4] = add(first, noise)
@@ -48,10 +48,10 @@ LOOP = """
 @graph('Loop')
 def forward(x: f32[B, 4]):
     def body(h: f32[B, 4]):
-        noise: f32[B, 4] = random_normal(shape=(B, 4), dtype=f32, draw=1)
+        noise: f32[B, 4] = random_normal(None, shape=(B, 4), dtype=f32, draw=1)
         after: f32[B, 4] = add(h, noise)
         return after,
-    start: f32[B, 4] = random_normal(shape=(B, 4), dtype=f32, draw=0)
+    start: f32[B, 4] = random_normal(None, shape=(B, 4), dtype=f32, draw=0)
     last: f32[B, 4] = loop(None, start, trips=3, state=1, counter='I1', body=body)
     z: f32[B, 4] = negative(x)
     return last, z
@@ -90,7 +90,7 @@ def test_noise_of_a_layer_stays_where_it_is_drawn() -> None:
     """A layer that draws before it would draw after it."""
     graph = graph_of(SHARED)
     assert not lift_shared(graph) and not share_masks(graph)
-    quiet = SHARED.replace("random_normal(shape=(B, 4), dtype=f32, draw=1)", "exp(x)")
+    quiet = SHARED.replace("random_normal(None, shape=(B, 4), dtype=f32, draw=1)", "exp(x)")
     assert lift_shared(graph_of(quiet))
 
 
