@@ -24,6 +24,9 @@ class Use:
     """What is known of an integer or boolean input: the least table it indexes, if it is a mask,
     if a size is read from it, of how many steps it has the lengths, whether the source sorts them,
     and if one of them must be all steps.
+
+    It rises along its last axis where differences of its elements index a table (corners of boxes);
+    `bags` elements are parted where it says.
     """
 
     rows: int | None = None
@@ -34,6 +37,8 @@ class Use:
     steps: int | None = None
     sorted: bool = False
     full: bool = False
+    rises: bool = False
+    bags: int | None = None
 
     def indexed(self, rows: int) -> None:
         self.indexes = True
@@ -89,8 +94,10 @@ def uses_of_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, Use]:
         v: Use() for v in graph.inputs if not (v.tensor.dtype.is_float or v.tensor.dtype.is_complex)
     }
     carried: dict[Value, Origins] = {v: [(v, 0)] for v in uses}
+    differences: dict[Value, Origins] = {}
     full = any(map(_takes_for_granted, graph.nodes))
     for node in graph.nodes:
+        _note_order(node, carried, differences, uses, sizes)
         _note_uses(node, carried, uses, sizes, full)
         origins = _carry(node, carried)
         if origins:
@@ -127,7 +134,7 @@ def _note_uses(
     lengths, steps = row_lengths(node)
     if steps is not None and isinstance(lengths, Value) and not data_decides(steps):
         for origin, _ in carried.get(lengths, ()):
-            uses[origin].steps = evaluate(steps, sizes)
+            uses[origin].steps = max(1, evaluate(steps, sizes))
             uses[origin].full = full
     if node.op == "equal" and not node.out.tensor.rank:
         for origin, offset in carried.get(node.values[0], ()):
@@ -210,8 +217,12 @@ def _array(
         return np.asarray(rng.standard_normal(shape)).astype(dtype.numpy)
     if use.steps is not None:
         return _lengths(shape, use, rng).astype(dtype.numpy)
+    if use.bags is not None:
+        starts = np.sort(rng.integers(0, use.bags, shape))
+        return np.asarray(starts - starts[..., :1]).astype(dtype.numpy)
     if use.indexes:
-        return np.asarray(rng.integers(0, use.rows, shape)).astype(dtype.numpy)
+        indices = rng.integers(0, use.rows, shape)
+        return np.asarray(np.sort(indices) if use.rises else indices).astype(dtype.numpy)
     if use.choices and not shape:
         return np.asarray(rng.choice(use.choices)).astype(dtype.numpy)
     if use.size:

@@ -327,3 +327,28 @@ def test_random_ids_stay_in_their_tables_and_masks_keep_the_first_place(tmp_path
     assert set(np.unique(mask)) == {0, 1} and mask[:, 0].all()
     assert (np.diff(mask) <= 0).all()
     assert x.std() == pytest.approx(1, abs=0.1)
+
+
+def test_random_corners_of_boxes_and_starts_of_bags_rise(tmp_path):
+    class Boxes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x, self.width = nn.Embedding(30, 4), nn.Embedding(30, 4)
+
+        def forward(self, box: Tensor) -> Tensor:
+            return self.x(box[..., 0]) + self.width(box[..., 2] - box[..., 0])
+
+    class Bags(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bag = nn.EmbeddingBag(20, 8, mode="sum")
+
+        def forward(self, ids: Tensor, starts: Tensor) -> Tensor:
+            return self.bag(ids, starts)
+
+    captured = capture(Boxes(), tmp_path, torch.tensor([[[1, 2, 3, 4]] * 5] * 2))
+    assert kinds(captured)[:2] == ["box.0=B", "box.1=L"]
+    assert_same_as_source(captured)
+    captured = capture(Bags(), tmp_path, torch.arange(9), torch.tensor([0, 4]))
+    assert kinds(captured) == ["ids.0=L", "starts.0=T"]
+    assert_same_as_source(captured)
