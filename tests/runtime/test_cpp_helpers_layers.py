@@ -259,6 +259,9 @@ CELLS = [
     running("run_gru", 3, "x[9]", ""),
     running("run_rnn", 1, "x[9]", ""),
     running("run_rnn", 1, "x[9]", ", nn::relu", nonlinearity=nn.relu),
+    running("run_lstm", 4, "x[9], x[9]", ", false, mx::array({4, 6})", lengths=mx.array([4, 6])),
+    running("run_gru", 3, "x[9]", ", false, mx::array({6, 1})", lengths=mx.array([6, 1])),
+    running("run_rnn", 1, "x[9]", ", nn::tanh, false, mx::array({0, 9})", lengths=mx.array([0, 9])),
     Case("run_lstm batch_first", "nn::run_lstm(x[0], x[1], x[1], {{x[2], x[3], std::nullopt, std::nullopt, std::nullopt}}, false, true)", lambda x, h, i, j: helper("run_lstm")(x, h, h, [(i, j, None, None, None)], False, True), [normal(2, 6, 5), normal(1, 2, 4), *cell_weights(4)[:2]]),
 ]  # fmt: skip
 
