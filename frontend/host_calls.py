@@ -63,6 +63,11 @@ def _append(container: list[Any], value: Any) -> list[Any]:
     return container
 
 
+def _extend(container: list[Any], values: list[Any]) -> list[Any]:
+    container.extend(values)
+    return container
+
+
 def _slice_list(items: Any, start: Any = None, stop: Any = None, step: Any = 1) -> Any:
     return items[start:stop:step]
 
@@ -83,7 +88,7 @@ LISTS: dict[str, Callable[..., Any]] = {
     "len": len, "__getitem__": _item, "_set_item": _set_item, "append": _append,
     "__contains__": lambda items, key: key in items, "keys": lambda d: list(d),
     "values": lambda d: list(d.values()), "items": lambda d: list(d.items()), "list": list,
-    "copy": lambda c: c.copy(), "extend": lambda a, b: a.extend(b),
+    "copy": lambda c: c.copy(), "extend": _extend, "add_": _extend,
     "__not__": host.negate,
     "format": _format, "str": str, "warn": lambda *_: None, "slice": _slice_list,
     "__range_length": _range_length, "__derive_index": lambda i, start, step: start + i * step,

@@ -19,7 +19,7 @@ from .data_numbers import NUMBERS, has_data
 from .grown import holds_run
 from .host_calls import LISTS, on_host
 from .plan import Block, Instruction
-from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES
+from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES, parse
 from .torch_loops import Peel
 from .walk import Frame, Module, Walk
 
@@ -52,8 +52,9 @@ def execute(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
 
 # What may take a list that grew in a loop as it is.
 _PASSES_RUNS = frozenset(
-    {"aten::append", "prim::TupleConstruct", "prim::If", "prim::Loop", "prim::CallMethod",
-     "prim::CallFunction", "aten::__is__", "aten::__isnot__", "prim::unchecked_cast"}
+    {"aten::append", "aten::add_", "aten::extend", "prim::TupleConstruct", "prim::If", "prim::Loop",
+     "prim::CallMethod", "prim::CallFunction", "aten::__is__", "aten::__isnot__",
+     "prim::unchecked_cast"}
 )  # fmt: skip
 
 
@@ -194,26 +195,46 @@ def _every_branch(walk: Walk, frame: Frame, op: Instruction, unknown: Any) -> li
 
 
 _MOST_TURNS = 100_000
+_MOST_NUMBERS = 64  # read one by one
 
 
 def _loop(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    """Turn by turn where it is known when to stop; else as a loop of the domain."""
-    count, running, *carried = values
-    what = f"a loop at {_where(frame, op)}"
-    for unknown in (count, running):
+    """Turn by turn where it is known when to stop, and that is soon; else as a loop of the domain.
+
+    A long one that is no loop of the domain is written out all the same.
+    """
+    for unknown in values[:2]:
         if walk.domain.is_unknown(unknown):
             return _every_branch(walk, frame, op, unknown)
     start = walk.domain.mark(frame.env, walk.calls)
-    turn = 0
-    while not walk.domain.open_ended(count, running, turn, start):
+    found = _unrolled(walk, frame, op, values, start, short=True)
+    if found is not None:
+        return found
+    walk.calls = walk.domain.rewind(start)
+    try:
+        return _turns(walk, frame, op, values)
+    except TranspileError:
+        walk.calls = walk.domain.rewind(start)
+        found = _unrolled(walk, frame, op, values, start, short=False)
+        if found is None:
+            raise
+        return found
+
+
+def _unrolled(
+    walk: Walk, frame: Frame, op: Instruction, values: list[Any], start: Any, short: bool
+) -> list[Any] | None:
+    """The carried variables; None where the end is not known, or (if `short`) far away."""
+    count, running, *carried = values
+    what, turn = f"a loop at {_where(frame, op)}", 0
+    while not walk.domain.open_ended(count, running, turn if short else 0, start):
         if not (turn < count and walk.domain.truth(running, what)):
             return carried
         running, *carried = walk.block(op.blocks[0], frame, [turn, *carried])
         turn += 1
         if turn > _MOST_TURNS:
             raise TranspileError(f"{what} runs more than {_MOST_TURNS} times")
-    walk.calls = walk.domain.rewind(start)
-    return _turns(walk, frame, op, values)
+    return None
 
 
 def _turns(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
@@ -290,6 +311,26 @@ def _to_bool(value: Any) -> Any:
     return host.compare("!=", value, 0) if isinstance(value, Expr | host.Ratio) else bool(value)
 
 
+_SELECT = parse("aten::select.int(Tensor self, int dim, int index) -> Tensor")
+
+
+def _to_list(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
+    """`x.tolist()`: numbers, of a tensor with few."""
+    if walk.domain.is_unknown(values[0]):
+        return values[:1]
+    shape = walk.domain.shape(values[0])
+    if not shape:
+        return [walk.domain.number(values[0])]
+    if len(shape) > 1 or not isinstance(shape[0], int) or shape[0] > _MOST_NUMBERS:
+        raise TranspileError(
+            f"tolist of a tensor of the shape {shape}",
+            where=_where(frame, op),
+            hint=f"up to {_MOST_NUMBERS} numbers in one row work",
+        )
+    items = [walk.domain.call(_SELECT, [values[0], 0, i]) for i in range(shape[0])]
+    return [[walk.domain.number(item) for item in items]]
+
+
 def _size(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
     if walk.domain.is_unknown(values[0]):
         return [values[0]]
@@ -357,6 +398,7 @@ PRIMS: dict[str, Row] = {
     "prim::unchecked_cast": _first,
     "prim::unchecked_unwrap_optional": _first,
     "aten::_unwrap_optional": _first,
+    "prim::tolist": _to_list,
     "prim::data": _first,
     "prim::dtype": _of_tensor(_dtype_number),
     "prim::device": _constant_row("cpu"),
@@ -403,7 +445,7 @@ PRIMS: dict[str, Row] = {
         for name in (
             "len", "__getitem__", "_set_item", "append", "__contains__", "keys", "values", "items",
             "list", "extend", "__not__", "format", "str", "__range_length", "__derive_index", "pop",
-            "insert", "reverse", "get", "dict",
+            "insert", "reverse", "get", "dict", "add_",
         )
     },
 }  # fmt: skip

@@ -326,6 +326,26 @@ class Nested(nn.Module):
         return y / (n + 1)
 
 
+class Stacked(nn.Module):
+    """Layers whose states are items of a list; numbers read as a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList(nn.GRUCell(5, 5) for _ in range(2))
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        states: list[Tensor] = [torch.zeros(x.size(0), 5) for _ in range(2)]
+        scale: list[float] = weights.tolist()
+        outputs: list[Tensor] = []
+        for t in range(x.size(1)):
+            h = x[:, t] * scale[0]
+            for i, cell in enumerate(self.cells):
+                states[i] = cell(h, states[i])
+                h = states[i]
+            outputs += [h * scale[1]]
+        return torch.stack(outputs).transpose(0, 1)
+
+
 class FindFirst(nn.Module):
     """Returns from inside of a loop."""
 
@@ -386,6 +406,11 @@ SCRIPTED: dict[str, Model] = {
     "long": Model(Long(), ("x=B,5",), _batches(5)),
     "chunks": Model(Chunks(), ("x=B,L",), tuple((_numbers(n, 2, n),) for n in (6, 1, 8))),
     "nested": Model(Nested(), ("x=B,L",), tuple((_numbers(n, 3, n),) for n in (6, 1, 3))),
+    "stacked": Model(
+        Stacked(),
+        ("x=B,L,5", "weights=2"),
+        tuple((_numbers(n, 2, n, 5), _numbers(n, 2)) for n in (6, 1, 3)),
+    ),
     "find_first": Model(FindFirst(), ("x=L,5",), tuple((_numbers(n, n, 5),) for n in (6, 1, 3))),
 }
 EXPORTED: dict[str, Model] = {
