@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..ir import Value, dims
 from ..ir.dims import Atom, Expr, Sym
@@ -84,7 +85,8 @@ class LocalDims:
         """An int argument for the atom, unless the others give it; for its opposite where it is
         never positive: `-L // 4`.
         """
-        dim, sign = dims.lone(atom), 1
+        dim: Any = dims.lone(atom)
+        sign = 1
         if self._express(dim) is not None:
             return
         high = dims.bounds(dim)[1]

@@ -41,6 +41,7 @@ class Lowering:
         self.table = table
         self.missing = Missing()
         self.dropped: list[str] = []  # places of assertions on data that are left out
+        self.overwritten: list[Scalar] = []  # numbers that an in-place op has replaced
 
     # ---- values
 
@@ -78,6 +79,11 @@ class Lowering:
         over = b.op("full", shape=(), value=value.over, dtype=scalar.dtype)
         return b.op("divide", over, value.under)
 
+    def check_current(self, values: Sequence[Any]) -> None:
+        """TranspileError where a number is read by the name it had before it was written to."""
+        if any(value is old for value in values for old in self.overwritten):
+            raise TranspileError("a number is read after an in-place op has changed it")
+
     # ---- calls
 
     def call(
@@ -92,6 +98,7 @@ class Lowering:
         if any(v is UNKNOWN for v in flat(bound.values())):
             return self._poisoned(schema, bound)
         try:
+            self.check_current(flat(bound.values()))
             return self._call(schema, bound)
         except Unequal as equation:
             equation.add_note(self.where(schema))
@@ -133,7 +140,7 @@ class Lowering:
         if schema.written and (schema.name.endswith("_") or "out" in bound):
             return mutate(self, schema, bound)
         if tensors and all(isinstance(t, Scalar) or host.is_number(t) for t in tensors):
-            result = self._on_host(schema, bound)
+            result = self.on_host(schema, bound)
             if result is not None:
                 return result
             bound = {k: _promote_tensors(self, v) for k, v in bound.items()}
@@ -161,7 +168,7 @@ class Lowering:
         values = [self._number(v) for v in values]
         return data_numbers.compute(self.b, self.table, name, values)
 
-    def _on_host(self, schema: Schema, bound: dict[str, Any]) -> Any:
+    def on_host(self, schema: Schema, bound: dict[str, Any]) -> Any:
         """A call whose tensors are all host scalars; None where it has to become nodes."""
         first = next(iter(bound.values()))
         if schema.name in ("item", "_local_scalar_dense") and isinstance(first, Scalar):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TranspileError
@@ -10,6 +11,7 @@ from ..ir import DType, Unequal, Value
 from ..ir.dims import Expr
 from . import op_groups
 from .alias import Handle, View, maybe_view_of, owner, view_of, write
+from .host import Scalar
 from .promotion import cast_host
 from .schema import Schema, flat
 from .views import VIEWS, WriteBack
@@ -100,10 +102,19 @@ def mutate(lowering: Lowering, schema: Schema, bound: dict[str, Any]) -> Any:
     if name in VIEWS:
         return _move(lowering, schema, bound, name, target)
     if not isinstance(target, Handle):
-        raise TranspileError(f"{schema.name} writes to a number that the walk evaluated")
+        return _replaced(lowering, replace(schema, name=name), bound, target)
     new = _functional(lowering, schema, bound, name, target)
     write(target.place, _fitted(lowering, new, target), schema.name)
     return target
+
+
+def _replaced(lowering: Lowering, schema: Schema, bound: dict[str, Any], target: Any) -> Scalar:
+    """`size *= 4` of a traced size: the number that later reads are given."""
+    new = lowering.on_host(schema, bound) if isinstance(target, Scalar) else None
+    if not isinstance(new, Scalar):
+        raise TranspileError(f"{schema.name}_ writes to a number that the walk evaluated")
+    lowering.overwritten.append(target)
+    return Scalar(cast_host(new.value, target.dtype), target.dtype)
 
 
 def _functional(

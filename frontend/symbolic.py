@@ -83,6 +83,7 @@ class Symbolic:
 
     def number(self, value: Any) -> Any:
         if isinstance(value, Scalar):
+            self.lowering.check_current([value])
             return value.value
         if isinstance(value, Handle):
             return read_number(self.lowering.b, self.lowering.read(value))

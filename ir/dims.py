@@ -340,13 +340,14 @@ def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
 
 def _scaled_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     """Where `a//m - a//n` occurs: so many times the dim has remainders instead of quotients."""
-    divisors = [
+    found = [
         a.args[1]
         for monomial, _ in _terms(dim)
         for a, power in monomial
         if len(monomial) == 1 and power == 1 and isinstance(a, Atom) and a.kind == "floordiv"
     ]
-    if len(divisors) != 2 or not all(isinstance(d, int) and d > 1 for d in divisors):
+    divisors = [d for d in found if isinstance(d, int) and d > 1]
+    if len(found) != 2 or len(divisors) != 2:
         return None, None
     scale = lcm(*divisors)
     low, high = _remainder_bounds(dim * scale)

@@ -97,6 +97,19 @@ def test_a_size_without_another_for_its_half_is_fixed():
     assert sizes.of("c") == 16
 
 
+def test_sizes_change_in_place(tmp_path):
+    class Windows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            batch, length, width = x.shape
+            batch *= 2
+            width //= 2
+            return x.reshape(batch, length, width) * batch
+
+    captured = capture(Windows(), tmp_path, torch.ones(3, 5, 4))
+    assert kinds(captured)[:2] == ["x.0=B", "x.1=L"]
+    assert_same_as_source(captured)
+
+
 def test_a_slice_from_a_size_before_the_end_has_that_size(tmp_path):
     class Last(nn.Module):
         def forward(self, x: Tensor, mask: Tensor) -> Tensor:
