@@ -193,6 +193,22 @@ class NoLayer(Packs):
         return pad_packed_sequence(both, True, 7.0), pad_packed_sequence(packed)
 
 
+class Attends(Packs):
+    """Attention over the outputs, masked by the lengths that come back."""
+
+    def __init__(self):
+        super().__init__(nn.GRU, bidirectional=True)
+        self.score = nn.Linear(2 * HIDDEN, 1)
+
+    def forward(self, x, lengths):
+        y, h = self.rnn(self.pack(x, lengths))
+        y, lengths = self.pad(y, x)
+        behind = torch.arange(y.size(1))[None] >= lengths[:, None]
+        scores = self.score(y).squeeze(-1).masked_fill(behind, float("-inf"))
+        context = torch.bmm(scores.softmax(-1)[:, None], y).squeeze(1)
+        return torch.cat([context, h[-2], h[-1]], -1)
+
+
 class RowsOut(Packs):
     """Gives the packed rows themselves."""
 
@@ -244,6 +260,7 @@ MODELS: dict[str, tuple[Callable[[], Packs], Kept]] = {
     "long total": (LongTotal, Kept(read=False)),
     "by mask": (lambda: ByMask(bidirectional=True, total=True), Kept(read=False)),
     "no layer": (NoLayer, Kept()),
+    "attends": (Attends, Kept()),
     "rows out": (lambda: RowsOut(bidirectional=True), Kept(sort=True)),
 }  # fmt: skip
 RUNS = [

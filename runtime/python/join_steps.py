@@ -11,7 +11,7 @@ def join_steps(
     """
     if lengths is None:
         return mx.stack([h for h, *_ in states[1:]]), states[-1]
-    steps = [mx.stack(s) for s in zip(*states)]
+    steps = [mx.stack(list(s)) for s in zip(*states)]
     ends = lengths[None, :, None]
     valid = mx.arange(len(states) - 1)[:, None, None] < ends
     last = tuple(mx.take_along_axis(s, ends, axis=0)[0] for s in steps)
