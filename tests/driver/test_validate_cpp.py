@@ -185,7 +185,7 @@ def checked(
 
 
 def giving(value: np.ndarray) -> Callable[..., Any]:
-    return lambda program, weights, inputs: ([{"output": value} for _ in inputs], {})
+    return lambda program, weights, inputs, seed: ([{"output": value} for _ in inputs], {})
 
 
 def test_the_bound_to_python_is_the_tighter_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_very_small_outputs_must_agree_as_well(monkeypatch: pytest.MonkeyPatch) 
 def test_where_the_program_fails_each_case_is_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     starts = []
 
-    def program(path: Path, weights: Path, inputs: list[Any]) -> Any:
+    def program(path: Path, weights: Path, inputs: list[Any], seed: int | None) -> Any:
         starts.append(len(inputs))
         if len(inputs) > 1 or len(starts) == 3:
             raise TranspileError("the C++ program failed: no | good")
