@@ -6,22 +6,19 @@ Whatever is no row here is an ATen call on tensors, and goes to the domain.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ..errors import TranspileError
 from ..ir.dims import Expr, product
-from . import host
+from . import host, prims_control
 from .control import UNSET, ModelRaises
 from .data_numbers import NUMBERS, has_data
 from .grown import holds_run
 from .host_calls import LISTS, on_host
-from .plan import Block, Instruction
+from .plan import Instruction
 from .schema import SCALAR_TYPE_NUMBERS, SCALAR_TYPES, parse
-from .torch_loops import Peel
-from .walk import Frame, Module, Walk
+from .walk import Frame, Module, Walk, where
 
 Row = Callable[[Walk, Frame, Instruction, list[Any]], list[Any]]
 
@@ -34,9 +31,9 @@ def execute(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
     if row is not None:
         return row(walk, frame, op, values)
     if op.kind.startswith("prim::") and op.kind not in ("prim::unchecked_unwrap_optional",):
-        raise TranspileError(f"{op.kind} is not supported", where=_where(frame, op))
+        raise TranspileError(f"{op.kind} is not supported", where=where(frame, op))
     if op.kind == "^" or not op.schema_text:
-        raise TranspileError(f"{op.kind}: a call of Python code", where=_where(frame, op))
+        raise TranspileError(f"{op.kind}: a call of Python code", where=where(frame, op))
     if not any(_holds_tensor(walk, v) for v in values) and op.schema.namespace == "aten":
         if any(map(has_data, values)) and op.name in NUMBERS:
             return [walk.domain.compute(op.name, values)]
@@ -56,10 +53,6 @@ _PASSES_RUNS = frozenset(
      "prim::CallMethod", "prim::CallFunction", "aten::__is__", "aten::__isnot__",
      "prim::unchecked_cast"}
 )  # fmt: skip
-
-
-def _where(frame: Frame, op: Instruction) -> str:
-    return f"{frame.scope.path or frame.scope.cls}" + (f" at {op.at}" if op.at else "")
 
 
 def _holds_tensor(walk: Walk, value: Any) -> bool:
@@ -120,7 +113,7 @@ def _get_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> l
     owner = values[0]
     if not isinstance(owner, Module):
         raise TranspileError(
-            f"the attribute {op.attribute} of a scripted object", where=_where(frame, op)
+            f"the attribute {op.attribute} of a scripted object", where=where(frame, op)
         )
     value = owner.raw.getattr(op.attribute)
     path = f"{owner.path}.{op.attribute}" if owner.path else op.attribute
@@ -135,7 +128,7 @@ def _set_attr(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> l
     raise TranspileError(
         f"mutated buffer: forward assigns {values[0].path}.{op.attribute}; "
         "models that keep state are not supported yet",
-        where=_where(frame, op),
+        where=where(frame, op),
         hint="pass the state as an input and return the new one",
     )
 
@@ -158,107 +151,9 @@ def _unpack(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> lis
     if len(values[0]) != len(op.outputs):
         raise TranspileError(
             f"{len(op.outputs)} values are unpacked from a list of {len(values[0])}",
-            where=_where(frame, op),
+            where=where(frame, op),
         )
     return list(values[0])
-
-
-def _if(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    if walk.domain.decided(values[0]):
-        return _branch(walk, frame, op, values[0])
-    truth = walk.domain.truth(values[0], f"a branch at {_where(frame, op)}")
-    if truth is None:
-        return _every_branch(walk, frame, op, values[0])
-    return walk.block(op.blocks[0 if truth else 1], frame, [])
-
-
-def _branch(walk: Walk, frame: Frame, op: Instruction, condition: Any) -> list[Any]:
-    """Both sides, by a condition that the data decides."""
-    calls = Counter(walk.calls)
-
-    def side(block: Block) -> Callable[[], list[Any]]:
-        def run() -> list[Any]:
-            walk.calls = Counter(calls)
-            return walk.block(block, frame, [])
-
-        return run
-
-    return walk.domain.branch(condition, frame.env, [side(block) for block in op.blocks])
-
-
-def _every_branch(walk: Walk, frame: Frame, op: Instruction, unknown: Any) -> list[Any]:
-    """All branches, for what they lack: the condition hangs on a call that could not be lowered."""
-    for block in op.blocks:
-        with suppress(TranspileError):
-            walk.block(block, frame, [])
-    return [unknown] * len(op.outputs)
-
-
-_MOST_TURNS = 100_000
-_MOST_NUMBERS = 64  # read one by one
-
-
-def _loop(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    """Turn by turn where it is known when to stop, and that is soon; else as a loop of the domain.
-
-    A long one that is no loop of the domain is written out all the same.
-    """
-    for unknown in values[:2]:
-        if walk.domain.is_unknown(unknown):
-            return _every_branch(walk, frame, op, unknown)
-    start = walk.domain.mark(frame.env, walk.calls)
-    found = _unrolled(walk, frame, op, values, start, short=True)
-    if found is not None:
-        return found
-    walk.calls = walk.domain.rewind(start)
-    try:
-        return _turns(walk, frame, op, values)
-    except TranspileError:
-        walk.calls = walk.domain.rewind(start)
-        found = _unrolled(walk, frame, op, values, start, short=False)
-        if found is None:
-            raise
-        return found
-
-
-def _unrolled(
-    walk: Walk, frame: Frame, op: Instruction, values: list[Any], start: Any, short: bool
-) -> list[Any] | None:
-    """The carried variables; None where the end is not known, or (if `short`) far away."""
-    count, running, *carried = values
-    what, turn = f"a loop at {_where(frame, op)}", 0
-    while not walk.domain.open_ended(count, running, turn if short else 0, start):
-        if not (turn < count and walk.domain.truth(running, what)):
-            return carried
-        running, *carried = walk.block(op.blocks[0], frame, [turn, *carried])
-        turn += 1
-        if turn > _MOST_TURNS:
-            raise TranspileError(f"{what} runs more than {_MOST_TURNS} times")
-    return None
-
-
-def _turns(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    count, running, *carried = values
-    calls = Counter(walk.calls)
-
-    def body(turn: Any, variables: list[Any]) -> tuple[Any, list[Any]]:
-        walk.calls = Counter(calls)
-        going, *results = walk.block(op.blocks[0], frame, [turn, *variables])
-        return going, results
-
-    try:
-        return walk.domain.loop(count, running, carried, frame.env, body)
-    except Peel as reason:
-        if not walk.domain.has_turn(count, running):
-            raise
-        running, carried = body(0, carried)
-        if walk.domain.is_unknown(running):
-            raise
-        shifted = lambda turn, variables: body(turn + 1, variables)  # noqa: E731
-        try:
-            return walk.domain.loop(host.subtract(count, 1), running, carried, frame.env, shifted)
-        except Peel:
-            raise TranspileError(reason.what, where=_where(frame, op)) from None
 
 
 # Python types of host values, by torch's names of kinds of types.
@@ -273,12 +168,12 @@ def _is_instance(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -
     if walk.domain.is_tensor(values[0]):
         return ["TensorType" in kinds]
     if unknown := [k for k in kinds if k not in _KINDS and k != "TensorType"]:
-        raise TranspileError(f"a test for the type {unknown[0]}", where=_where(frame, op))
+        raise TranspileError(f"a test for the type {unknown[0]}", where=where(frame, op))
     return [any(type(values[0]) is _KINDS.get(k) for k in kinds)]
 
 
 def _raise(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
-    raise ModelRaises(f"the model raises for these inputs: {values[0]}", where=_where(frame, op))
+    raise ModelRaises(f"the model raises for these inputs: {values[0]}", where=where(frame, op))
 
 
 def _number_to_tensor(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> list[Any]:
@@ -311,6 +206,7 @@ def _to_bool(value: Any) -> Any:
     return host.compare("!=", value, 0) if isinstance(value, Expr | host.Ratio) else bool(value)
 
 
+_MOST_NUMBERS = 64  # read one by one
 _SELECT = parse("aten::select.int(Tensor self, int dim, int index) -> Tensor")
 
 
@@ -324,7 +220,7 @@ def _to_list(walk: Walk, frame: Frame, op: Instruction, values: list[Any]) -> li
     if len(shape) > 1 or not isinstance(shape[0], int) or shape[0] > _MOST_NUMBERS:
         raise TranspileError(
             f"tolist of a tensor of the shape {shape}",
-            where=_where(frame, op),
+            where=where(frame, op),
             hint=f"up to {_MOST_NUMBERS} numbers in one row work",
         )
     items = [walk.domain.call(_SELECT, [values[0], 0, i]) for i in range(shape[0])]
@@ -389,8 +285,8 @@ PRIMS: dict[str, Row] = {
     "prim::TupleUnpack": _unpack,
     "prim::TupleIndex": lambda walk, frame, op, values: [values[0][values[1]]],
     "prim::TupleSlice": _slice_tuple,
-    "prim::If": _if,
-    "prim::Loop": _loop,
+    "prim::If": prims_control.branch,
+    "prim::Loop": prims_control.loop,
     "prim::RaiseException": _raise,
     "prim::isinstance": _is_instance,
     "prim::Uninitialized": _constant_row(UNSET),

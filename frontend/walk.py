@@ -124,3 +124,8 @@ class Walk:
 
 def source_of(instruction: Instruction) -> Source | None:
     return Source(instruction.at) if instruction.at else None
+
+
+def where(frame: Frame, op: Instruction) -> str:
+    """Module path, or class, and source line."""
+    return f"{frame.scope.path or frame.scope.cls}" + (f" at {op.at}" if op.at else "")
