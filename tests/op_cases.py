@@ -110,6 +110,7 @@ clip(f32[B], None, f32[1])
 clip(i64[B], 1, None)
 reshape(f32[B, 6], shape=(B, 2, 3))
 reshape(f32[B, L, 4], shape=(B * L, 4), free=0)
+reshape(f32[1, 1], shape=())
 transpose(f32[B, L, 4], axes=(0, 2, 1))
 transpose(f32[B, L], axes=(1, 0))
 transpose(f32[B, L, 2, 4], axes=(0, 2, 1, 3))
@@ -329,6 +330,7 @@ random_integers(shape=(L, 999), low=-3, high=B, dtype=i64)
 random_bernoulli(f32[B, 999], shape=(B, 999))
 random_bernoulli(0.25, shape=(B, 999))
 random_categorical(f32[B, 5], count=999)
+nonzero(bool[B, L, 3], size='N1')
 nonzero(f32[B], size='N1')
 unique(i64[B, L], size='N1')
 unique(i32[L], sort=False, size='N1')
@@ -356,8 +358,8 @@ POSITIVE = {
 }
 # Below 1 in size.
 UNIT = {"arcsin", "arccos", "arctanh", "erfinv", "grid_sample"}
-ABOVE_ONE = {"arccosh"}
 PROBABILITY = {"random_bernoulli"}
+ABOVE_ONE = {"arccosh"}
 SORTED_FIRST = {"searchsorted"}
 
 # Operands that must fit the other ones.
