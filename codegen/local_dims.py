@@ -49,7 +49,8 @@ class LocalDims:
 
     def _bind(self, dim: Expr, argument: int, axis: int) -> None:
         """Solve `c * atom + k = size` for the one atom that is not known yet."""
-        constant, unknown = 0, []
+        constant = 0
+        unknown: list[tuple[Sym | Atom, int]] = []
         for monomial, coefficient in dim.terms:
             if not monomial:
                 constant = coefficient

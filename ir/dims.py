@@ -521,10 +521,11 @@ def multiply_out(dim: int | Expr, exact: Container[Atom]) -> int | Expr:
     for monomial, coefficient in _terms(dim):
         product: int | Expr = 1
         for atom in (atom for atom, power in monomial for _ in range(power)):
+            factor: int | Expr
             if isinstance(atom, Sym):
-                factor: int | Expr = lone(atom)
-            elif atom in exact and divide_exact(coefficient, atom.args[1]) is not None:
-                factor, coefficient = atom.args[0], coefficient // atom.args[1]
+                factor = lone(atom)
+            elif atom in exact and isinstance(rest := divide_exact(coefficient, atom.args[1]), int):
+                factor, coefficient = atom.args[0], rest
             else:
                 factor = apply(atom.kind, [multiply_out(a, exact) for a in atom.args])
             product = product * factor

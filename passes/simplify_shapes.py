@@ -66,7 +66,7 @@ def _view_first(out: Rebuild, node: Node) -> Any:
     come after those.
     """
     chain: list[tuple[Node, int]] = []
-    x, shape = node.operands[0], node.out.tensor.shape
+    x, shape = node.values[0], node.out.tensor.shape
     while inner := _lightly_changed(out, x, node):
         chain.append((inner, inner.results.index(x)))
         x = inner.values[0]
@@ -86,9 +86,9 @@ def _view_first(out: Rebuild, node: Node) -> Any:
     return view(out, base, shape, node)
 
 
-def _lightly_changed(out: Rebuild, x: Any, reader: Node) -> Node | None:
+def _lightly_changed(out: Rebuild, x: Value, reader: Node) -> Node | None:
     """The split, or the arithmetic with scalars, that only the reader gets this value from."""
-    node = x.node if isinstance(x, Value) else None
+    node = x.node
     if node is None or node.scope is not reader.scope or not out.used_once(x):
         return None
     return node if node.op == "split" or (node.row.elementwise and len(node.values) == 1) else None
