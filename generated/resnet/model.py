@@ -35,7 +35,6 @@ class FirstBottleneck(nn.Module):
         conv2_out_channels: int,
         stride: int,
         conv3_out_channels: int,
-        downsample_stride: int,
     ):
         super().__init__()
         self.conv1 = nn.Conv2d(
@@ -60,7 +59,7 @@ class FirstBottleneck(nn.Module):
                 conv1_in_channels,
                 conv3_out_channels,
                 kernel_size=1,
-                stride=downsample_stride,
+                stride=stride,
                 bias=False,
             ),
             nn.BatchNorm(conv3_out_channels),
@@ -118,7 +117,6 @@ class Model(nn.Module):
                 conv2_out_channels=args.layer1_conv2_out_channels,
                 stride=1,
                 conv3_out_channels=args.layer1_conv3_out_channels,
-                downsample_stride=1,
             ),
             Bottleneck(
                 conv1_in_channels=args.layer1_conv3_out_channels,
@@ -133,7 +131,6 @@ class Model(nn.Module):
                 conv2_out_channels=args.layer2_conv2_out_channels,
                 stride=2,
                 conv3_out_channels=args.layer2_conv3_out_channels,
-                downsample_stride=2,
             ),
             Bottleneck(
                 conv1_in_channels=args.layer2_conv3_out_channels,

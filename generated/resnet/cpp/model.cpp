@@ -27,8 +27,7 @@ FirstBottleneck::FirstBottleneck(
     int conv1_out_channels,
     int conv2_out_channels,
     int stride,
-    int conv3_out_channels,
-    int downsample_stride)
+    int conv3_out_channels)
     : conv1_(
           weights,
           prefix + "conv1",
@@ -71,7 +70,7 @@ FirstBottleneck::FirstBottleneck(
           conv1_in_channels,
           conv3_out_channels,
           /* kernel_size = */ 1,
-          downsample_stride,
+          stride,
           /* padding = */ 0,
           /* dilation = */ 1,
           /* groups = */ 1,
@@ -163,8 +162,7 @@ Model::Model(
       args.layer1_conv1_out_channels,
       args.layer1_conv2_out_channels,
       1,
-      args.layer1_conv3_out_channels,
-      1));
+      args.layer1_conv3_out_channels));
   layer1_.emplace_back(Bottleneck(
       weights,
       "layer1.1.",
@@ -178,8 +176,7 @@ Model::Model(
       args.layer2_conv1_out_channels,
       args.layer2_conv2_out_channels,
       2,
-      args.layer2_conv3_out_channels,
-      2));
+      args.layer2_conv3_out_channels));
   layer2_.emplace_back(Bottleneck(
       weights,
       "layer2.1.",

@@ -33,8 +33,7 @@ class FirstBottleneck {
       int conv1_out_channels,
       int conv2_out_channels,
       int stride,
-      int conv3_out_channels,
-      int downsample_stride);
+      int conv3_out_channels);
   mx::array operator()(const mx::array& input) const;
 
  private:
