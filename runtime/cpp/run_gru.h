@@ -8,8 +8,8 @@
 #include "gru_gates.h"
 #include "scan_layers.h"
 
-// One layer and direction of a GRU over x [L, ..., D]: adds h after each step to
-// `states`.
+// One layer and direction of a GRU over x [L, ..., D]: adds h after each step
+// to `states`.
 inline void scan_gru(
     const mx::array& x,
     std::vector<std::vector<mx::array>>& states,

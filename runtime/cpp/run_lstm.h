@@ -8,8 +8,8 @@
 #include "lstm_gates.h"
 #include "scan_layers.h"
 
-// One layer and direction of an LSTM over x [L, ..., D]: adds h and c after each
-// step to `states`.
+// One layer and direction of an LSTM over x [L, ..., D]: adds h and c after
+// each step to `states`.
 inline void scan_lstm(
     const mx::array& x,
     std::vector<std::vector<mx::array>>& states,

@@ -6,10 +6,10 @@
 #include "join_steps.h"
 
 // Stacks recurrent layers over time (x's first axis, or second if batch_first).
-// `scan(x, states, weights)` runs one of them: it adds the state after each step
-// to the initial one. The first axis of each state and `weights` go by layer and
-// direction. With lengths, a row of the batch ends, and backwards starts, at its
-// own.
+// `scan(x, states, weights)` runs one of them: it adds the state after each
+// step to the initial one. The first axis of each state and `weights` go by
+// layer and direction. With lengths, a row of the batch ends, and backwards
+// starts, at its own.
 template <typename Scan>
 std::vector<mx::array> scan_layers(
     const Scan& scan,

@@ -38,7 +38,9 @@ def write_project(folder, namespace="tiny"):
     """The fixture's model with the files that surround every emitted one."""
     folder.mkdir(parents=True)
     for name in ("CMakeLists.txt", "main.cpp", "README.md"):
-        (folder / name).write_text(render(f"{name}.j2", folder="cpp", namespace=namespace))
+        (folder / name).write_text(
+            render(f"{name}.j2", folder="cpp", namespace=namespace, draws=False)
+        )
     for name in ("model.h", "model.cpp"):
         text = (FIXTURE / name).read_text()
         (folder / name).write_text(text.replace("tiny", namespace))

@@ -875,10 +875,10 @@ inline std::tuple<mx::array, std::vector<mx::array>> join_steps(
 }
 
 // Stacks recurrent layers over time (x's first axis, or second if batch_first).
-// `scan(x, states, weights)` runs one of them: it adds the state after each step
-// to the initial one. The first axis of each state and `weights` go by layer and
-// direction. With lengths, a row of the batch ends, and backwards starts, at its
-// own.
+// `scan(x, states, weights)` runs one of them: it adds the state after each
+// step to the initial one. The first axis of each state and `weights` go by
+// layer and direction. With lengths, a row of the batch ends, and backwards
+// starts, at its own.
 template <typename Scan>
 std::vector<mx::array> scan_layers(
     const Scan& scan,
@@ -923,8 +923,8 @@ std::vector<mx::array> scan_layers(
   return results;
 }
 
-// One layer and direction of an LSTM over x [L, ..., D]: adds h and c after each
-// step to `states`.
+// One layer and direction of an LSTM over x [L, ..., D]: adds h and c after
+// each step to `states`.
 inline void scan_lstm(
     const mx::array& x,
     std::vector<std::vector<mx::array>>& states,
