@@ -8,7 +8,6 @@ from typing import Any
 
 from ..ir import Graph, Node, Value
 from ..ir import dims as d
-from ..ir.dims import Expr
 from ..ir.types import Tensor
 from .body import Body
 from .border import IndexRange, index_ranges
@@ -240,24 +239,29 @@ class MethodPrinter:
         assert self.root is not None
         lines: list[str] = []
         mapping: dict[str, Any] = {}
+        known = self.body.sizes.symbols(self.sizes)
+        read: set[str] = set()
+        again: list[tuple[str, str, Value, str]] = []
         for number, value in enumerate(self.body.inputs):
             place = self.names[self.body.local_of[value]]
             name = cpp_string(input_names(self.root)[number])
             own = [i for i, s in enumerate(self.body.sizes.sources) if s.argument == number]
             fresh = {self.body.sizes.sources[i].axis: i for i in own}
             shape = [
-                "-1"
-                if axis in fresh and isinstance(dim, Expr) and str(dim).isidentifier()
-                else self._expected(value, axis, mapping)
-                for axis, dim in enumerate(value.tensor.shape)
+                "-1" if axis in fresh else self._expected(value, axis, mapping)
+                for axis in range(value.tensor.rank)
             ]
             dtype = f"mx::{value.tensor.dtype.mlx}"
             lines.append(f"nn::check_input({name}, {place}, {{{', '.join(shape)}}}, {dtype});")
+            if any(not self.body.sizes.sources[i].name for i in own):
+                again.append((name, place, value, dtype))
             for i in fresh.values():
-                source = self.body.sizes.sources[i]
-                if source.name:
-                    mapping[source.name] = d.symbol(self.sizes[i])
+                read.add(self.sizes[i])
                 lines.append(self._shape_line(i))
+            mapping = {s: e for s, e in known.items() if {x.name for x in d.symbols(e)} <= read}
+        for name, place, value, dtype in again:
+            shape = [self._expected(value, axis, mapping) for axis in range(value.tensor.rank)]
+            lines.append(f"nn::check_input({name}, {place}, {{{', '.join(shape)}}}, {dtype});")
         return self._bounds(lines, mapping, text)
 
     def _expected(self, value: Value, axis: int, mapping: dict[str, Any]) -> str:
@@ -265,15 +269,15 @@ class MethodPrinter:
         if isinstance(dim, int):
             return str(self.printer.static(value, axis))
         local = d.substitute(dim, mapping)
-        known = {s.name for s in d.symbols(local)} <= {str(e) for e in mapping.values()}
-        return size(local).code if known else "-1"
+        known = {s.name for e in mapping.values() for s in d.symbols(e)}
+        return size(local).code if {s.name for s in d.symbols(local)} <= known else "-1"
 
     def _bounds(self, lines: list[str], mapping: dict[str, Any], text: str) -> list[str]:
         assert self.root is not None
         for symbol in self.root.symbols():
             if symbol.name in mapping and (symbol.low > 1 or symbol.high is not None):
                 high = "std::nullopt" if symbol.high is None else symbol.high
-                ends = f"{mapping[symbol.name]}, {symbol.low}, {high}"
+                ends = f"{size(mapping[symbol.name]).code}, {symbol.low}, {high}"
                 lines.append(f"nn::check_size({cpp_string(symbol.name)}, {ends});")
         checks = [self._index_check(r, mapping) for r in index_ranges(self.root)]
         if checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ class DimSource:
     """Where a local size comes from: an axis of an argument, or (argument -1) an int argument, or
     (argument -2) a statement of the method.
 
-    `name` is the graph's symbol for it, where it is one.
+    `name` is the graph's symbol for it, where it is just that.
     """
 
     argument: int
@@ -61,7 +62,8 @@ class LocalDims:
                 unknown.append((monomial[0][0], coefficient))
         if len(unknown) == 1 and unknown[0][1] > 0:
             atom, coefficient = unknown[0]
-            size = self._new(DimSource(argument, axis, str(atom) if isinstance(atom, Sym) else ""))
+            name = str(atom) if dim == dims.lone(atom) and isinstance(atom, Sym) else ""
+            size = self._new(DimSource(argument, axis, name))
             self._known[atom] = solved = dims.floordiv(size - constant, coefficient)
             self._exact |= dims.divisions(solved)
         elif not dims.data_decides(dim):
@@ -127,6 +129,15 @@ class LocalDims:
 
     def known(self) -> dict[Sym | Atom, int | Expr]:
         return dict(self._known)
+
+    def symbols(self, names: Sequence[str]) -> dict[str, int | Expr]:
+        """The graph's symbols over the local sizes, which have these names."""
+        local = {token("d", i): dims.symbol(name) for i, name in enumerate(names)}
+        return {
+            atom.name: dims.substitute(size, local)
+            for atom, size in self._known.items()
+            if isinstance(atom, Sym)
+        }
 
     def restore(self, known: dict[Sym | Atom, int | Expr]) -> None:
         """Forget what was defined since then: a block ends."""

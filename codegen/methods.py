@@ -12,6 +12,7 @@ from ..ir.dims import Expr
 from .body import Body
 from .names import local_names
 from .regions import Region
+from .render import render_tree
 from .slots import TOKEN, token
 from .statements import loop_spans
 from .structure import Group
@@ -173,29 +174,24 @@ def _border(
     if not _checked(graph):
         return []
     lines = []
-    symbols = {s.name: name for s, name in zip(body.sizes.sources, dim_names, strict=True)}
-    mapping = {s: d.symbol(n) for s, n in symbols.items() if s}
-    bound: set[str] = set()
-    for value in graph.inputs:
+    mapping = body.sizes.symbols(dim_names)
+    named = {(s.argument, s.axis) for s in body.sizes.sources if s.name}
+    for number, value in enumerate(body.inputs):
         if value not in names:
             continue
-        needs = False
-        for dim in value.tensor.shape:
-            fresh = isinstance(dim, Expr) and str(dim).isidentifier() and str(dim) not in bound
-            needs |= not fresh
-            if fresh:
-                bound.add(str(dim))
-        if needs:
+        if any((number, axis) not in named for axis in range(value.tensor.rank)):
             shape = ", ".join(
-                printer.static(value, axis) if isinstance(x, int) else str(d.substitute(x, mapping))
+                printer.static(value, axis)
+                if isinstance(x, int)
+                else render_tree(d.substitute(x, mapping)).code
                 for axis, x in enumerate(value.tensor.shape)
             )
             shape += "," if value.tensor.rank == 1 else ""
             lines.append(f"check_shape({names[value]!r}, {names[value]}, ({shape}))")
     for sym in graph.symbols():
-        name = symbols.get(sym.name)
-        if name and (sym.low > 1 or sym.high is not None):
-            lines.append(f"check_size({name!r}, {name}, {sym.low}, {sym.high})")
+        size = mapping.get(sym.name)
+        if size is not None and (sym.low > 1 or sym.high is not None):
+            lines.append(f"check_size({str(size)!r}, {size}, {sym.low}, {sym.high})")
     return lines
 
 

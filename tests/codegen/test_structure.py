@@ -1,7 +1,14 @@
 """Structure recovery: which module calls become one class, and what the classes look like."""
 
-from graphs import block, emitted, indent, linear, stack
+import re
 
+import mlx.core as mx
+import pytest
+from graphs import block, emitted, graph_of, indent, linear, stack
+
+from mlx_transpile.codegen import emit
+from mlx_transpile.codegen.cpp import emit_cpp
+from mlx_transpile.ir import Program
 from mlx_transpile.ir.recipe import Read
 
 
@@ -256,6 +263,40 @@ def test_a_size_rounded_up_is_passed_as_a_positive_number():
     )
     out = emitted(text, "x: f32[B, (L//4) - (L//8), 64], y: f32[L]")
     assert "mx.zeros((4 * L, " in out.source and "z[:-2]" in out.source
+
+
+MULTIPLE = """
+z: f32[4*N, L, 8] = exp(x)
+w: f32[N, 8] = exp(y)
+s: f32[4*N*L, 8] = reshape(z, shape=(4*N*L, 8))
+t: f32[N, 2, 4] = reshape(w, shape=(N, 2, 4))
+return s, t
+"""
+INPUTS = "x: f32[4*N, L, 8], y: f32[N, 8]"
+
+
+def test_an_input_that_is_a_multiple_is_checked_at_the_border():
+    out = emitted(MULTIPLE, INPUTS)
+    assert 'check_shape("x", x, (4 * (B // 4), L, 8))' in out.source
+    space: dict = {"__name__": "model"}
+    exec(out.source, space)  # a class made from text
+    model = space["Model"](space["ModelArgs"](**out.config))
+    flat, other = model(mx.zeros((8, 3, 8)), mx.zeros((2, 8)))
+    assert flat.shape == (24, 8) and other.shape == (2, 2, 4)
+    for x, y in (((9, 3, 8), (2, 8)), ((8, 3, 8), (3, 8))):
+        with pytest.raises(ValueError, match="has shape"):
+            model(mx.zeros(x), mx.zeros(y))
+
+
+def test_an_input_that_is_a_multiple_is_checked_in_cpp():
+    graph = graph_of(MULTIPLE, INPUTS)
+    code = emit_cpp(graph, emit(Program({"forward": graph}), "Net").recovered, "Net")
+    checks = re.findall(r"check_input\((.*?)\);", " ".join(code.files["model.cpp"].split()))
+    assert checks == [
+        '"x", x, {-1, -1, 8}, mx::float32',
+        '"y", y, {(B / 4), 8}, mx::float32',
+        '"x", x, {4 * (B / 4), L, 8}, mx::float32',
+    ]
 
 
 def test_a_size_that_is_a_multiple_is_read_from_the_argument():
