@@ -19,7 +19,7 @@ from .data_numbers import DataNumber
 from .equations import renamed
 from .export_dims import InputDims
 from .export_graph import Walk, constant_names, recurrent
-from .export_load import load_exported
+from .export_load import load_exported, size_guards
 from .export_names import aliases, modules_by_identity, modules_by_tensors
 from .export_run import EagerRunner, GraphRunner, Runner
 from .export_spec import call_arguments, map_tree, unflatten
@@ -175,7 +175,7 @@ class Exported:
         if recurrent(self.module.graph):
             fixed += " (it fixes lengths of recurrent layers: transpile the module itself)"
         fakes = [(labels[id(f)], f) for f in self.fakes]
-        dims = InputDims(fakes, self.program.range_constraints, fixed)
+        dims = InputDims(fakes, self.program.range_constraints, fixed, size_guards(self.program))
         for spec in specs:
             dims.state(spec)
         return dims

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import BadRequest, TranspileError
 from ..ir.dims import Expr, floordiv, maximum, minimum, symbols
 from .equations import Sizes, falls
+from .export_guards import guarded_limits
 from .inputs import InputSpec
 from .probe import Axis, readable_names
 from .schema import dtype_from_torch
@@ -51,7 +52,8 @@ _KINDS: dict[str, Callable[..., Dim]] = {
 class InputDims:
     """Every dim of every input has a symbol of its own; the export says which it fixed or tied.
 
-    `fakes` are (name, fake tensor) for the inputs in order; `fixed` is said of plain sizes.
+    `fakes` are (name, fake tensor) for the inputs in order; `fixed` is said of plain sizes;
+    `guards` are the conditions on sizes under which the export holds.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class InputDims:
         fakes: Sequence[tuple[str, Any]],
         ranges: Mapping[Any, Any],
         fixed: str = "fixed by the export",
+        guards: Sequence[str] = (),
     ):
         self.fakes, self.fixed = fakes, fixed
         self.given: dict[str, str] = {}
@@ -72,6 +75,7 @@ class InputDims:
         self.sizes = Sizes(captured)
         self._own_plain_dims()
         self._limit({str(symbol): found for symbol, found in ranges.items()})
+        self._guard(guards)
         self._tie()
 
     def shapes(self, known: Mapping[str, Dim]) -> list[tuple[Dim, ...]]:
@@ -141,6 +145,15 @@ class InputDims:
             found = _limits(ranges.get(symbol))
             if found != (1, None):
                 self.sizes.limits[owner] = found
+
+    def _guard(self, guards: Sequence[str]) -> None:
+        for name, (low, high) in guarded_limits(guards, self.sizes.captured).items():
+            size = plain(dict(self._each()).get(name, 0))
+            owner = self._owner.get("" if isinstance(size, int) else str(size.node.expr))
+            if owner and (low, high) != (1, None):
+                low_, high_ = self.sizes.limits.get(owner, (1, None))
+                high = high_ if high is None else high if high_ is None else min(high, high_)
+                self.sizes.limits[owner] = max(low, low_), high
 
     def _tie(self) -> None:
         for name, size in self._each():

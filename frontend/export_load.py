@@ -21,6 +21,7 @@ from .export_check import check_program
 from .library_ops import replace_library_ops
 
 _SAVE = "save it again with torch.export.save"
+_GUARDS = "size_guards"
 
 
 @dataclass
@@ -51,10 +52,19 @@ def load_exported(path: str | Path) -> Any:
     ) as error:
         what = f"{path.name!r} is a damaged .pt2 archive ({_first_line(error)})"
         raise BadRequest(what, hint=_SAVE) from None
+    guards = [g for g in archive.program.get("guards_code") or () if isinstance(g, str)]
     replace_library_ops(archive.program)
     check_program(archive.program, path.name)
     _settle_inner_sizes(archive.program["graph_module"]["graph"])
-    return _deserialize(archive, path.name)
+    exported = _deserialize(archive, path.name)
+    exported.graph_module.meta[_GUARDS] = guards  # to be read: torch would compile its own
+    return exported
+
+
+def size_guards(program: Any) -> list[str]:
+    """The conditions on input sizes that an ExportedProgram was made under, as text."""
+    own = getattr(program, "_guards_code", None) or []
+    return list(program.graph_module.meta.get(_GUARDS, own))
 
 
 def _settle_inner_sizes(graph: dict[str, Any]) -> None:
