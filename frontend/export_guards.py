@@ -65,12 +65,17 @@ def _is_caution(tree: ast.Compare, compare: Callable[[int, int], bool]) -> bool:
     least, size = tree.comparators[0], tree.left
     if compare in (operator.lt, operator.le):
         least, size = size, least
-    if not isinstance(least, ast.Constant) or not isinstance(least.value, int):
+    unit = 1
+    if isinstance(size, ast.BinOp) and isinstance(size.op, ast.Mult):
+        unit = _number(size.left) or 1
+    bound = _number(least)
+    if bound is None:
         return False
-    product = isinstance(size, ast.BinOp) and isinstance(size.op, ast.Mult)
-    factor = size.left if product else None
-    unit = factor.value if isinstance(factor, ast.Constant) else 1
-    return least.value + (compare in (operator.gt, operator.lt)) <= _CAUTION * unit
+    return bound + (compare in (operator.gt, operator.lt)) <= _CAUTION * unit
+
+
+def _number(node: ast.expr) -> int | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, int) else None
 
 
 def _interval(holds: Callable[[int], bool], start: int) -> tuple[int, int | None]:
