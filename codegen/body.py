@@ -30,8 +30,10 @@ from .bound import (
     Pick,
     SlotRef,
     Typed,
+    Verbatim,
     bind,
     plain_scalar,
+    untyped,
 )
 from .control import find_size, holder, print_control
 from .local_dims import LocalDims
@@ -55,7 +57,9 @@ from .slots import (
 from .statements import Assign, For, Open, Return, Statement, Target, python_lines
 from .widths import Widths, key
 
-INLINE = 56  # a single-use expression longer than this gets a name
+INLINE = 60  # a single-use expression longer than this gets a name
+BESIDE = 50  # one that stands beside others: in a sum, among several results
+LINE = 66  # what an assignment has room for: a chain of methods that is longer is cut
 
 
 @dataclass
@@ -366,7 +370,10 @@ class BodyBuilder:
             return False
         if user is None and not self.root and len(self.region.outputs) == 1:
             return True  # all that the method returns
-        if length(render_tree(tree).code) > INLINE:
+        size = length(render_tree(tree).code)
+        if size > INLINE or size + self._added(value, tree, user) > LINE:
+            return False
+        if size > BESIDE and self._beside(user):
             return False
         if user is None:
             return True
@@ -381,6 +388,21 @@ class BodyBuilder:
             return any(self.roles.get(v) == self.roles[value] for v in used)
         after = user.results if isinstance(user, Node) else user.outputs
         return len(after) == 1 and self.hint(after[0]) == self.hint(value)
+
+    def _beside(self, user: Any) -> bool:
+        """Whether the place where a value is used has more in the line."""
+        if user is None:
+            return not self.root and len(self.region.outputs) > 1
+        return isinstance(user, Node) and isinstance(user.row.tree(user), Infix)
+
+    def _added(self, value: Value, tree: Bound, user: Any) -> int:
+        """By how much a view is longer than the chain of calls that it continues."""
+        chain = isinstance(tree, Method) and not isinstance(untyped(tree.of), Local)
+        if not chain or not isinstance(user, Node) or user.op not in VIEWS:
+            return 0
+        view = self._shadow(user)
+        binder = Binder(lambda i: Verbatim(""), self.dim, lambda i, axis: 0, _size_or_number)
+        return length(render_tree(bind(view.row.tree(view), binder)).code)
 
     def _take_over(self, value: Value) -> None:
         """The next value of a carried variable goes there unless the old one is still to read."""
@@ -631,6 +653,11 @@ class BodyBuilder:
     def _helper(self, name: str) -> None:
         if name not in self.body.helpers:
             self.body.helpers.append(name)
+
+
+def _size_or_number(value: Any, dtype: DType | None) -> Bound:
+    """Any size stands for all: what instances of a class have differently has one length."""
+    return SlotRef(0) if isinstance(value, MarkedInt) else plain_scalar(value, dtype)
 
 
 def _draws(step: Any) -> bool:

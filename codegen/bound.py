@@ -47,6 +47,11 @@ class Typed:
     type: Tensor
 
 
+def untyped(tree: Bound) -> Bound:
+    """The expression itself, where it stands for a value."""
+    return untyped(tree.of) if isinstance(tree, Typed) else tree
+
+
 @dataclass(frozen=True)
 class Apply:
     """A call of a layer, a part, or the variable of a loop."""
@@ -139,5 +144,5 @@ def plain_scalar(value: Any, dtype: DType | None) -> Bound:
 
 __all__ = [
     "Apply", "Binder", "Bound", "Local", "Member", "SlotRef", "Typed", "Verbatim", "bind",
-    "plain_scalar",
+    "plain_scalar", "untyped",
 ]  # fmt: skip

@@ -43,6 +43,14 @@ FIELD_ROLES: list[tuple[str, str, str]] = [
     (r"runtime\.(LSTM|GRU|RNN)\.1", r"", "rnn_hidden_size"),
 ]
 
+# The fields that configurations begin with, in the order in which they have them.
+FIELD_ORDER = (
+    "vocab_size", "type_vocab_size", "max_position_embeddings", "num_channels", "hidden_size",
+    "embedding_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "value_head_dim", "rotary_dim", "rms_norm_eps",
+    "layer_norm_eps", "batch_norm_eps", "group_norm_eps", "rope_theta",
+)  # fmt: skip
+
 # What a slot of a layer is called where no role is known: <attribute>_<this>.
 PARAMETER_ROLES: dict[str, str] = {
     r"nn\.Linear\.0": "input_dims",
@@ -64,6 +72,19 @@ PARAMETER_ROLES: dict[str, str] = {
     r"low|high": "padding",
     r"shape": "size",
 }
+
+
+def field_order(names: Iterable[str]) -> list[str]:
+    """The fields as a configuration lists them: known words first, then in the order of use.
+
+    `text_hidden_size` stands where `hidden_size` does.
+    """
+
+    def place(name: str) -> int:
+        ends = [i for i, word in enumerate(FIELD_ORDER) if name.endswith(f"_{word}")]
+        return FIELD_ORDER.index(name) if name in FIELD_ORDER else min(ends, default=99)
+
+    return sorted(names, key=place)
 
 
 def _parameter_word(role: str) -> str:

@@ -87,6 +87,7 @@ def build_regions(graph: Graph) -> Plan:
     """The region tree, with everything dissolved that cannot be a class of its own."""
     plan = Plan(graph, _nest(graph), fresh=frozenset(data_sizes(graph)))
     plan.computed = frozenset(computed_sizes(graph))
+    _bring_home(plan)
     _adopt_layers(plan)
     _dissolve_where(plan, _is_container, "only holds other modules by number")
     _dissolve_where(plan, _is_small, "is one or two ops without weights")
@@ -156,6 +157,53 @@ def _nest(graph: Graph) -> Region:
                 parent.items.append(regions[scope])
         regions[node.scope].items.append(node)
     return root
+
+
+def _bring_home(plan: Plan) -> None:
+    """`encoder.embed_tokens`, whose weight is that of `shared`, is a call of `shared`.
+
+    It runs where both are in reach: the encoder gets what it returns.
+    """
+    for region in list(plan.root.walk()):
+        path = _only_owner(region) if region.parent and not region.children else None
+        if path is None:
+            continue
+        around = next(r for r in _enclosing(region) if under(r.path, path) and r.path != path)
+        scope = Scope(path, region.scope.cls, around.scope, _calls(plan, path))
+        scope.names = region.scope.names
+        module = next(r for r in [region, *_enclosing(region)] if r.parent is around)
+        if module is not region and _reads_from(module, region):
+            continue
+        assert region.parent is not None
+        region.parent.items.remove(region)
+        around.items.insert(around.items.index(module) if module is not region else 0, region)
+        plan.log.append(f"{region.path} ({scope.cls}) is a call of {path}, whose weights it reads")
+        region.scope, region.parent = scope, around
+
+
+def _enclosing(region: Region) -> Iterator[Region]:
+    """The regions around this one, the innermost first."""
+    while region.parent is not None:
+        region = region.parent
+        yield region
+
+
+def _only_owner(region: Region) -> str | None:
+    """The one module, elsewhere in the model, that all of the region's weights belong to."""
+    owners = {p.name.rpartition(".")[0] for p in _params(region)}
+    path = owners.pop() if len(owners) == 1 else ""
+    elsewhere = not under(region.path, f"{path}.") and not is_number(path.rpartition(".")[2])
+    return path if path and elsewhere else None
+
+
+def _calls(plan: Plan, path: str) -> int:
+    return sum(region.path == path for region in plan.root.walk())
+
+
+def _reads_from(module: Region, region: Region) -> bool:
+    """Whether a part of a module reads what another part of it makes."""
+    made = set(_defined(module)) - set(_defined(region))
+    return not made.isdisjoint(_used(region, sizes=True))
 
 
 def _adopt_layers(plan: Plan) -> None:

@@ -27,8 +27,9 @@ def token(kind: str, index: int) -> str:
 
 
 def length(code: str) -> int:
-    """Length of the code with every token taken for a short name."""
-    return len(TOKEN.sub("xxxxxxxx", code))
+    """Length of the code with every token taken for a usual name; sizes have one letter."""
+    usual = {"d": "L", "s": "self.head_dim"}
+    return len(TOKEN.sub(lambda m: usual.get(m[1], "xxxxxxxx"), code))
 
 
 @dataclass

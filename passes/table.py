@@ -28,6 +28,7 @@ from .lift_shared import lift_shared
 from .match_masks import match_masks
 from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
+from .own_weights import own_weights
 from .prove_mask_rows import prove_mask_rows
 from .prove_masks import prove_masks
 from .raise_activations import raise_activations
@@ -83,6 +84,7 @@ PASSES = [
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),
     Pass("simplify_shapes", simplify_shapes, 1, "merge chains of views and slices"),
     Pass("lift_shared", lift_shared, 1, "what sibling modules share is computed around them"),
+    Pass("own_weights", own_weights, 1, "what only a module's weights are in is computed in it"),
     Pass("cse", cse, 1, "compute equal nodes of a scope once"),
     Pass("cancel_orders", cancel_orders, 1, "rows are not sorted to be put back"),
     Pass("fill_padding", fill_padding, 1, "what is cut at the longest row and filled again stays"),

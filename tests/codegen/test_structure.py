@@ -398,3 +398,32 @@ def test_a_size_that_cannot_be_solved_is_read_as_it_is():
         "x: f32[B, H, W, 64]",
     )
     assert "e.reshape(B, L, self.q_size, -1)" in out.source
+
+
+TABLE = "param('shared.weight', f32[50, 64])"
+SHARED = f"""
+with module('encoder', 'Encoder'):
+    with module('encoder.embed', 'Embedding'):
+        a: f32[B, L, 64] = embedding({TABLE}, ids)
+    b: f32[B, L, 64] = exp(a)
+    c: f32[B, L, 64] = add(b, 1.0)
+    d: f32[B, L, 64] = tanh(c)
+"""
+
+
+def test_a_module_whose_weights_are_another_s_is_a_call_of_that():
+    out = emitted(
+        SHARED + f"e: f32[B, L, 50] = linear(d, {TABLE}, None)\nreturn e", "ids: i32[B, L]"
+    )
+    assert "self.shared = nn.Embedding(args.vocab_size, args.embedding_size)" in out.source
+    assert "self.shared.as_linear(self.encoder(self.shared(ids)))" in out.source
+
+
+def test_it_stays_where_its_argument_is_made_in_the_module():
+    inside = SHARED.replace("(\n", "(").replace(", ids)", ", late)")
+    inside = inside.replace(
+        "    with module('encoder.embed'",
+        "    late: i32[B, L] = maximum(ids, 1)\n    with module('encoder.embed'",
+    )
+    out = emitted(inside + "return d", "ids: i32[B, L]")
+    assert "self.shared(" not in out.source
