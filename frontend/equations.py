@@ -23,6 +23,7 @@ from ..ir.dims import (
     symbol,
     symbols,
 )
+from .multiples import Multiple, by_multiple, joint_multiples, multiples, tighter
 from .solving import chosen_extremes, divisors, kept_quotients, learn_limits, without_common_symbols
 
 Dim = int | Expr
@@ -38,7 +39,8 @@ class Sizes:
     """What is known of the symbols. `captured` holds the sizes of the example inputs, in input
     order.
 
-    `stated` are symbols that the user calls free.
+    `stated` are symbols that the user calls free. `wholes` are symbols that no dim is by itself,
+    each with the symbol that is a multiple of it, and where that shows.
     """
 
     captured: dict[str, int]
@@ -46,6 +48,12 @@ class Sizes:
     evidence: dict[str, str] = field(default_factory=dict)
     limits: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()
+    wholes: dict[str, tuple[str, Multiple, str]] = field(default_factory=dict)
+
+    def trial(self, fixed: Iterable[str]) -> Sizes:
+        """What is known, with these symbols at their captured sizes; to be thrown away."""
+        known = {**self.known, **{name: self.captured[name] for name in fixed}}
+        return Sizes(dict(self.captured), known, {}, dict(self.limits), wholes=dict(self.wholes))
 
     def of(self, name: str) -> Dim:
         """The dim that the symbol stands for now."""
@@ -57,6 +65,43 @@ class Sizes:
 
     def fix(self, name: str, size: int, why: str) -> None:
         self._learn(name, size, why)
+
+    def divide(self, name: str, multiple: Multiple, why: str) -> str:
+        """The symbol is a multiple of a new one, which stands next to it. The new one's name."""
+        new = f"{name}/{multiple.factor}"
+        quotient = multiple.quotient(self.captured[name])
+        at = list(self.captured).index(name) + 1
+        pairs = list(self.captured.items())
+        self.captured.clear()
+        self.captured.update([*pairs[:at], (new, quotient), *pairs[at:]])
+        limits = multiple.limits(self.limits.get(name, (1, None)))
+        if limits != (1, None):
+            self.limits[new] = limits
+        self.wholes[new] = name, multiple, why
+        self.known[name] = multiple.of(self.of(new))
+        return new
+
+    def root(self, name: str) -> str:
+        """The symbol of a dim that the symbol is a quotient of, or the symbol itself."""
+        while name in self.wholes:
+            name = self.wholes[name][0]
+        return name
+
+    def multiple(self, name: str) -> Multiple:
+        """What the dim is that the symbol is a quotient of."""
+        found = Multiple(1)
+        while name in self.wholes:
+            name, outer, _ = self.wholes[name]
+            found = found.inside(outer)
+        return found
+
+    def why(self, name: str) -> str:
+        """The evidence for a symbol, and for the quotients of it."""
+        quotients = [new for new in self.wholes if self.root(new) == name]
+        places = ", ".join(dict.fromkeys(self.wholes[new][2] for new in quotients))
+        parts = [f"{self.multiple(quotients[-1])}: {places}"] if quotients else []
+        parts += [self.evidence.get(n, "") for n in (name, *quotients)]
+        return "; ".join(part for part in parts if part)
 
     def solve(self, left: Dim, right: Dim, where: str) -> None:
         """Make the two sides equal by learning about symbols; Unsolvable where that cannot be."""
@@ -81,7 +126,11 @@ class Sizes:
             self._solve_linear,
             self._solve_by_multiple,
             self._solve_by_tie,
+            self._solve_by_single_quotient,
             self._solve_by_quotients,
+            self._solve_by_tied_quotients,
+            self._solve_by_new_quotients,
+            self._solve_jointly,
             self._solve_by_fixing,
         )
 
@@ -185,6 +234,17 @@ class Sizes:
                     return True
         return False
 
+    def _solve_by_single_quotient(self, difference: Dim, text: str) -> bool:
+        """A new symbol that is 1 at capture is no factor: `x*y*n == z*w` ties x to z, y to w."""
+        single = [n for n in self._in_order(difference) if n in self.wholes]
+        ones = {n: 1 for n in single if self.captured[n] == 1}
+        rest = substitute(difference, ones) if ones else 0
+        if rest == 0 or not self._solve_by_tie(rest, text):
+            return False
+        for name in ones:
+            self._learn(name, 1, f"fixed by {text}")
+        return True
+
     def _solve_by_quotients(self, difference: Dim, text: str) -> bool:
         """Quotients that stay what they are at capture, where many sizes have the same ones."""
         kept = kept_quotients(difference, self._at_capture)
@@ -194,6 +254,37 @@ class Sizes:
             for name, (low, high) in limits.items()
         )
         return bool(wide) and self._at_least_zero(kept, text)
+
+    def _solve_by_tied_quotients(self, difference: Dim, text: str) -> bool:
+        """A symbol that is a multiple of another: 64 times it, where its 8th is 8 times it."""
+        for name in reversed(self._in_order(difference)):
+            rest, multiple = by_multiple(difference, name, self.captured)
+            quotient = _solution(rest, Sym(name)) if multiple.factor > 1 else None
+            value = None if quotient is None else multiple.of(quotient)
+            if isinstance(value, Expr) and self._fits(Sym(name), value):
+                self._learn(name, value, f"tied by {text}")
+                return True
+        return False
+
+    def _solve_by_new_quotients(self, difference: Dim, text: str) -> bool:
+        """Symbols that are multiples of symbols of their own."""
+        found = multiples(difference, self.captured, self.limits)
+        for name, multiple in found.items():
+            self.divide(name, multiple, _place(text))
+        return bool(found)
+
+    def _solve_jointly(self, difference: Dim, text: str) -> bool:
+        """Two symbols that are multiples of one new symbol: `2*x == 3*y`."""
+        found = joint_multiples(difference, self.captured)
+        if found is None:
+            return False
+        (name, multiple), (other, dim) = found
+        new = self.divide(name, multiple, _place(text))
+        self._learn(other, substitute(dim, {name: self.of(new)}), f"tied by {text}")
+        slope, rest = evaluate(dim, {name: 1}) - evaluate(dim, {name: 0}), evaluate(dim, {name: 0})
+        ends = Multiple(slope, -rest).limits(self.limits.get(other, (1, None)))
+        self.limits[new] = tighter(self.limits.get(new, (1, None)), ends)
+        return True
 
     def _solve_by_fixing(self, difference: Dim, text: str) -> bool:
         """One symbol whose captured size solves it."""
@@ -210,6 +301,11 @@ class Sizes:
         """
         plain = isinstance(value, int) or (len(symbols(value)) == 1 and not falls(value))
         return plain and self._at_capture(value) == self.captured[sym.name]
+
+
+def _place(text: str) -> str:
+    """Where the equation turned up; the equation where that is not known."""
+    return text.partition(": ")[2] or text
 
 
 def _coefficient(dim: Expr, sym: Sym) -> Dim | None:

@@ -85,9 +85,7 @@ def _fix_what_must_be(build: Build, sizes: Sizes, error: TranspileError) -> bool
 
 
 def _walks(build: Build, sizes: Sizes, fixed: Iterable[str]) -> bool:
-    trial = Sizes(
-        sizes.captured, {**sizes.known, **{n: sizes.captured[n] for n in fixed}}, {}, sizes.limits
-    )
+    trial = sizes.trial(fixed)
     for _ in range(_MOST_WALKS):
         try:
             build({name: trial.of(name) for name in trial.captured})
@@ -198,10 +196,11 @@ def _fix_unrolled(graph: Graph, sizes: Sizes) -> bool:
 
 def _restrict(trial: Probe) -> bool:
     """Tie, bound or fix the first symbol at which runs fail; whether there was one."""
+    sizes = trial.sizes
     for plan in _ROUNDS:
-        names = free_symbols(trial.sizes)
+        names = free_symbols(sizes)
         wanted = {
-            n: _within(plan(trial.sizes.captured[n], i), trial.sizes.limits.get(n))
+            n: _within(plan(sizes.captured[n], i, sizes.multiple(n).factor), sizes.limits.get(n))
             for i, n in enumerate(names)
         }
         if trial.works(wanted):
@@ -210,20 +209,20 @@ def _restrict(trial: Probe) -> bool:
             if _tie_from_failure(trial, wanted, name, message):
                 return True
             if _learn_from_failure(trial, name, size, message):
-                _check_stated(trial.sizes)
+                _check_stated(sizes)
                 return True
     return False
 
 
-# What to run at, given the captured size and the number of the symbol: all symbols at once, at
-# different sizes.
-_ROUNDS: tuple[Callable[[int, int], int], ...] = (
-    lambda size, i: size + 1 + 2 * i,
-    lambda size, i: 2 * size,
-    lambda size, i: size + 15 - 2 * i,
-    lambda size, i: (3, 2, 5, 4, 7, 6)[i % 6],
-    lambda size, i: 17 + i,
-    lambda size, i: 1,
+# What to run at, given the captured size, the number of the symbol and what the dim is a multiple
+# of: all symbols at once, at different sizes. Of large multiples only few are run.
+_ROUNDS: tuple[Callable[[int, int, int], int], ...] = (
+    lambda size, i, unit: size + 1 + (2 * i if unit == 1 else i % 3),
+    lambda size, i, unit: 2 * size,
+    lambda size, i, unit: size + (15 - 2 * i if unit == 1 else 3 - i % 3),
+    lambda size, i, unit: (3, 2, 5, 4, 7, 6)[i % 6] if unit < 8 else (3, 2, 1)[i % 3],
+    lambda size, i, unit: 17 + i if unit == 1 else 17 // unit + 1 + i % 3,
+    lambda size, i, unit: 1,
 )
 
 
@@ -308,14 +307,15 @@ def _last_good(trial: Probe, name: str, good: int, bad: int) -> int:
 def readable_names(axes: Sequence[Axis], sizes: Sizes, given: Mapping[str, str]) -> dict[str, str]:
     """Names of the symbols that stay free: B for a leading axis, then L, T, S ...; H and W."""
     names: dict[str, str] = {}
+    free = {sizes.root(name): name for name in free_symbols(sizes)}
     for axis in axes:
-        if axis.symbol in sizes.known or axis.symbol in names:
+        symbol = free.get(axis.symbol)
+        if symbol is None or symbol in names:
             continue
-        wanted = [given[axis.symbol]] if axis.symbol in given else _candidates(axis)
+        own = next((given[n] for n in (symbol, axis.symbol) if n in given), None)
         taken = set(names.values()) | set(given.values())
-        names[axis.symbol] = next(
-            n for n in wanted if n not in taken or n == given.get(axis.symbol)
-        )
+        wanted = (n for n in _candidates(axis) if n not in taken)
+        names[symbol] = own if own is not None else next(wanted)
     return names
 
 
@@ -340,12 +340,14 @@ def evidence(
 
 
 def _evidence_of(axis: Axis, dim: Dim, sizes: Sizes, ran: Mapping[str, set[int]]) -> DimEvidence:
-    size, why = sizes.captured[axis.symbol], sizes.evidence.get(axis.symbol, "")
+    size, why = sizes.captured[axis.symbol], sizes.why(axis.symbol)
     if isinstance(dim, int):
         return DimEvidence(axis.input, axis.axis, "static", size, None, why)
-    if axis.symbol in sizes.known:
+    (own,) = [s.name for s in symbols(sizes.of(axis.symbol))][:1]
+    if sizes.root(own) != axis.symbol:
         return DimEvidence(axis.input, axis.axis, "tied", size, str(dim), why)
-    runs = f"ran at {', '.join(map(str, sorted(ran.get(axis.symbol, ()))))}"
-    return DimEvidence(
-        axis.input, axis.axis, "free", size, str(dim), f"{runs}; {why}" if why else runs
-    )
+    kind = "free" if own == axis.symbol else "multiple"
+    at = sorted(evaluate(sizes.of(axis.symbol), {own: n}) for n in ran.get(own, ()))
+    runs = f"ran at {', '.join(map(str, at))}"
+    parts = (why, runs) if kind == "multiple" else (runs, why)
+    return DimEvidence(axis.input, axis.axis, kind, size, str(dim), "; ".join(filter(None, parts)))

@@ -17,9 +17,10 @@ from .random_inputs import sorted_by
 class DimEvidence:
     """What is known of one dim of one input, and why.
 
-    `kind` is free, tied (to the dim that `symbol` names elsewhere) or static; `size` is the
-    captured size; `evidence` says what was run or proved ("ran at 1, 2, 3, 17", "equal to L: add at
-    model.py:31", "fails at 3: ...").
+    `kind` is free, multiple (of a free symbol that no dim is by itself: `symbol` is `4*H`), tied
+    (to the dims that `symbol` names elsewhere) or static; `size` is the captured size; `evidence`
+    says what was run or proved ("ran at 1, 2, 3, 17", "equal to L: add at model.py:31", "a multiple
+    of 4: view at model.py:12", "fails at 3: ...").
     """
 
     input: str

@@ -464,6 +464,16 @@ def atoms(dim: int | Expr) -> list[Sym | Atom]:
     return list(dict.fromkeys(atom for monomial, _ in _terms(dim) for atom, _ in monomial))
 
 
+def line(dim: int | Expr) -> tuple[Sym, int, int] | None:
+    """`4*L - 3` as (L, 4, -3): a dim that grows evenly with its only symbol; None for any other."""
+    found = list(symbols(dim))
+    if len(found) != 1 or any(isinstance(a, Atom) for a in atoms(dim)):
+        return None
+    start, end = (evaluate(dim, {found[0].name: n}) for n in range(2))
+    even = end > start and dim == (end - start) * lone(found[0]) + start
+    return (found[0], end - start, start) if even else None
+
+
 def lone(atom: Sym | Atom) -> Expr:
     """The atom as a dim."""
     return Expr(((((atom, 1),), 1),))

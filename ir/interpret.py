@@ -38,9 +38,9 @@ def bind_sizes(
         if array.ndim != value.tensor.rank:
             raise InterpretError(f"{value.hint} has rank {array.ndim}, {value.type} was expected")
         for dim, size in zip(value.tensor.shape, array.shape, strict=True):
-            names = dims.symbols(dim)
-            if isinstance(dim, Expr) and len(names) == 1 and str(dim) == next(iter(names)).name:
-                sizes.setdefault(str(dim), size)
+            if line := dims.line(dim):
+                symbol, slope, start = line
+                sizes.setdefault(symbol.name, (size - start) // slope)
             pending.append((value, dim, size))
     for value, dim, size in pending:
         if dims.evaluate(dim, sizes) != size:
@@ -175,7 +175,7 @@ def _wide_recipe(recipe: rcp.Recipe) -> rcp.Recipe:
             return rcp.Concatenate(tuple(map(_wide_recipe, many)), axis)
     inner: dict[str, Any] = {
         name: _wide_recipe(getattr(recipe, name))
-        for name in ("of", "left", "right")
+        for name in ("of", "left", "right", "scales", "zeros")
         if hasattr(recipe, name)
     }
     return replace(recipe, **inner) if inner else recipe

@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import TranspileError
 from .frontend.source import Captured
-from .ir import Graph
+from .ir import Graph, dims
 from .ir.dims import Sym
 from .ir.draws import draws, repeated_draws
 
@@ -45,8 +45,11 @@ def size_sets(
     Sizes stay within a symbol's bounds. Symbols are rotated against each other and differ where
     they can, so that sizes which only look equal come apart.
     """
-    symbols = graph.symbols()
-    choices = {s.name: _choices(s, captured.get(s.name), sizes) for s in symbols}
+    symbols, units = graph.symbols(), units_of(graph)
+    choices = {
+        s.name: _choices(s, captured.get(s.name), _of_unit(sizes, units.get(s.name, 1)))
+        for s in symbols
+    }
     sets = (
         [{s.name: captured[s.name] for s in symbols}]
         if all(s.name in captured for s in symbols)
@@ -59,6 +62,21 @@ def size_sets(
             chosen[name] = next((s for s in rotated if s not in chosen.values()), rotated[0])
         sets.append(chosen)
     return [s for i, s in enumerate(sets) if s not in sets[:i]]
+
+
+def units_of(graph: Graph) -> dict[str, int]:
+    """What symbols are multiplied by in the sizes of the inputs: 4 for H where there is `4*H`."""
+    found: dict[str, int] = {}
+    for dim in (d for value in graph.inputs for d in value.tensor.shape):
+        if line := dims.line(dim):
+            symbol, slope, _ = line
+            found[symbol.name] = min(found.get(symbol.name, slope), slope)
+    return found
+
+
+def _of_unit(sizes: Sequence[int], unit: int) -> Sequence[int]:
+    """Small sizes of a symbol that stands for so many rows: the largest is of about as many."""
+    return sizes if unit == 1 else list(dict.fromkeys((1, 2, max(sizes) // unit | 1)))
 
 
 def _choices(symbol: Sym, captured: int | None, sizes: Sequence[int]) -> list[int]:
@@ -80,7 +98,13 @@ def further_sizes(symbol: Sym, captured: int) -> list[int]:
 
 def captured_sizes(captured: Captured) -> dict[str, int]:
     """The sizes of the symbols at capture."""
-    return {d.symbol: d.size for d in reversed(captured.dims) if d.symbol is not None}
+    found: dict[str, int] = {}
+    for evidence in captured.dims:
+        dim = dims.parse_dim(evidence.symbol, {}) if evidence.symbol is not None else 0
+        if line := dims.line(dim):
+            symbol, slope, start = line
+            found.setdefault(symbol.name, (evidence.size - start) // slope)
+    return found
 
 
 def run_cases(

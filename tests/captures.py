@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlx_transpile.cases import captured_sizes
 from mlx_transpile.frontend.random_inputs import random_inputs
 from mlx_transpile.frontend.source import Captured
 from mlx_transpile.frontend.torchscript import capture_archive
@@ -34,7 +35,7 @@ def capture(module: torch.nn.Module, folder: Path, *inputs: Any, **named: Any) -
 
 def sizes_to_try(captured: Captured) -> list[dict[str, int]]:
     """The captured sizes, and two others, within the bounds of the symbols."""
-    free = {d.symbol: d.size for d in captured.dims if d.kind == "free"}
+    free = captured_sizes(captured)
     symbols = {s.name: s for s in captured.program.forward.symbols()}
 
     def within(name: str, size: int) -> int:

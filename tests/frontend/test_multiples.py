@@ -1,0 +1,204 @@
+"""Sizes that must be multiples of a number: solved, and checked against every size."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from captures import assert_same_as_source, capture, kinds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from mlx_transpile.frontend.equations import Sizes
+from mlx_transpile.frontend.multiples import Multiple, joint_multiples, multiples
+from mlx_transpile.ir.dims import evaluate, symbol
+
+FAST = settings(max_examples=150, deadline=None)
+H, W = symbol("H"), symbol("W")
+
+
+def halved(size, times, kernel=3, padding=1):
+    """The size after so many convolutions of stride 2."""
+    for _ in range(times):
+        size = (size + 2 * padding - kernel) // 2 + 1
+    return size
+
+
+SOLVED = [  # what must be 0, the size at capture, the sizes for which it is
+    (4 * (H // 4) - H, 32, "4*H"),
+    (2 * ((H + 1) // 2) - H, 32, "2*H"),
+    (H // 8 * 8 - H, 8, "8*H"),
+    ((-H) % 8, 24, "8*H"),
+    (2 * halved(H, 1) - H, 32, "2*H"),
+    (2 * halved(H, 4) - halved(H, 3), 32, "16*H"),
+    (2 * (H // 16) - H // 8, 48, "16*H"),
+    (7 * (H // 28) - H // 4, 224, "28*H"),
+    (320 * ((H + 319) // 320) - H, 640, "320*H"),
+    (2 * ((H - 1) // 2) + 1 - H, 33, "2*H - 1"),
+    (4 * ((H - 3) // 4) + 3 - H, 7, "4*H - 1"),
+    (16 * (H // 4) * (W // 4) - H * W, 32, "4*H"),
+    (6 * ((H * W) // 6) - H * W, 32, "H"),
+    (H // 2 - W // 2, 32, "H"),
+    (H // 4 - 2, 8, "H"),
+]
+
+
+@pytest.mark.parametrize("difference, size, expected", SOLVED, ids=lambda v: str(v))
+def test_the_least_multiple(difference, size, expected):
+    found = multiples(difference, {"H": size, "W": 48}, {})
+    assert str(found.get("H", Multiple(1)).of(H)) == expected
+
+
+def test_the_last_size_of_a_product_gives_way():
+    assert multiples(6 * ((H * W) // 6) - H * W, {"H": 5, "W": 12}, {}) == {"W": Multiple(6)}
+
+
+@st.composite
+def chains(draw):
+    """Quotients of H with offsets, then multiplied up again: less what there was at some step."""
+    steps, size = [H], H
+    for _ in range(draw(st.integers(1, 3))):
+        size = (size + draw(st.integers(-3, 3))) // draw(st.integers(2, 6))
+        steps.append(size)
+    other = draw(st.sampled_from(steps[:-1]))
+    return size * draw(st.integers(1, 24)) + draw(st.integers(-4, 4)) - other
+
+
+@FAST
+@given(chains(), st.integers(1, 400))
+def test_all_multiples_make_it_zero_and_no_divisor_does(difference, size):
+    found = multiples(difference, {"H": size}, {}).get("H")
+    if found is None:
+        return
+    assert found.of(found.quotient(size)) == size and 0 <= found.less < found.factor
+    for k in range(1, 60):
+        assert evaluate(difference, {"H": found.of(k)}) == 0
+    for factor in range(1, found.factor):
+        if found.factor % factor == 0:
+            few = Multiple.around(size, factor)
+            values = (evaluate(difference, {"H": few.of(k)}) for k in range(1, 4 * found.factor))
+            assert any(values), factor
+
+
+@FAST
+@given(st.integers(2, 40), st.integers(-40, 40), st.integers(1, 12))
+def test_every_remainder_is_found(by, offset, count):
+    """`by * ((H + offset) // by) == H + offset` for exactly the sizes around the captured one."""
+    size = by * count + (-offset) % by
+    (found,) = multiples(by * ((H + offset) // by) - offset - H, {"H": size}, {}).values()
+    assert found == Multiple(by, -size % by)
+
+
+@FAST
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(-6, 6), st.integers(1, 30))
+def test_two_sizes_of_one_quotient(a, b, offset, size):
+    """`a*H - b*W + offset == 0`: all pairs from the captured one on, and no others."""
+    if (a * size + offset) % b or a * size + offset < b:
+        return
+    captured = {"H": size, "W": (a * size + offset) // b}
+    (name, multiple), (other, dim) = joint_multiples(a * H - b * W + offset, captured)
+    assert (name, other) == ("H", "W")
+    pairs = {(multiple.of(k), evaluate(dim, {"H": k})) for k in range(-50, 200)}
+    found = {(h, w) for h, w in pairs if 0 < h <= 60 and w > 0}
+    real = {(h, (a * h + offset) // b) for h in range(1, 61) if not (a * h + offset) % b}
+    assert found == {(h, w) for h, w in real if w > 0}
+
+
+def test_limits_go_with_the_quotient():
+    sizes = Sizes({"H": 32, "W": 3}, limits={"H": (6, 63)})
+    sizes.solve(4 * (symbol("H", 6, 63) // 4), symbol("H", 6, 63), "view at file.py:12")
+    assert sizes.limits["H/4"] == (2, 15) and str(sizes.of("H")) == "4*H/4"
+    assert sizes.why("H") == "a multiple of 4: view at file.py:12"
+    whole = sizes.of("H/4")
+    sizes.solve(2 * (whole // 2), whole, "merge at file.py:30")
+    assert str(sizes.of("H")) == "8*H/4/2" and sizes.limits["H/4/2"] == (1, 7)
+    assert sizes.why("H") == "a multiple of 8: view at file.py:12, merge at file.py:30"
+    assert list(sizes.captured.items()) == [("H", 32), ("H/4", 8), ("H/4/2", 4), ("W", 3)]
+
+
+def test_two_inputs_of_one_quotient():
+    sizes = Sizes({"H": 6, "W": 4})
+    sizes.solve(2 * H, 3 * W, "")
+    assert [str(sizes.of(n)) for n in ("H", "W")] == ["3*H/3", "2*H/3"]
+
+
+# ---- models
+
+
+class Windows(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        b, h, w, c = x.shape
+        x = x.view(b, h // 4, 4, w // 2, 2, c).transpose(2, 3)
+        return x.flatten(1, 4) * x.mean(dim=(3, 4)).flatten(1, 2).mean(1, keepdim=True)
+
+
+class UNet(nn.Module):
+    """Two halvings, and what was before each beside what comes back."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv1d(2, 2, 3, 2, 1) for _ in range(2)])
+        self.up = nn.ModuleList([nn.ConvTranspose1d(2, 2, 2, 2) for _ in range(2)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.down[0](x)
+        second = F.relu(self.down[1](first))
+        return x + self.up[1](first + self.up[0](second))
+
+
+class Excited(nn.Module):
+    """Frames, and samples of which eight make a frame."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose1d(3, 2, 4, 2, padding=1)
+        self.down = nn.Conv1d(1, 2, 8, 4, padding=2)
+        self.last = nn.ConvTranspose1d(2, 1, 8, 4, padding=2)
+
+    def forward(self, frames: Tensor, samples: Tensor) -> Tensor:
+        return self.last(self.up(frames) + self.down(samples)) * samples
+
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv1d(2, 3, 3, 2), nn.ConvTranspose1d(3, 2, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.up(self.down(x))
+
+
+class Unshuffled(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(F.pixel_unshuffle(x, 3).sigmoid(), 3)
+
+
+class Blocks(nn.Module):
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        blocks = x.unflatten(1, (-1, 4))
+        return (blocks - blocks.mean(2, keepdim=True)).flatten(1, 2) * mask[:, :, None]
+
+
+MODELS = {
+    "windows": (Windows, [(2, 8, 6, 3)], ["x.1=4*H", "x.2=2*W"]),
+    "unet": (UNet, [(1, 2, 24)], ["x.2=4*L"]),
+    "excited": (Excited, [(1, 3, 5), (1, 1, 40)], ["frames.2=L", "samples.2=8*L"]),
+    "odd": (Odd, [(1, 2, 9)], ["x.2=2*L - 1"]),
+    "unshuffled": (Unshuffled, [(1, 2, 6, 9)], ["x.1=H", "x.2=3*W", "x.3=3*L"]),
+    "blocks": (Blocks, [(2, 12, 3), (2, 12)], ["x.1=4*L", "mask.1=4*L"]),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_multiples(name, tmp_path):
+    make, shapes, expected = MODELS[name]
+    captured = capture(make().eval(), tmp_path, *(torch.randn(s) for s in shapes))
+    assert set(expected) <= set(kinds(captured))
+    assert_same_as_source(captured)
+
+
+def test_the_evidence_says_what_and_where(tmp_path):
+    captured = capture(Windows(), tmp_path, torch.ones(2, 8, 6, 3))
+    rows = next(d for d in captured.dims if d.axis == 1)
+    assert (rows.kind, rows.size, rows.symbol) == ("multiple", 8, "4*H")
+    assert rows.evidence.startswith("a multiple of 4: aten::view in Windows at test_multiples.py:")
+    assert rows.evidence.endswith("; ran at 4, 8, 16, 24")
