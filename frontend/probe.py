@@ -116,19 +116,26 @@ class Probe:
     sizes: Sizes
     ran: dict[str, set[int]] = field(default_factory=dict)
     message: str = ""
+    _messages: dict[tuple[tuple[str, int], ...], str] = field(default_factory=dict)
 
     def works(self, trial: Mapping[str, int]) -> bool:
         """Whether the source runs at these sizes and returns what the graph predicts."""
         sizes = {**self._captured(), **trial}
-        try:
-            inputs = random_inputs(self.graph, sizes, np.random.default_rng(_SEED))
-            self.message = self._mismatch(self.run(inputs), sizes)
-        except Exception as error:
-            self.message = _first_line(error)
+        key = tuple(sizes.items())
+        if key not in self._messages:
+            self._messages[key] = self._failure(sizes)
+        self.message = self._messages[key]
         if not self.message:
             for name, size in sizes.items():
                 self.ran.setdefault(name, set()).add(size)
         return not self.message
+
+    def _failure(self, sizes: Mapping[str, int]) -> str:
+        try:
+            inputs = random_inputs(self.graph, sizes, np.random.default_rng(_SEED))
+            return self._mismatch(self.run(inputs), sizes)
+        except Exception as error:
+            return _first_line(error)
 
     def _captured(self) -> dict[str, int]:
         return {name: self.sizes.captured[name] for name in free_symbols(self.sizes)}
