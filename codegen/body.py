@@ -373,7 +373,7 @@ class BodyBuilder:
         size = length(render_tree(tree).code)
         if size > INLINE or size + self._added(value, tree, user) > LINE:
             return False
-        if size > BESIDE and self._beside(user):
+        if self._beside(user) and (size > BESIDE or size + self._waiting(user) > LINE):
             return False
         if user is None:
             return True
@@ -394,6 +394,12 @@ class BodyBuilder:
         if user is None:
             return not self.root and len(self.region.outputs) > 1
         return isinstance(user, Node) and isinstance(user.row.tree(user), Infix)
+
+    def _waiting(self, user: Any) -> int:
+        """The length of the expressions that wait for the same place."""
+        operands = user.values if isinstance(user, Node) else self.region.outputs
+        waiting = [self.pending[v] for v in operands if v in self.pending]
+        return sum(length(render_tree(tree).code) for tree in waiting)
 
     def _added(self, value: Value, tree: Bound, user: Any) -> int:
         """By how much a view is longer than the chain of calls that it continues."""

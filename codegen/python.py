@@ -9,7 +9,7 @@ from ..ir import Graph, Program
 from ..ir.draws import draws
 from .classes import Printed, helpers_of, print_class
 from .emitted import Emitted, Recovered
-from .fields import Fields, inner_widths, width_roles
+from .fields import Fields, field_order, inner_widths, width_roles
 from .init import counts
 from .lines import python_lines
 from .names import class_names, safe
@@ -27,7 +27,7 @@ def emit(program: Program, name: str) -> Emitted:
     used: dict[str, Any] = {}
     order = _ordered(structure)
     printed = [print_class(g, structure, fields, used, graph) for g in order]
-    config = {k: used[k] for k in used}
+    config = {k: used[k] for k in field_order(used)}
     helpers = [h for p in printed for h in p.helpers]
     source = assemble(
         name, printed, config, list(dict.fromkeys(helpers)), structure.groups[-1].needs_args,

@@ -59,7 +59,7 @@ def make_rules(
     parameters: Mapping[str, Param],
     available: Collection[str],
     aliases: Mapping[str, str],
-    facts: Mapping[str, int] | None = None,
+    facts: Mapping[str, int | range] | None = None,
     layers: Mapping[str, str] | None = None,
     precise: Collection[str] = (),
     onnx: bool = False,
@@ -84,7 +84,7 @@ def make_rules(
         changed=[row for row in kept if row.code],
         made=[replace(row, code=row.code or "None") for row in patterns if row not in kept],
         aliases=generalise([Row(other, (first,)) for other, first in second.items()]),
-        facts=generalise([Row(name, (), repr(int(value))) for name, value in facts.items()]),
+        facts=generalise([Row(name, (), _fact(value)) for name, value in facts.items()]),
         unused=generalise([Row(name, ()) for name in available if name not in known]),
         prefix=prefix,
         layers=generalise([Row(name, (), words) for name, words in (layers or {}).items()]),
@@ -111,6 +111,10 @@ def _constant_prefix(names: set[str]) -> str:
 def constant_names(target: str, recipe: rcp.Recipe, prefix: str) -> dict[str, rcp.Constant]:
     """The names under which the constants of a parameter's recipe travel."""
     found = list(_constants(recipe))
+def _fact(value: int | range) -> str:
+    return repr(value if isinstance(value, range) else int(value))
+
+
     names = [prefix + target, *(f"{prefix}{target}:{i}" for i in range(1, len(found)))]
     return dict(zip(names, found))
 

@@ -19,7 +19,7 @@ class _Cloner:
 
     def graph(self, graph: Graph) -> Graph:
         out = Graph(graph.name, self.scope(graph.root))
-        out.tensors, out.flat = graph.tensors, graph.flat
+        out.tensors, out.facts, out.flat = graph.tensors, dict(graph.facts), graph.flat
         out.params = {name: self.param(p) for name, p in graph.params.items()}
         out.arguments = [(n, map_structure(self.leaf, t)) for n, t in graph.arguments]
         out.nodes = [self.node(n) for n in graph.nodes]

@@ -181,10 +181,21 @@ class Graph:
     """A function: named arguments (each a value or a nesting of values), nodes, results.
 
     `tensors` are the source's, for passes that look at the numbers of a buffer; there are none
-    where a graph comes from its text. `flat` marks a graph whose source states no modules.
+    where a graph comes from its text. `facts` are those of them whose numbers became part of the
+    code: one number, or a range. `flat` marks a graph whose source states no modules.
     """
 
-    __slots__ = ("arguments", "flat", "name", "nodes", "params", "result", "root", "tensors")
+    __slots__ = (
+        "arguments",
+        "facts",
+        "flat",
+        "name",
+        "nodes",
+        "params",
+        "result",
+        "root",
+        "tensors",
+    )
 
     def __init__(self, name: str, root: Scope | None = None):
         self.name = name
@@ -194,6 +205,7 @@ class Graph:
         self.params: dict[str, Param] = {}
         self.result: Structure = ()
         self.tensors: Mapping[str, Any] = {}
+        self.facts: dict[str, int | range] = {}
         self.flat = False
 
     @property

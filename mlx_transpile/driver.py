@@ -221,6 +221,7 @@ def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
     work.progress("emitting", 0, 0)
     emitted = emit(captured.program, options.name or captured.program.forward.name)
     aliases, facts = (captured.details.get(k, {}) for k in ("aliases", "baked_buffers"))
+    facts = {**facts, **captured.program.forward.facts}
     layers = quantize.layers(captured.program.forward, emitted)
     rules = make_rules(
         emitted.parameters, captured.tensors, aliases, facts, layers, emitted.precise,

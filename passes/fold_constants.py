@@ -23,6 +23,8 @@ _VIEWS = {
     "select",
     "tile",
     "flip",
+    "gather",
+    "take",
 }
 
 

@@ -274,6 +274,24 @@ def _shifted_arange(out: Rebuild, node: Node) -> Any:
     return None
 
 
+def _part_of_arange(out: Rebuild, node: Node) -> Any:
+    """`arange(a, b)[c:d]` is `arange(a + c, a + d)`, behind new axes as well."""
+    x, axis = node.operands[0], node["axis"]
+    new = producer(x, "expand_dims", scope=node.scope)
+    counted = producer(new.operands[0] if new else x, "arange", scope=node.scope)
+    size = node.type(0).shape[axis]
+    if not counted or counted["step"] != 1 or node["step"] != 1 or size == 1:
+        return None
+    if not counted["dtype"].is_integer or isinstance(counted["start"], float):
+        return None
+    first, end, _ = slice_range(size, node["start"], node["stop"], 1)
+    start, stop = counted["start"] + first, counted["start"] + end
+    if not _plain(start, stop):
+        return None
+    part = out.emit("arange", like=node, start=start, stop=stop, step=1, dtype=counted["dtype"])
+    return out.emit("expand_dims", part, like=node, axes=new["axes"]) if new else part
+
+
 def _flat_concatenate(out: Rebuild, node: Node) -> Any:
     """A concatenation inside a concatenation along the same axis."""
 
@@ -297,7 +315,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "reshape": (_linear_views, _merged_heads, _leading_views, _views, _view_first),
     "expand_dims": (_views,),
     "squeeze": (_squeeze_slice, _squeeze_reduction, _views, _view_first),
-    "slice": (_slices,),
+    "slice": (_slices, _part_of_arange),
     "select": (_select_slice,),
     "add": (_shifted_arange,),
     "concatenate": (_flat_concatenate,),

@@ -24,6 +24,7 @@ from .fold_norm_linear import fold_norm_linear
 from .fold_pad import fold_pad
 from .fold_parameters import fold_parameters
 from .hoist_weight_transposes import hoist_weight_transposes
+from .known_buffers import known_buffers
 from .lift_shared import lift_shared
 from .match_masks import match_masks
 from .merge_linears import merge_linears
@@ -79,6 +80,7 @@ class Pass:
 
 PASSES = [
     Pass("dce", dce, 0, "drop nodes and parameters that nothing needs"),
+    Pass("known_buffers", known_buffers, 1, "buffers that count stand in the code"),
     Pass("fold_constants", fold_constants, 1, "uniform constants become scalars"),
     Pass("raise_linear", raise_linear, 1, "products with a parameter become linear", logs=True),
     Pass("cleanup", cleanup, 1, "drop casts, views and arithmetic that change nothing"),

@@ -69,6 +69,7 @@ def captured(source: str | None = None, **changes: Any) -> Captured:
     source = source or text()
     g, own = graph(source), graph(source)
     data = {**tensors(g), "unused.0.counter": np.array(3), "heads": np.array(4)}
+    data["places"] = np.arange(5)[None]
     fields: dict[str, Any] = {
         "program": Program({"forward": g}),
         "format": "hand",
@@ -82,7 +83,7 @@ def captured(source: str | None = None, **changes: Any) -> Captured:
         ],
         "details": {
             "aliases": {"head.weight": "embed.weight"},
-            "baked_buffers": {"heads": 4},
+            "baked_buffers": {"heads": 4, "places": range(5)},
         },
     }
     return Captured(**{**fields, **changes})

@@ -246,6 +246,17 @@ def test_a_value_that_became_code_must_be_the_same(out: Path, tmp_path: Path) ->
     assert "not equal: heads is 4 in model.py" in refusal(out, other)
 
 
+def test_numbers_that_became_code_must_be_the_same(out: Path, tmp_path: Path) -> None:
+    want = load_file(out / "weights.safetensors")
+    without = checkpoint(tmp_path / "without.safetensors", lambda t: t.pop("places"))
+    assert same(remap(out, without), want)
+    for numbers in ([[0, 1, 2, 4, 3]], [[0, 1, 2, 3]]):
+        other = checkpoint(
+            tmp_path / "other.safetensors", lambda t, n=numbers: t.update(places=np.array(n))
+        )
+        assert "not equal: places is range(0, 5) in model.py" in refusal(out, other)
+
+
 def test_known_unused_tensors_may_be_there_or_not(out: Path, tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "c.safetensors", lambda t: t.pop("unused.0.counter"))
     assert same(remap(out, path), load_file(out / "weights.safetensors"))

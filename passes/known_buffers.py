@@ -1,0 +1,93 @@
+"""Buffers that count, or that hold one number, stand in the code: no checkpoint needs them.
+
+Libraries register positions and token types as buffers, often ones that no checkpoint holds. The
+numbers are facts: a checkpoint that has the buffer with others is refused (see remap_weights.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir import DType, Graph, Node, Param, Scope, Value
+from ..ir.blocks import all_nodes
+from ..ir.recipe import Constant, Read
+from .rebuild import make_node
+
+_LARGEST = 1 << 20
+_SMALLEST = 3  # two numbers count by chance
+
+
+def known_buffers(graph: Graph) -> bool:
+    """Put `arange` or `full` in the place of such buffers, in each scope that reads them."""
+    found = {p: made for p in graph.params.values() if (made := _numbers(graph, p)) is not None}
+    if not found:
+        return False
+    first: dict[Scope, Node] = {}
+    for node in graph.nodes:
+        for scope in node.scope.chain():
+            first.setdefault(scope, node)
+    made_before: dict[Node, list[Node]] = {}
+    for node in graph.nodes:
+        for i, value in enumerate(node.operands):
+            if isinstance(value, Param) and value in found:
+                home, place = _place(value, node, first)
+                made = _written(value, found[value], node, home)
+                made_before.setdefault(place, []).extend(made)
+                node.operands[i] = made[-1].out
+    graph.nodes = [n for node in graph.nodes for n in (*made_before.get(node, ()), node)]
+    read = {v for n in all_nodes(graph) for v in n.values} | set(graph.outputs)
+    for param, numbers in found.items():
+        if param not in read and isinstance(param.recipe, Read):
+            graph.facts[param.recipe.name] = numbers
+            del graph.params[param.name]
+    return True
+
+
+def _numbers(graph: Graph, param: Param) -> range | int | None:
+    """What the buffer counts, along its one long axis, or the number that all its elements are."""
+    size = int(np.prod(param.tensor.shape, dtype=np.int64))
+    if param.tensor.dtype not in (DType.i32, DType.i64) or not 0 < size <= _LARGEST:
+        return None
+    data = _data(graph, param)
+    if data is None:
+        return None
+    first = int(data.flat[0])
+    if (data == first).all():
+        return first
+    if size not in data.shape or size < _SMALLEST:
+        return None
+    step = int(data.flat[1]) - first
+    counts = step and (np.diff(data.reshape(-1)) == step).all()
+    return range(first, first + step * size, step) if counts else None
+
+
+def _data(graph: Graph, param: Param) -> np.ndarray | None:
+    recipe = param.recipe
+    if isinstance(recipe, Constant):
+        return recipe.data
+    known = isinstance(recipe, Read) and recipe.name in graph.tensors
+    return np.asarray(graph.tensors[recipe.name]) if known else None
+
+
+def _place(param: Param, reader: Node, first: dict[Scope, Node]) -> tuple[Scope, Node]:
+    """The call of the module that has the buffer, and the node there that the reader comes with."""
+    chain = reader.scope.chain()
+    has = [not s.path or param.name.startswith(f"{s.path}.") for s in chain]
+    home = max(i for i, holds in enumerate(has) if holds)
+    return chain[home], first[chain[home + 1]] if home + 1 < len(chain) else reader
+
+
+def _written(param: Param, numbers: range | int, reader: Node, home: Scope) -> list[Node]:
+    """The nodes that make the buffer where it is read."""
+    shape, dtype = param.tensor.shape, param.tensor.dtype
+    hint = param.name.rpartition(".")[2]
+    if isinstance(numbers, int):
+        attrs = {"shape": shape, "value": numbers, "dtype": dtype}
+        return [make_node("full", [], attrs, reader, home, hint)]
+    counted = {"start": numbers.start, "stop": numbers.stop, "step": numbers.step, "dtype": dtype}
+    made = [make_node("arange", [], counted, reader, home, hint)]
+    new = tuple(axis for axis, size in enumerate(shape) if size == 1)
+    if new:
+        operands: list[Value] = [made[0].out]
+        made.append(make_node("expand_dims", operands, {"axes": new}, reader, home, hint))
+    return made
