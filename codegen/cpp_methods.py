@@ -17,7 +17,7 @@ from .cpp_fields import is_mixed
 from .cpp_fuse import Locals, fuse
 from .cpp_names import cpp_string, outputs_of, unique_cpp
 from .cpp_render import Names, render_cpp, size
-from .methods import live_spans, size_names
+from .methods import live_spans, plus, size_bounds, size_names
 from .names import local_names
 from .regions import Region
 from .slots import TOKEN, token
@@ -238,47 +238,48 @@ class MethodPrinter:
         """Rank, dtype, ties, static sizes and bounds of the inputs, as the manifest has them."""
         assert self.root is not None
         lines: list[str] = []
-        mapping: dict[str, Any] = {}
-        known = self.body.sizes.symbols(self.sizes)
         read: set[str] = set()
         again: list[tuple[str, str, Value, str]] = []
         for number, value in enumerate(self.body.inputs):
             place = self.names[self.body.local_of[value]]
             name = cpp_string(input_names(self.root)[number])
-            own = [i for i, s in enumerate(self.body.sizes.sources) if s.argument == number]
-            fresh = {self.body.sizes.sources[i].axis: i for i in own}
+            own = [(i, s) for i, s in enumerate(self.body.sizes.sources) if s.argument == number]
+            fresh = {s.axis for _, s in own}
             shape = [
-                "-1" if axis in fresh else self._expected(value, axis, mapping)
+                "-1" if axis in fresh else self._expected(value, axis, read)
                 for axis in range(value.tensor.rank)
             ]
             dtype = f"mx::{value.tensor.dtype.mlx}"
             lines.append(f"nn::check_input({name}, {place}, {{{', '.join(shape)}}}, {dtype});")
-            if any(not self.body.sizes.sources[i].name for i in own):
-                again.append((name, place, value, dtype))
-            for i in fresh.values():
+            for i, source in own:
                 read.add(self.sizes[i])
+                if source.multiple:
+                    ends = f"{source.axis}, {source.factor}{plus(source)}"
+                    lines.append(f"nn::check_multiple({name}, {place}, {ends});")
                 lines.append(self._shape_line(i))
-            mapping = {s: e for s, e in known.items() if {x.name for x in d.symbols(e)} <= read}
+            if not all(s.plain or s.multiple for _, s in own):
+                again.append((name, place, value, dtype))
         for name, place, value, dtype in again:
-            shape = [self._expected(value, axis, mapping) for axis in range(value.tensor.rank)]
+            shape = [self._expected(value, axis, read) for axis in range(value.tensor.rank)]
             lines.append(f"nn::check_input({name}, {place}, {{{', '.join(shape)}}}, {dtype});")
-        return self._bounds(lines, mapping, text)
+        return self._bounds(lines, read, text)
 
-    def _expected(self, value: Value, axis: int, mapping: dict[str, Any]) -> str:
+    def _expected(self, value: Value, axis: int, read: set[str]) -> str:
         dim = value.tensor.shape[axis]
         if isinstance(dim, int):
             return str(self.printer.static(value, axis))
-        local = d.substitute(dim, mapping)
-        known = {s.name for e in mapping.values() for s in d.symbols(e)}
-        return size(local).code if {s.name for s in d.symbols(local)} <= known else "-1"
+        local = self.body.sizes.over(dim, self.sizes)
+        return size(local).code if {s.name for s in d.symbols(local)} <= read else "-1"
 
-    def _bounds(self, lines: list[str], mapping: dict[str, Any], text: str) -> list[str]:
+    def _bounds(self, lines: list[str], read: set[str], text: str) -> list[str]:
         assert self.root is not None
-        for symbol in self.root.symbols():
-            if symbol.name in mapping and (symbol.low > 1 or symbol.high is not None):
-                high = "std::nullopt" if symbol.high is None else symbol.high
-                ends = f"{size(mapping[symbol.name]).code}, {symbol.low}, {high}"
-                lines.append(f"nn::check_size({cpp_string(symbol.name)}, {ends});")
+        known = self.body.sizes.symbols(self.sizes)
+        mapping = {s: e for s, e in known.items() if {x.name for x in d.symbols(e)} <= read}
+        for local, low, high in size_bounds(self.root, self.body, self.sizes):
+            if not {s.name for s in d.symbols(local)} <= read:
+                continue
+            ends = f"{size(local).code}, {low}, {'std::nullopt' if high is None else high}"
+            lines.append(f"nn::check_size({cpp_string(str(local))}, {ends});")
         checks = [self._index_check(r, mapping) for r in index_ranges(self.root)]
         if checks:
             lines += ["if (check_indices_) {", *checks, "}"]

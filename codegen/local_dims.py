@@ -18,12 +18,24 @@ class DimSource:
     """Where a local size comes from: an axis of an argument, or (argument -1) an int argument, or
     (argument -2) a statement of the method.
 
-    `name` is the graph's symbol for it, where it is just that.
+    The size is `factor` times the graph's symbol `name` (or what has no name), and `start`.
     """
 
     argument: int
     axis: int
     name: str = ""
+    factor: int = 1
+    start: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether the size is just the symbol."""
+        return bool(self.name) and (self.factor, self.start) == (1, 0)
+
+    @property
+    def multiple(self) -> bool:
+        """Whether the size is a multiple of something."""
+        return self.factor > 1
 
 
 class LocalDims:
@@ -62,8 +74,8 @@ class LocalDims:
                 unknown.append((monomial[0][0], coefficient))
         if len(unknown) == 1 and unknown[0][1] > 0:
             atom, coefficient = unknown[0]
-            name = str(atom) if dim == dims.lone(atom) and isinstance(atom, Sym) else ""
-            size = self._new(DimSource(argument, axis, name))
+            name = atom.name if isinstance(atom, Sym) else ""
+            size = self._new(DimSource(argument, axis, name, coefficient, constant))
             self._known[atom] = solved = dims.floordiv(size - constant, coefficient)
             self._exact |= dims.divisions(solved)
         elif not dims.data_decides(dim):
@@ -138,6 +150,11 @@ class LocalDims:
             for atom, size in self._known.items()
             if isinstance(atom, Sym)
         }
+
+    def over(self, dim: Expr, names: Sequence[str]) -> int | Expr:
+        """The dim over the local sizes, which have these names."""
+        local = {token("d", i): dims.symbol(name) for i, name in enumerate(names)}
+        return dims.substitute(self._over_known(dim), local)
 
     def restore(self, known: dict[Sym | Atom, int | Expr]) -> None:
         """Forget what was defined since then: a block ends."""

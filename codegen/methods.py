@@ -10,6 +10,7 @@ from ..ir import Graph, Node, Value
 from ..ir import dims as d
 from ..ir.dims import Expr
 from .body import Body
+from .local_dims import DimSource
 from .names import local_names
 from .regions import Region
 from .render import render_tree
@@ -174,25 +175,53 @@ def _border(
     if not _checked(graph):
         return []
     lines = []
-    mapping = body.sizes.symbols(dim_names)
-    named = {(s.argument, s.axis) for s in body.sizes.sources if s.name}
+    own = {(s.argument, s.axis): i for i, s in enumerate(body.sizes.sources)}
     for number, value in enumerate(body.inputs):
         if value not in names:
             continue
-        if any((number, axis) not in named for axis in range(value.tensor.rank)):
+        name = f"{names[value]!r}, {names[value]}"
+        here = {axis: own.get((number, axis)) for axis in range(value.tensor.rank)}
+        sources = [body.sizes.sources[i] for i in here.values() if i is not None]
+        for s in (s for s in sources if s.multiple):
+            ends = f"axis={s.axis}, factor={s.factor}{plus(s, 'plus=')}"
+            lines.append(f"check_multiple({name}, {ends})")
+        if len(sources) < len(here) or not all(s.plain or s.multiple for s in sources):
             shape = ", ".join(
                 printer.static(value, axis)
                 if isinstance(x, int)
-                else render_tree(d.substitute(x, mapping)).code
+                else dim_names[i]
+                if (i := here[axis]) is not None and body.sizes.sources[i].multiple
+                else render_tree(body.sizes.over(x, dim_names)).code
                 for axis, x in enumerate(value.tensor.shape)
             )
             shape += "," if value.tensor.rank == 1 else ""
-            lines.append(f"check_shape({names[value]!r}, {names[value]}, ({shape}))")
-    for sym in graph.symbols():
-        size = mapping.get(sym.name)
-        if size is not None and (sym.low > 1 or sym.high is not None):
-            lines.append(f"check_size({str(size)!r}, {size}, {sym.low}, {sym.high})")
+            lines.append(f"check_shape({name}, ({shape}))")
+    for size, low, high in size_bounds(graph, body, dim_names):
+        lines.append(f"check_size({str(size)!r}, {size}, {low}, {high})")
     return lines
+
+
+def plus(source: DimSource, keyword: str = "") -> str:
+    """The last argument of a check for a multiple, where there is one."""
+    rest = source.start % source.factor
+    return f", {keyword}{rest}" if rest else ""
+
+
+def size_bounds(
+    graph: Graph, body: Body, names: list[str]
+) -> list[tuple[int | Expr, int, int | None]]:
+    """Sizes with the bounds that are to be checked: of an axis, where its symbol is read there."""
+    found: list[tuple[int | Expr, int, int | None]] = []
+    known = body.sizes.symbols(names)
+    for sym in graph.symbols():
+        place = next((i for i, s in enumerate(body.sizes.sources) if s.name == sym.name), None)
+        source = DimSource(-1, -1) if place is None else body.sizes.sources[place]
+        size = known.get(sym.name) if place is None else d.symbol(names[place])
+        low = source.factor * sym.low + source.start
+        high = None if sym.high is None else source.factor * sym.high + source.start
+        if size is not None and (low > source.factor or high is not None):
+            found.append((size, low, high))
+    return found
 
 
 def _annotations(body: Body, root: Graph | None, names: list[str]) -> list[str]:

@@ -137,7 +137,8 @@ def assemble(
     from ..runtime import helper_closure
 
     code = "\n\n\n".join(p.code for p in classes)
-    checks = [check for check in ("check_shape", "check_size") if f"{check}(" in code]
+    known = ("check_multiple", "check_shape", "check_size")
+    checks = [check for check in known if f"{check}(" in code]
     sources = helper_closure([*checks, *helpers])
     imports = dict.fromkeys(line for helper in sources for line in helper.imports)
     standard = [i for i in imports if "mlx" not in i]

@@ -526,16 +526,23 @@ def apply(kind: str, args: list[int | Expr]) -> int | Expr:
 
 
 def multiply_out(dim: int | Expr, exact: Container[Atom]) -> int | Expr:
-    """`8*(L//2)` as `4*L`, where `exact` holds the floor divisions that leave no remainder."""
+    """`8*(L//2)` as `4*L` and `2*(L//8)` as `L//4`, where `exact` holds the floor divisions that
+    leave no remainder.
+    """
     total: int | Expr = 0
     for monomial, coefficient in _terms(dim):
         product: int | Expr = 1
+        whole = [atom for atom, power in monomial for _ in range(power) if atom in exact]
         for atom in (atom for atom, power in monomial for _ in range(power)):
             factor: int | Expr
             if isinstance(atom, Sym):
                 factor = lone(atom)
             elif atom in exact and isinstance(rest := divide_exact(coefficient, atom.args[1]), int):
                 factor, coefficient = atom.args[0], rest
+            elif len(whole) == 1 and atom in exact and isinstance(atom.args[1], int):
+                shared = gcd(coefficient, atom.args[1])
+                factor = floordiv(atom.args[0], atom.args[1] // shared)
+                coefficient //= shared
             else:
                 factor = apply(atom.kind, [multiply_out(a, exact) for a in atom.args])
             product = product * factor

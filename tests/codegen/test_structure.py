@@ -10,6 +10,7 @@ from mlx_transpile.codegen import emit
 from mlx_transpile.codegen.cpp import emit_cpp
 from mlx_transpile.ir import Program
 from mlx_transpile.ir.recipe import Read
+from mlx_transpile.ir.text import parse_graph
 
 
 def test_like_blocks_are_one_class_in_a_loop():
@@ -277,26 +278,50 @@ INPUTS = "x: f32[4*N, L, 8], y: f32[N, 8]"
 
 def test_an_input_that_is_a_multiple_is_checked_at_the_border():
     out = emitted(MULTIPLE, INPUTS)
-    assert 'check_shape("x", x, (4 * (B // 4), L, 8))' in out.source
+    assert 'check_multiple("x", x, axis=0, factor=4)' in out.source
+    assert 'check_shape("x", x, (N, L, 8))' in out.source
+    assert 'check_shape("y", y, (N // 4, 8))' in out.source
     space: dict = {"__name__": "model"}
     exec(out.source, space)  # a class made from text
     model = space["Model"](space["ModelArgs"](**out.config))
     flat, other = model(mx.zeros((8, 3, 8)), mx.zeros((2, 8)))
     assert flat.shape == (24, 8) and other.shape == (2, 2, 4)
-    for x, y in (((9, 3, 8), (2, 8)), ((8, 3, 8), (3, 8))):
-        with pytest.raises(ValueError, match="has shape"):
-            model(mx.zeros(x), mx.zeros(y))
+    with pytest.raises(
+        ValueError, match=r"x has shape \(9, 3, 8\): axis 0 must be a multiple of 4"
+    ):
+        model(mx.zeros((9, 3, 8)), mx.zeros((2, 8)))
+    with pytest.raises(ValueError, match="y has shape"):
+        model(mx.zeros((8, 3, 8)), mx.zeros((3, 8)))
 
 
 def test_an_input_that_is_a_multiple_is_checked_in_cpp():
     graph = graph_of(MULTIPLE, INPUTS)
     code = emit_cpp(graph, emit(Program({"forward": graph}), "Net").recovered, "Net")
-    checks = re.findall(r"check_input\((.*?)\);", " ".join(code.files["model.cpp"].split()))
+    checks = re.findall(r"nn::(check_(?:input|multiple)\(.*?);", " ".join(code.files["model.cpp"].split()))
     assert checks == [
-        '"x", x, {-1, -1, 8}, mx::float32',
-        '"y", y, {(B / 4), 8}, mx::float32',
-        '"x", x, {4 * (B / 4), L, 8}, mx::float32',
+        'check_input("x", x, {-1, -1, 8}, mx::float32)',
+        'check_multiple("x", x, 0, 4)',
+        'check_input("y", y, {(N / 4), 8}, mx::float32)',
     ]
+
+
+BOUNDED = """
+@graph('Net', L=(2, 9))
+def forward(x: f32[2*L - 1, 8]):
+    z: f32[2*L - 1, 8] = exp(x)
+    s: f32[16*L - 8] = reshape(z, shape=(16*L - 8,))
+    return s
+"""
+
+
+def test_bounds_of_a_multiple_are_those_of_the_size():
+    graph = parse_graph(BOUNDED)
+    out = emit(Program({"forward": graph}), "Net")
+    assert 'check_multiple("x", x, axis=0, factor=2, plus=1)' in out.source
+    assert 'check_size("L", L, 3, 17)' in out.source
+    code = emit_cpp(graph, out.recovered, "Net").files["model.cpp"]
+    assert 'nn::check_multiple("x", x, 0, 2, 1);' in code
+    assert 'nn::check_size("L", L, 3, 17);' in code
 
 
 def test_a_size_that_is_a_multiple_is_read_from_the_argument():

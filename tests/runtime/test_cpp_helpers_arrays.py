@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 PY = {
     name: helper(name)
     for name in runtime.helper_names()
-    if not name[0].isupper() and name not in ("check_shape", "check_size")
+    if not name[0].isupper() and name not in ("check_multiple", "check_shape", "check_size")
 }
 
 
@@ -755,6 +755,16 @@ REFUSALS = [
     ('nn::check_size("length", 9, 1, 8)', "length is 9, it must be between 1 and 8"),
     ('nn::check_size("length", 0, 1, std::nullopt)', "length is 0, it must be at least 1"),
     ('nn::check_size("length", 8, 1, 8)', ""),
+    (
+        'nn::check_multiple("x", mx::zeros({2, 30}), 1, 4)',
+        "x has shape (2, 30): axis 1 must be a multiple of 4",
+    ),
+    (
+        'nn::check_multiple("x", mx::zeros({2, 30}), 1, 4, 1)',
+        "x has shape (2, 30): axis 1 must be a multiple of 4 plus 1",
+    ),
+    ('nn::check_multiple("x", mx::zeros({2, 30}), 0, 2)', ""),
+    ('nn::check_multiple("x", mx::zeros({2, 30}), 1, 4, 2)', ""),
     (
         'nn::check_range("ids", mx::array({3, -1}), 0, 5)',
         "ids holds -1, it must hold 0 to 4",
