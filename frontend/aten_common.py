@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
-from ..ir.dims import Expr
+from ..ir.dims import Expr, maximum, provably_le
 from ..ir.op import axis_of
 from .promotion import as_float, cast, scalar_type
 
@@ -117,6 +117,17 @@ def sliced(b: Builder, x: Value, at: int, start: Any, stop: Any) -> Value:
     """`x[start:stop]` along an axis; the value itself where that is everything."""
     whole = start == 0 and (stop is None or stop == x.tensor.shape[at])
     return x if whole else b.op("slice", x, axis=at, start=start, stop=stop)
+
+
+def fitted(b: Builder, x: Value, at: int, n: int | Expr) -> Value:
+    """Cut or filled with zeros at the end to `n` along an axis."""
+    size = x.tensor.shape[at]
+    if provably_le(n, size):
+        return sliced(b, x, at, 0, n)
+    missing = n - size if provably_le(size, n) else maximum(n - size, 0)
+    high = tuple(missing if i == at else 0 for i in range(x.tensor.rank))
+    padded = b.op("pad", x, low=(0,) * x.tensor.rank, high=high, value=0)
+    return sliced(b, padded, at, 0, n)
 
 
 def batched(b: Builder, x: Value, spatial: int, body: Callable[[Value], Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir import Builder, DType, Value
 from ..ir.dims import Expr, floordiv
-from .aten_common import Row, axis, floats, need, sliced
+from .aten_common import Row, axis, fitted, floats, need
 from .aten_shape import pad_by_mode
 
 _NORMS = {None: "backward", "backward": "backward", "ortho": "ortho", "forward": "forward"}
@@ -42,17 +42,6 @@ def _polar(b: Builder, abs: Value, angle: Value) -> Value:
 # ---- transforms
 
 
-def _resized(b: Builder, x: Value, at: int, n: int | Expr | None) -> Value:
-    """Cut or padded with zeros to n along an axis, before a transform."""
-    size = x.tensor.shape[at]
-    if n is None or n == size:
-        return x
-    if isinstance(n, int) and isinstance(size, int) and n > size:
-        high = tuple(n - size if i == at else 0 for i in range(x.tensor.rank))
-        return b.op("pad", x, low=(0,) * x.tensor.rank, high=high, value=0)
-    return sliced(b, x, at, 0, n)
-
-
 def _axes(x: Value, s: Any, dim: Any) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(x.tensor.rank - (len(s) if s else x.tensor.rank), x.tensor.rank))
@@ -73,7 +62,7 @@ def _transform(op: str, default: Any) -> Row:
             x, options["size"] = _for_irfft(b, x, places, s)
         elif s:
             for at, n in zip(places, s, strict=True):
-                x = _resized(b, x, at, None if n == -1 else n)
+                x = x if n == -1 else fitted(b, x, at, n)
         return b.op(op, x, axes=places, norm=_NORMS[norm], **options)
 
     return row
@@ -84,8 +73,8 @@ def _for_irfft(b: Builder, x: Value, places: tuple[int, ...], s: Any) -> tuple[V
     if not s:
         return x, 2 * (x.tensor.shape[places[-1]] - 1)
     for at, n in zip(places[:-1], s[:-1], strict=True):
-        x = _resized(b, x, at, n)
-    return _resized(b, x, places[-1], floordiv(s[-1], 2) + 1), s[-1]
+        x = fitted(b, x, at, n)
+    return fitted(b, x, places[-1], floordiv(s[-1], 2) + 1), s[-1]
 
 
 def _fft_r2c(

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import TranspileError
 from ..ir import Builder, DType, Value
-from .aten_common import static
+from .aten_common import fitted, static
 from .onnx_math import to_dtype
-from .onnx_shape import axis, pad
+from .onnx_shape import axis
 from .onnx_values import Call, Host, Source
 
 
@@ -22,17 +22,6 @@ def _complex_of(b: Builder, x: Value) -> Value:
     if x.tensor.shape[last] == 1:
         return real
     return b.op("complex", real, b.op("select", x, axis=last, index=1))
-
-
-def _with_length(b: Builder, x: Value, at: int, length: Any) -> Value:
-    """Cut to the length, or filled with zeros."""
-    size = x.tensor.shape[at]
-    if size == length:
-        return x
-    if not isinstance(size, int) or not isinstance(length, int):
-        raise TranspileError(f"a transform of {size} elements at length {length}")
-    high = [length - size if i == at else 0 for i in range(x.tensor.rank)]
-    return pad(b, x, [0] * x.tensor.rank, high)
 
 
 def _dft(c: Call, x: Source, length: Source = None, along: Source = None) -> Value:
@@ -57,10 +46,10 @@ def _transform(c: Call, x: Value, at: int, size: Any, inverse: bool, onesided: b
     if real:
         x = to_dtype(b, x, DType.f32)
     if inverse and onesided:
-        half = _with_length(b, x, at, size // 2 + 1)
+        half = fitted(b, x, at, size // 2 + 1)
         out = b.op("irfft", _as_complex(b, half), axes=(at,), size=size)
         return to_dtype(b, b.op("expand_dims", out, axes=(out.tensor.rank,)), _plain(dtype))
-    x = _with_length(b, x, at, size)
+    x = fitted(b, x, at, size)
     if onesided and real:
         out = b.op("rfft", x, axes=(at,))
     else:

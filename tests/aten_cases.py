@@ -1160,6 +1160,8 @@ for name in ("fft_fft2", "fft_ifft2", "fft_irfft2", "fft_fftn", "fft_ifftn", "ff
     case(name, _c)
 case("fft_fft", R(5, 8), 6)
 case("fft_rfft", R(5, 8), 10, -1, "forward")
+case("fft_rfft", R(3, 5), 10)
+case("fft_fft", R(3, 7), 6)
 case("fft_irfft", _c, 9)
 case("fft_rfft2", R(2, 6, 8))
 case("fft_rfftn", R(6, 8))
