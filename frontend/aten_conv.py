@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir import Builder, Value
+from ..ir.dims import Expr, floordiv
 from .aten_common import (
     Row,
     batched,
@@ -21,15 +22,15 @@ def _weight(b: Builder, weight: Value) -> Value:
     return permuted(b, weight, [0, *range(2, rank), 1])
 
 
-def _transposed_weight(b: Builder, weight: Value, groups: int) -> Value:
+def _transposed_weight(b: Builder, weight: Value, groups: int | Expr) -> Value:
     """[I, O / groups, *k] to [O, *k, I / groups]."""
     inputs, outputs, *kernel = weight.tensor.shape
     rank = weight.tensor.rank
     if groups == 1:
         return permuted(b, weight, [1, *range(2, rank), 0])
-    x = reshaped(b, weight, (groups, inputs // groups, outputs, *kernel))
+    x = reshaped(b, weight, (groups, floordiv(inputs, groups), outputs, *kernel))
     x = permuted(b, x, [0, 2, *range(3, rank + 1), 1])
-    return reshaped(b, x, (outputs * groups, *kernel, inputs // groups))
+    return reshaped(b, x, (outputs * groups, *kernel, floordiv(inputs, groups)))
 
 
 def _convolution(
@@ -42,7 +43,7 @@ def _convolution(
     dilation: Sequence[int],
     transposed: bool,
     output_padding: Sequence[int],
-    groups: int,
+    groups: int | Expr,
     *unused: Any,
 ) -> Value:
     spatial = weight.tensor.rank - 2
@@ -71,7 +72,7 @@ def _conv(
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
-    groups: int = 1,
+    groups: int | Expr = 1,
 ) -> Value:
     spatial = weight.tensor.rank - 2
     if padding == "valid":
@@ -101,7 +102,7 @@ def _conv_transpose(
     stride: Any = 1,
     padding: Any = 0,
     output_padding: Any = 0,
-    groups: int = 1,
+    groups: int | Expr = 1,
     dilation: Any = 1,
 ) -> Value:
     return _convolution(
@@ -124,7 +125,7 @@ def _mkldnn_convolution(
     padding: Sequence[int],
     stride: Sequence[int],
     dilation: Sequence[int],
-    groups: int,
+    groups: int | Expr,
 ) -> Value:
     return _convolution(b, self, weight, bias, stride, padding, dilation, False, [0], groups)
 

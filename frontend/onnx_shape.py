@@ -432,9 +432,10 @@ def _eye_like(c: Call, x: Source) -> Value:
 
 def _trilu(c: Call, x: Source, k: Source = None) -> Value:
     value = c.value(x)
-    offset = 0 if k is None else c.ints(k, "the diagonal")[0]
+    offset = 0 if k is None else c.dims(k, "the diagonal")[0]
     op = "triu" if c.attr("upper", 1) else "tril"
-    offset = max(min(offset, 2**30), -(2**30))
+    if isinstance(offset, int):
+        offset = max(min(offset, 2**30), -(2**30))
     if value.tensor.dtype is DType.bool:
         small = c.b.op(op, c.b.op("cast", value, dtype=DType.u8), offset=offset)
         return c.b.op("not_equal", small, 0)

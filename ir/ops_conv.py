@@ -26,7 +26,7 @@ def unless(default: int, **values: Sequence[Any]) -> dict[str, Any]:
     return {k: plain(v) for k, v in values.items() if any(i != default for i in v)}
 
 
-def _check_conv(x: Any, weight: Any, bias: Any, groups: int, spatial: int) -> None:
+def _check_conv(x: Any, weight: Any, bias: Any, groups: Any, spatial: int) -> None:
     if tensor(x).rank != spatial + 2 or tensor(weight).rank != spatial + 2:
         raise InferError(f"conv over {spatial} axes got {x} and the weight {weight}")
     equal(x.shape[-1], weight.shape[-1] * groups)
@@ -35,7 +35,7 @@ def _check_conv(x: Any, weight: Any, bias: Any, groups: int, spatial: int) -> No
 
 
 def _infer_conv(
-    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
 ) -> Tensor:
     _check_conv(x, weight, bias, groups, len(stride))
     sizes = [
@@ -97,7 +97,7 @@ def _conv_tree(node: Any, x: Tree, weight: Tree, bias: Tree) -> Tree:
 def _conv_layer(node: Any) -> Layer | None:
     """nn.Conv1d ... nn.ConvTranspose3d. MLX's transposed layers and Conv3d take no groups."""
     rank, groups, transposed = len(node["stride"]), node["groups"], node.op == "conv_transpose"
-    if groups != 1 and (transposed or rank == 3):
+    if not isinstance(groups, int) or (groups != 1 and (transposed or rank == 3)):
         return None
     weight, bias = node.type(1).shape, node.operands[2] is not None
     inputs = Width(1, rank + 1) if groups == 1 else Width(0, rank + 1)
@@ -269,7 +269,7 @@ ROWS = [
         _infer_conv,
         _conv_tree,
         _conv,
-        {**_STEPS, "groups": Attr("int", 1)},
+        {**_STEPS, "groups": Attr("dim", 1)},
         layer=_conv_layer,
         doc="Convolution over 1 to 3 axes, channels last, weight [O, *kernel, I / groups].",
     ),
@@ -279,7 +279,7 @@ ROWS = [
         _infer_conv_transpose,
         _conv_tree,
         _conv_transpose,
-        {**_STEPS, "groups": Attr("int", 1), "output_padding": Attr("ints")},
+        {**_STEPS, "groups": Attr("dim", 1), "output_padding": Attr("ints")},
         layer=_conv_layer,
         doc="Transposed convolution, channels last, weight [O, *kernel, I / groups].",
     ),

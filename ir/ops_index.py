@@ -173,6 +173,31 @@ def _update_tree(node: Any, x: Tree, src: Tree) -> Tree:
     return call("runtime.slice_scatter", x, src, node["axis"], node["start"], node["stop"], **step)
 
 
+def _infer_block(x: Any, src: Any, axes: Any, starts: Any, stops: Any) -> Tensor:
+    from .ops_shape import slice_range
+
+    shape = list(tensor(x).shape)
+    for axis, start, stop in zip(axes, starts, stops, strict=True):
+        *_, shape[axis] = slice_range(shape[axis], start, stop, 1)
+    if isinstance(src, Tensor):
+        for a, b in zip(shape, src.shape, strict=True):
+            equal(a, b)
+    return x
+
+
+def _block_tree(node: Any, x: Tree, src: Tree) -> Tree:
+    axes, starts, stops = node["axes"], node["starts"], node["stops"]
+    return call("runtime.block_update", x, src, axes, starts, stops)
+
+
+def _block(x: np.ndarray, src: Any, axes: Any, starts: Any, stops: Any) -> np.ndarray:
+    out, places = x.copy(), [slice(None)] * x.ndim
+    for axis, start, stop in zip(axes, starts, stops, strict=True):
+        places[axis] = slice(start, stop)
+    out[tuple(places)] = src
+    return out
+
+
 def _update(
     x: np.ndarray, src: np.ndarray, axis: int, start: Any, stop: Any, step: int
 ) -> np.ndarray:
@@ -259,9 +284,9 @@ def _triangle(name: str, doc: str) -> Op:
         name,
         "x",
         lambda x, offset: tensor(x),
-        lambda n, x: call(f"mx.{name}", x, *([n["offset"]] if n["offset"] else [])),
+        lambda n, x: call(f"mx.{name}", x, *([n["offset"]] if n["offset"] != 0 else [])),
         lambda x, offset: getattr(np, name)(x, offset),
-        {"offset": Attr("int", 0)},
+        {"offset": Attr("dim", 0)},
         doc=doc,
     )
 
@@ -379,6 +404,15 @@ ROWS = [
             "step": Attr("int", 1),
         },
         doc="x with src in place of `x[start:stop:step]` along an axis.",
+    ),
+    Op(
+        "block_update",
+        "x src",
+        _infer_block,
+        _block_tree,
+        _block,
+        {"axes": Attr("axes"), "starts": Attr("dims"), "stops": Attr("dims")},
+        doc="x with src, or one number, in place of `x[start:stop, ...]` along the axes.",
     ),
     Op(
         "select_update",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from captures import assert_same_as_source, capture, kinds
+from captures import assert_same_as_source, capture, save
 from torch import Tensor, nn
+
+from mlx_transpile.frontend.inputs import parse_inputs
+from mlx_transpile.frontend.source import Captured
+from mlx_transpile.frontend.torchscript import capture_archive
 
 
 class LongConvolution(nn.Module):
@@ -22,14 +26,63 @@ class LongConvolution(nn.Module):
         return torch.fft.irfft(spectrum, n=2 * n)[..., :n]
 
 
+class StepWithPast(nn.Module):
+    """Attention over keys that were there before, causal by a triangle moved aside."""
+
+    def forward(self, x: Tensor, past: Tensor) -> Tensor:
+        keys = torch.cat([past, x], 2)
+        before, new = past.shape[2], x.shape[2]
+        mask = torch.ones(new, new + before, dtype=torch.bool).tril(diagonal=before)
+        return nn.functional.scaled_dot_product_attention(x, keys, keys, attn_mask=mask)
+
+
 CASES = {
-    "transforms of twice the free length": (LongConvolution(), (torch.randn(2, 3, 10),), "x.2=L"),
+    "a triangle off by a free length": (
+        StepWithPast(),
+        (torch.randn(2, 2, 3, 8), torch.randn(2, 2, 5, 8)),
+        "x.2 past.2",
+    ),
+    "transforms of twice the free length": (LongConvolution(), (torch.randn(2, 3, 10),), "x.2"),
 }
+
+
+def free_axes(captured: Captured) -> set[str]:
+    return {f"{d.input}.{d.axis}" for d in captured.dims if d.symbol}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_free_sizes_stay_free(name, tmp_path):
     module, inputs, free = CASES[name]
     captured = capture(module.eval(), tmp_path, *inputs)
-    assert set(free.split()) <= set(kinds(captured))
+    assert set(free.split()) <= free_axes(captured)
+    assert_same_as_source(captured)
+
+
+class ModulatedConvolution(nn.Module):
+    """Every sample has weights of its own: the batch goes into the groups."""
+
+    def __init__(self, transposed: bool):
+        super().__init__()
+        self.weight, self.transposed = nn.Parameter(torch.randn(1, 6, 4, 3, 3)), transposed
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        weight = self.weight * style.view(batch, 1, channels, 1, 1)
+        x = x.view(1, batch * channels, height, width)
+        if self.transposed:
+            weight = weight.transpose(1, 2).reshape(batch * channels, 6, 3, 3)
+            out = nn.functional.conv_transpose2d(x, weight, stride=2, groups=batch)
+        else:
+            weight = weight.view(batch * 6, channels, 3, 3)
+            out = nn.functional.conv2d(x, weight, padding=1, groups=batch)
+        return out.view(batch, 6, out.size(2), out.size(3))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_groups_may_be_the_batch(transposed, tmp_path):
+    """Scripted, since a trace keeps the groups of its example."""
+    module = torch.jit.script(ModulatedConvolution(transposed).eval())
+    path = save(module, tmp_path / "model.pt")
+    captured = capture_archive(path, parse_inputs(["x=batch,4,5,6", "style=batch,4"]))
+    assert "x.0" in free_axes(captured)
     assert_same_as_source(captured)
