@@ -15,7 +15,6 @@ import numpy as np
 
 from ..errors import BadRequest
 from ..ir import Graph, Value
-from ..options import Quantization
 from . import tensorfile
 from .emitted import Emitted
 from .quantize import Choice
@@ -138,14 +137,16 @@ def write_code(
     rules: Rules,
     dtype: Any = None,
     choice: Choice | None = None,
-    quantization: Quantization | None = None,
+    options: tuple[str | None, Sequence[str]] = (None, ()),
     draws: bool = False,
 ) -> None:
-    """model.py, config.json, remap_weights.py and test_model.py. `draws`: random numbers."""
+    """model.py, config.json, remap_weights.py and test_model.py. `options` are defaults of the
+    script's --quantize and --keep-float; `draws`: random numbers.
+    """
     write_text(folder / "model.py", emitted.source)
     quantized = {"quantization": choice.config} if choice else {}
     write_json(folder / "config.json", {**emitted.config, **quantized})
-    write_text(folder / "remap_weights.py", remap_script(rules, dtype, quantization))
+    write_text(folder / "remap_weights.py", remap_script(rules, dtype, *options))
     write_text(folder / "test_model.py", render("test_model.py.j2", draws=draws))
 
 

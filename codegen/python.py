@@ -13,6 +13,7 @@ from .fields import Fields, field_order, inner_widths, width_roles
 from .init import counts
 from .lines import python_lines
 from .names import class_names, safe
+from .packing import graph_schemes
 from .precision import precise_parameters
 from .structure import Group, Structure, recover
 from .widths import key
@@ -31,7 +32,7 @@ def emit(program: Program, name: str) -> Emitted:
     helpers = [h for p in printed for h in p.helpers]
     source = assemble(
         name, printed, config, list(dict.fromkeys(helpers)), structure.groups[-1].needs_args,
-        bool(draws(graph)),
+        bool(draws(graph)), len(set(graph_schemes(graph).values())) > 1,
     )  # fmt: skip
     modules = structure.modules
     paths = {n: modules.emitted(n) for n in graph.params}
@@ -130,8 +131,9 @@ def assemble(
     helpers: list[str],
     root_args: bool,
     draws: bool = False,
+    mixed: bool = False,
 ) -> str:
-    """The file from its parts, formatted."""
+    """The file from its parts, formatted. `mixed`: layers may be packed in several ways."""
     import black
 
     from ..runtime import helper_closure
@@ -153,6 +155,7 @@ def assemble(
             classes=code,
             args=root_args,
             draws=draws,
+            mixed=mixed,
             quantizable="nn.Linear(" in code or "nn.Embedding(" in code,
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import numpy as np
 from ..ir import recipe as rcp
 from ..ir.graph import Param
 from ..ir.types import DType, dtype_of
-from ..options import Quantization
-from . import quantize, tensorfile
+from . import packing, quantize, tensorfile
+from .packing import walk
 from .patterns import Row, generalise
 from .quantize import Choice
 from .template import formatted, render
@@ -46,6 +46,8 @@ class Rules:
     layers: list[Row]
     precise: list[Row]
     precise_names: frozenset[str]
+    packed: list[Row]
+    quantized: bool = False  # the source holds weights as whole numbers
     onnx: bool = False  # the source is an ONNX model, which the script reads as well
 
     @property
@@ -62,19 +64,24 @@ def make_rules(
     facts: Mapping[str, int | range] | None = None,
     layers: Mapping[str, str] | None = None,
     precise: Collection[str] = (),
+    packed: Mapping[str, tuple[int, int]] | None = None,
     onnx: bool = False,
 ) -> Rules:
     """The rules for all parameters.
 
     `available` are the source's tensors, `aliases` the second names of tied ones, `facts` the
-    values of integer tensors that became part of the code, `layers` those that may be quantized
-    (see `quantize.layers`), `precise` those that stay float32; `onnx` says that the source is an
-    ONNX model.
+    numbers (or ranges) of integer tensors that became part of the code, `layers` those that may be
+    quantized (see `quantize.layers`), `precise` those that stay float32, `packed` bits and group
+    size of layers that can stay as whole numbers; `onnx` says that the source is an ONNX model.
     """
     facts = facts or {}
     read = {name for param in parameters.values() for name in rcp.reads(param.recipe)}
     prefix = _constant_prefix({*read, *available})
-    rows = [_row(name, param.recipe, prefix) for name, param in parameters.items()]
+    packed = packed or {}
+    rows = [
+        _row(name, param, prefix, name.removesuffix(".weight") in packed)
+        for name, param in parameters.items()
+    ]
     patterns = generalise(_in_order(rows, available))
     kept = [row for row in patterns if row.sources == (row.target,)]
     second = {o: first for o, first in aliases.items() if first in read and o not in read}
@@ -90,14 +97,29 @@ def make_rules(
         layers=generalise([Row(name, (), words) for name, words in (layers or {}).items()]),
         precise=generalise([Row(name, ()) for name in precise]),
         precise_names=frozenset(precise),
+        packed=_packed_rows(packed, layers or {}),
+        quantized=any(
+            isinstance(r, rcp.Dequantize) for p in parameters.values() for r in walk(p.recipe)
+        ),
         onnx=onnx,
     )
+
+
+def _packed_rows(packed: Mapping[str, tuple[int, int]], layers: Iterable[str]) -> list[Row]:
+    """Bits and group sizes by patterns of names that no other layer has."""
+    text = {name: f"{bits}, {group}" for name, (bits, group) in packed.items()}
+    rows = generalise([Row(name, (), text.get(name, "")) for name in layers])
+    return [row for row in rows if row.code]
 
 
 def _in_order(rows: list[Row], available: Iterable[str]) -> list[Row]:
     """The rows in the order in which the source's tensors stand; constants come last."""
     place = {name: number for number, name in enumerate(available)}
     return sorted(rows, key=lambda row: min(place.get(str(s), len(place)) for s in row.sources))
+
+
+def _fact(value: int | range) -> str:
+    return repr(value if isinstance(value, range) else int(value))
 
 
 def _constant_prefix(names: set[str]) -> str:
@@ -111,10 +133,6 @@ def _constant_prefix(names: set[str]) -> str:
 def constant_names(target: str, recipe: rcp.Recipe, prefix: str) -> dict[str, rcp.Constant]:
     """The names under which the constants of a parameter's recipe travel."""
     found = list(_constants(recipe))
-def _fact(value: int | range) -> str:
-    return repr(value if isinstance(value, range) else int(value))
-
-
     names = [prefix + target, *(f"{prefix}{target}:{i}" for i in range(1, len(found)))]
     return dict(zip(names, found))
 
@@ -126,14 +144,20 @@ def _constants(recipe: rcp.Recipe) -> Iterator[rcp.Constant]:
         yield from _constants(part)
 
 
-def _row(target: str, recipe: rcp.Recipe, prefix: str) -> Row:
+def _row(target: str, param: Param, prefix: str, packed: bool = False) -> Row:
+    """How the tensor is made; of a layer that can stay packed, what the script packs."""
+    found = packing.fit(param) if packed else ""
+    recipe = found.weight if isinstance(found, packing.Fit) else param.recipe
     constants = iter(constant_names(target, recipe, prefix))
     sources: dict[str, str] = {}
 
     def variable(source: str) -> str:
         return sources.setdefault(source, _letter(len(sources)))
 
-    body = _code(recipe, variable, constants)
+    if isinstance(recipe, rcp.Dequantize) and packed:
+        body = _quantized_code(recipe, variable, constants)
+    else:
+        body = _code(recipe, variable, constants)
     code = "" if body == "a" else f"lambda {', '.join(sources.values())}: {body}"
     return Row(target, tuple(sources), code)
 
@@ -173,9 +197,22 @@ def _code(recipe: rcp.Recipe, variable: Callable[[str], str], constants: Iterato
             return f"{of(inner)}.rsqrt()"
         case rcp.Norm(inner, axes):
             return f"{of(inner)}.square().sum(axis={list(axes)}, keepdims=True).sqrt()"
+        case rcp.Unpack(inner, bits):
+            return f"unpacked({_code(inner, variable, constants)}, {bits})"
+        case rcp.Dequantize():
+            return f"{_quantized_code(recipe, variable, constants)}.floats()"
         case _:
             symbol, order = _INFIX[type(recipe)]
             return f"{of(recipe.left, order)} {symbol} {of(recipe.right, order + 1)}"
+
+
+def _quantized_code(
+    recipe: rcp.Dequantize, variable: Callable[[str], str], constants: Iterator[str]
+) -> str:
+    """The whole numbers and their scales, which the script turns into floats or packs."""
+    codes = [_code(part, variable, constants) for part in rcp.parts(recipe)]
+    codes += map(str, (recipe.bits, recipe.low, recipe.axis, recipe.block))
+    return f"Quantized({', '.join(codes)})"
 
 
 # Infix recipes: the operator and how tightly it binds.
@@ -192,18 +229,20 @@ _INFIX: dict[type, tuple[str, int]] = {
 
 
 def remap_script(
-    rules: Rules, dtype: DType | None = None, quantization: Quantization | None = None
+    rules: Rules,
+    dtype: DType | None = None,
+    quantize: str | None = None,
+    keep_float: Sequence[str] = (),
 ) -> str:
-    """The text of remap_weights.py; `dtype` and `quantization` are defaults of its options."""
+    """The text of remap_weights.py; the other arguments are defaults of its options."""
     tables = formatted(render("remap_tables.py.j2", rules=rules))
-    wanted = quantization
     return render(
         "remap_weights.py.j2",
         rules=rules,
         tables=tables,
         dtype=f'"{dtype.mlx}"' if dtype else None,
-        quantize=f'"{wanted.bits}:{wanted.group_size}"' if wanted else None,
-        keep_float=json.dumps(",".join(wanted.keep_float) if wanted else ""),
+        quantize=f'"{quantize}"' if quantize else None,
+        keep_float=json.dumps(",".join(keep_float)),
     )
 
 
@@ -271,7 +310,9 @@ def write_weights(
     entries = {name: entry(name, param) for name, param in parameters.items()}
     if choice:
         for layer in choice.layers:
-            entries |= _quantized(layer, entries.pop(f"{layer}.weight"), choice)
+            name = f"{layer}.weight"
+            own = (parameters[name], source) if choice.own else None
+            entries |= _quantized(layer, entries.pop(name), choice, own)
     mark = {
         "format": "mlx",
         "generator": "mlx-transpile",
@@ -285,18 +326,34 @@ def shape_of(param: Param) -> tuple[int, ...]:
     return tuple(int(str(d)) for d in param.tensor.shape)
 
 
-def _quantized(layer: str, weight: tensorfile.Entry, choice: Choice) -> dict[str, tensorfile.Entry]:
-    """The entries in the place of the weight's; it is quantized when the first is written."""
-    ready: dict[str, np.ndarray] = {}
+def _quantized(
+    layer: str,
+    weight: tensorfile.Entry,
+    choice: Choice,
+    own: tuple[Param, Mapping[str, np.ndarray]] | None = None,
+) -> dict[str, tensorfile.Entry]:
+    """The entries in the place of the weight's; it is quantized when the first is written.
 
-    def data(part: str) -> np.ndarray:
+    `own` makes it of the source's own whole numbers.
+    """
+    ready: dict[str, np.ndarray] = {}
+    bits, group = choice.scheme(layer)
+
+    def make() -> dict[str, np.ndarray]:
+        if own is None:
+            return quantize.quantized(weight.data(), choice)
+        found = packing.fit(own[0])
+        assert isinstance(found, packing.Fit)  # the choice has no others
+        return packing.packed(found, weight.shape, group, own[1])
+
+    def data(part: str, dtype: DType) -> np.ndarray:
         if part not in ready:
-            ready.update(quantize.quantized(weight.data(), choice))
-        return ready.pop(part)
+            ready.update(make())
+        return ready.pop(part).astype(dtype.numpy, copy=False)
 
     return {
         f"{layer}.{part}": tensorfile.Entry(
-            f"{layer}.{part}", dtype, shape, functools.partial(data, part)
+            f"{layer}.{part}", dtype, shape, functools.partial(data, part, dtype)
         )
-        for part, (dtype, shape) in quantize.sizes(weight.shape, weight.dtype, choice).items()
+        for part, (dtype, shape) in quantize.sizes(weight.shape, weight.dtype, bits, group).items()
     }

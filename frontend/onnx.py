@@ -25,7 +25,7 @@ from .onnx_dims import Dims
 from .onnx_floats import shorten_floats
 from .onnx_integers import integers
 from .onnx_names import hint_of
-from .onnx_read import Tensors, dtype_of, read_file, read_proto
+from .onnx_read import NARROW, Tensors, dtype_of, read_file, read_proto
 from .onnx_run import Runner, has_hints
 from .onnx_values import UNKNOWN, Host, NeedsValue, host
 from .onnx_walk import Walk
@@ -91,7 +91,7 @@ def _capture(
         baked={name: array.tolist() for name, array in state.fixed.items()},
         details={
             "aliases": {},
-            "integers": integers(model, graph),
+            "integers": integers(model),
             "seeds": list(dict.fromkeys(walk.seeds)),
         },
         run_drawing=runner.run_drawing if runner.drawn and all(runner.drawn) else None,
@@ -176,6 +176,8 @@ def _output(walk: Walk, result: Any, value: Any) -> Value:
 
     if result is UNKNOWN or result is None:
         raise TranspileError(f"nothing computes the output {value.name!r}")
+    if value.dtype is not None and value.dtype.name in NARROW:
+        dtype_of(value.dtype, f"the output {value.name!r}")
     if isinstance(result, Host):
         call = Call(walk.b, "output", {}, 1, [True], walk)
         found = call.value(result)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import TranspileError
-from ..ir import DType, Value
+from ..ir import Value
 from .aten_common import channels_first, channels_last, permuted
 from .onnx_contrib_attention import projected_attention
 from .onnx_conv import ROWS as CONV_ROWS
@@ -228,17 +228,19 @@ def _matmul_bits(
 def _gather_blocks(
     c: Call, data: Source, indices: Source, scales: Source, zeros: Source = None
 ) -> Value:
-    """An embedding whose table is stored as packed integers."""
-    packed, scale = _known(data, "data"), _known(scales, "scales")
+    """An embedding whose table is stored as whole numbers of few bits, or bytes that hold them."""
+    table, scale = _known(data, "data"), _known(scales, "scales")
     bits, size = int(c.attr("bits", 4)), int(c.attr("block_size", 128))
-    along = int(c.attr("quantize_axis", 1)) % packed.rank
-    plain = packed.dtype is DType.u8 and packed.rank == 2 and along == 1 and packed.initializer
-    if not plain or int(c.attr("gather_axis", 0)) % packed.rank:
-        raise TranspileError("GatherBlockQuantized: only rows of a table of packed bytes")
-    rows, width = packed.shape
+    axis = int(c.attr("quantize_axis", 1)) % table.rank
+    if table.rank != 2 or axis != 1 or not table.initializer or int(c.attr("gather_axis", 0)) % 2:
+        raise TranspileError("GatherBlockQuantized: only rows of a table that the file holds")
+    rows, width = table.shape
     offset = None if zeros is None else _known(zeros, "zero_points")
-    table = blocks(c, packed, scale, offset, rows, width * 8 // bits, size, bits)
-    return c.b.op("embedding", table, c.value(indices))
+    if table.narrow:
+        value = dequantized(c, table, scale, offset, 1)
+    else:
+        value = blocks(c, table, scale, offset, rows, width * 8 // bits, size, bits)
+    return c.b.op("embedding", value, c.value(indices))
 
 
 def _embed(

@@ -9,19 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import TranspileError
 from ..ir import DType, Tensor, Value
-from ..ir.recipe import (
-    Cast,
-    Concatenate,
-    Divide,
-    Multiply,
-    Number,
-    Read,
-    Recipe,
-    Reshape,
-    Slice,
-    Subtract,
-)
+from ..ir.recipe import Dequantize, Number, Read, Recipe, Reshape, Slice, Unpack
 from .aten_common import reshaped
 from .onnx_math import to_dtype
 from .onnx_values import Call, Host, Source
@@ -78,19 +68,31 @@ def _placed(c: Call, x: Source, shape: Sequence[Any], axis: int | None) -> Any:
 
 
 def _by_recipe(c: Call, x: Host, scale: Source, zero: Source, axis: int | None, role: str) -> Value:
+    """A parameter that is dequantized by its recipe; blocks along the axis where scales say so."""
     assert isinstance(scale, Host)
-    recipe: Recipe = Cast(Read(x.initializer), scale.dtype)
+    at = len(x.shape) - 1 if axis is None else axis
+    whole = scale.size == 1
+    steps = (1,) * x.rank if whole else along(x.shape, scale.size, at)
+    steps = scale.shape if scale.rank == x.rank and not whole else steps
+    block = 0
+    if steps[at : at + 1] not in ((1,), x.shape[at : at + 1]):
+        block = int(c.attr("block_size", 0)) or -(-x.shape[at] // steps[at])
+    zeros: Recipe = Number(0.0)
     if isinstance(zero, Host):
-        recipe = Subtract(recipe, _factor(zero, scale.dtype, x.shape, axis))
-    recipe = Multiply(recipe, _factor(scale, scale.dtype, x.shape, axis))
+        zeros = Number(float(zero.number)) if zero.size == 1 else _shaped(zero, steps)
+    recipe = Dequantize(
+        Read(x.initializer), _shaped(scale, steps), zeros, x.bits, _low(x), steps, at, block
+    )
     return derived(c, x, recipe, x.shape, scale.dtype, role)
 
 
-def _factor(x: Host, dtype: DType, shape: Sequence[int], axis: int | None) -> Recipe:
-    if x.size == 1:
-        return Number(float(x.number))
-    at = len(shape) - 1 if axis is None else axis
-    return Reshape(Cast(source(x), dtype), along(shape, x.size, at) if x.rank == 1 else x.shape)
+def _low(x: Host) -> int:
+    """The least number that the type of its elements can hold."""
+    return -(2 ** (x.bits - 1)) if x.dtype.value[0] == "i" else 0
+
+
+def _shaped(x: Host, shape: tuple[int, ...]) -> Recipe:
+    return source(x) if x.shape == shape else Reshape(source(x), shape)
 
 
 def source(x: Host) -> Recipe:
@@ -138,45 +140,35 @@ def type_of(x: Source, default: DType = DType.u8) -> DType:
 # ---- packed integers
 
 
-def unpacked(packed: Recipe, shape: Sequence[int], bits: int) -> Recipe:
-    """Bytes along the last axis as floats, 8 / bits of them in each, the lowest bits first."""
-    wide: Recipe = Cast(packed, DType.f32)
-    if bits == 8:
-        return wide
-    base, parts = float(2**bits), []
-    for _ in range(8 // bits):  # a cast to integers cuts off
-        rest = Cast(Cast(Divide(wide, Number(base)), DType.i32), DType.f32)
-        low = Subtract(wide, Multiply(rest, Number(base)))
-        parts.append(Reshape(low, (*shape, 1)))
-        wide = rest
-    joined = Concatenate(tuple(parts), len(shape))
-    return Reshape(joined, (*shape[:-1], shape[-1] * (8 // bits)))
+PACKED_BITS = (2, 4, 8)
+
+
+def unpacked(packed: Recipe, bits: int) -> Recipe:
+    """Bytes along the last axis as whole numbers, the lowest bits first."""
+    return packed if bits == 8 else Unpack(packed, bits)
 
 
 def blocks(
     c: Call, x: Host, scale: Host, zero: Host | None, rows: int, columns: int, size: int, bits: int
 ) -> Value:
     """Packed weights [rows, blocks, bytes] with a scale for each block, as [rows, columns]."""
+    if bits not in PACKED_BITS:
+        raise TranspileError(f"weights of {bits} bits", hint="2, 4 and 8 bits work")
     count = -(-columns // size)
-    values = Reshape(
-        unpacked(Reshape(Read(x.initializer), (rows, count * (size * bits // 8))),
-                 (rows, count * (size * bits // 8)), bits),
-        (rows, count, size),
-    )  # fmt: skip
-    offset = _block_zeros(zero, rows, count, bits)
-    factor = Reshape(Cast(source(scale), DType.f32), (rows, count, 1))
-    flat: Recipe = Reshape(Multiply(Subtract(values, offset), factor), (rows, count * size))
-    flat = flat if count * size == columns else Slice(flat, 1, 0, columns)
-    flat = flat if scale.dtype is DType.f32 else Cast(flat, scale.dtype)
-    return derived(c, x, flat, (rows, columns), scale.dtype, "weight")
+    values = unpacked(Reshape(Read(x.initializer), (rows, count * (size * bits // 8))), bits)
+    if count * size != columns:
+        values = Slice(values, 1, 0, columns)
+    steps, block = (rows, count), size if count > 1 else 0
+    zeros = _block_zeros(zero, rows, count, bits)
+    recipe = Dequantize(values, _shaped(scale, steps), zeros, bits, 0, steps, 1, block)
+    return derived(c, x, recipe, (rows, columns), scale.dtype, "weight")
 
 
 def _block_zeros(zero: Host | None, rows: int, count: int, bits: int) -> Recipe:
     if zero is None:
         return Number(float(2 ** (bits - 1)))
-    if zero.dtype is not DType.u8:
-        return Reshape(Cast(source(zero), DType.f32), (rows, count, 1))
+    if zero.dtype is not DType.u8 or zero.bits != 8:
+        return _shaped(zero, (rows, count))
     width = -(-count * bits // 8)
-    flat = unpacked(Reshape(source(zero), (rows, width)), (rows, width), bits)
-    cut = flat if width * (8 // bits) == count else Slice(flat, 1, 0, count)
-    return Reshape(cut, (rows, count, 1))
+    flat = unpacked(_shaped(zero, (rows, width)), bits)
+    return flat if width * (8 // bits) == count else Slice(flat, 1, 0, count)

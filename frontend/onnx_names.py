@@ -24,8 +24,13 @@ _FUNCTION = re.compile(
 )
 
 
+# What tools append to the name of a tensor that they quantize.
+_QUANTIZED = re.compile(r"(_quantized|(_DQ)?_Q\d)$")
+
+
 def readable(initializer: str) -> str:
     """A dotted path for a tensor whose name is one; "" for `onnx::MatMul_331` and the like."""
+    initializer = _QUANTIZED.sub("", initializer)
     if _FUNCTION.fullmatch(initializer):
         return ""
     parts = initializer.replace("/", ".").strip(".").split(".")

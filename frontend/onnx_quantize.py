@@ -59,6 +59,8 @@ def _quantize(c: Call, x: Source, scale: Source, zero: Source = None) -> Value:
     kind = c.attr("output_dtype", 0)
     dtype = DType.u8
     if zero is not None:
+        if isinstance(zero, Host) and zero.narrow:
+            raise TranspileError(f"QuantizeLinear to {zero.bits} bits")
         dtype = zero.dtype if isinstance(zero, Host) else c.value(zero).tensor.dtype
     elif kind:
         dtype = dtype_of(kind, "QuantizeLinear")
@@ -99,15 +101,14 @@ def _dequantize(c: Call, x: Source, scale: Source, zero: Source = None) -> Value
 def _is_weight(c: Call, x: Source, scale: Source, zero: Source) -> bool:
     """Whether all of it is in the file: then the target's weights hold the floats."""
     known = [p for p in (scale, zero) if p is not None]
-    if not isinstance(x, Host) or not x.initializer or c.attr("block_size", 0):
+    if not isinstance(x, Host) or not x.initializer:
         return False
-    return all(isinstance(p, Host) and not p.symbolic and p.rank <= 1 for p in known)
+    return all(isinstance(p, Host) and not p.symbolic and p.rank in (0, 1, x.rank) for p in known)
 
 
 def _role(c: Call, x: Host) -> str:
-    """What the floats are called in their module: what the integers are, less what says so."""
-    last = c.state.readable(x.initializer).rpartition(".")[2]
-    return last.removesuffix("_quantized") or "weight"
+    """What the floats are called in their module."""
+    return c.state.readable(x.initializer).rpartition(".")[2] or "weight"
 
 
 def _dynamic_quantize(c: Call, x: Source) -> list[Value]:

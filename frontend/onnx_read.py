@@ -30,6 +30,14 @@ DTYPES = {
     "DOUBLE": DType.f64, "COMPLEX64": DType.c64, "COMPLEX128": DType.c128,
 }  # fmt: skip
 
+# Whole numbers of fewer bits than a byte has, as the file's tensors may be: kept in bytes here.
+NARROW = {
+    "UINT2": (DType.u8, 2),
+    "INT2": (DType.i8, 2),
+    "UINT4": (DType.u8, 4),
+    "INT4": (DType.i8, 4),
+}
+
 
 def dtype_of(kind: Any, what: str) -> DType:
     """The IR's element type for onnx-ir's; TranspileError for types that MLX has no arrays of."""
@@ -218,7 +226,9 @@ def _all_graphs(graph: Any) -> Iterator[Any]:
 def array_of(tensor: Any) -> np.ndarray:
     """The data of a tensor; BadRequest where it does not fit its shape."""
     try:
-        return np.asarray(tensor.numpy())
+        array = np.asarray(tensor.numpy())
+        narrow = NARROW.get(tensor.dtype.name)
+        return array.astype(narrow[0].numpy) if narrow else array
     except Exception as error:
         raise BadRequest(
             f"the data of {tensor.name or 'a constant'!r} does not fit its shape: {_line(error)}",
@@ -233,7 +243,7 @@ class Tensors(Mapping[str, np.ndarray]):
         self._values = {
             name: value.const_value
             for name, value in model.graph.initializers.items()
-            if value.const_value is not None and value.const_value.dtype.name in DTYPES
+            if value.const_value is not None and value.const_value.dtype.name in {*DTYPES, *NARROW}
         }
 
     def __getitem__(self, name: str) -> np.ndarray:

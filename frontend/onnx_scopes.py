@@ -9,7 +9,7 @@ its weights at `net.decoder`: the module has the longer path.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ..ir import Graph, Scope
@@ -17,7 +17,43 @@ from .onnx_names import Path, class_of, readable, scope_path
 
 
 def paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
-    """The modules around each node of the model's graph."""
+    """The modules around each node of the model's graph.
+
+    What quantizing tools put between nodes is outside of the modules of these: rounding is in what
+    is around both, and what makes the floats of a stored weight where they are read.
+    """
+    between = {node for node in nodes if node.op_type in _BETWEEN}
+    out = _paths_of([node for node in nodes if node not in between])
+    for node in nodes:
+        if node in between:
+            after = _path(_after(node, between), out)
+            stored = node.inputs[0] is None or node.inputs[0].const_value is not None
+            out[node] = after if stored else _common(_path(_before(node, between), out), after)
+    return out
+
+
+_BETWEEN = ("QuantizeLinear", "DequantizeLinear")
+
+
+def _path(node: Any, paths: Mapping[Any, Path]) -> Path:
+    return paths.get(node, []) if node is not None else []
+
+
+def _before(node: Any, between: Container[Any]) -> Any:
+    """What computes the value that the node rounds; None for an input."""
+    while node in between:
+        node = node.inputs[0].producer() if node.inputs[0] is not None else None
+    return node
+
+
+def _after(node: Any, between: Container[Any]) -> Any:
+    """The first node that reads what was rounded; None for a result."""
+    while node in between:
+        node = next((use.node for use in node.outputs[0].uses()), None)
+    return node
+
+
+def _paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
     stated = _rooted(nodes, [scope_path(node) for node in nodes])
     known = {path for modules in stated for path, _ in modules or ()}
     out: dict[Any, Path] = {}
@@ -115,7 +151,8 @@ class Scopes:
         if self._stack:
             return base
         scope = self.graph.root
-        for path, cls in self.paths.get(node) or scope_path(node) or ():
+        known = self.paths.get(node)
+        for path, cls in scope_path(node) or () if known is None else known:
             scope = self._child(scope, path, cls)
         return scope
 

@@ -54,6 +54,12 @@ class Host:
     initializer: str = ""
     name: str = ""
     single: bool = False  # an initializer that one node reads, or products alone
+    narrow: int = 0  # bits of whole numbers that are stored in fewer than a byte
+
+    @property
+    def bits(self) -> int:
+        """How many bits an element has."""
+        return self.narrow or 8 * self.dtype.numpy.itemsize
 
     @cached_property
     def array(self) -> np.ndarray:

@@ -20,7 +20,7 @@ from .onnx_host import on_host
 from .onnx_names import hint_of, line_of, readable
 from .onnx_ops import find
 from .onnx_random import ROWS as RANDOM
-from .onnx_read import DTYPES, array_of, dtype_of
+from .onnx_read import DTYPES, NARROW, array_of, dtype_of
 from .onnx_schema import check_node
 from .onnx_scopes import Scopes
 from .onnx_tied import Tied, names_by_bias
@@ -121,13 +121,13 @@ class Walk:
 
     def _initializer(self, name: str, value: Any) -> Any:
         tensor = value.const_value
-        if tensor is None or tensor.dtype.name not in DTYPES:
+        if tensor is None or tensor.dtype.name not in {*DTYPES, *NARROW}:
             return _Refused(name, tensor)
         shape = tuple(int(d) for d in tensor.shape)
         products = all(u.node.op_type == "MatMul" and u.idx == 1 for u in value.uses())
         single = (products or len(value.uses()) == 1) and not value.is_graph_output()
-        dtype = dtype_of(tensor.dtype, name)
-        return Host(dtype, shape, lambda: array_of(tensor), name, single=single)
+        dtype, bits = NARROW.get(tensor.dtype.name) or (dtype_of(tensor.dtype, name), 0)
+        return Host(dtype, shape, lambda: array_of(tensor), name, single=single, narrow=bits)
 
     def _node(self, node: Any, env: Env) -> None:
         self.b.scope = self.scopes.of(node)

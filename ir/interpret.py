@@ -175,7 +175,7 @@ def _wide_recipe(recipe: rcp.Recipe) -> rcp.Recipe:
             return rcp.Concatenate(tuple(map(_wide_recipe, many)), axis)
     inner: dict[str, Any] = {
         name: _wide_recipe(getattr(recipe, name))
-        for name in ("of", "left", "right")
+        for name in ("of", "left", "right", "scales", "zeros")
         if hasattr(recipe, name)
     }
     return replace(recipe, **inner) if inner else recipe

@@ -185,6 +185,40 @@ class Divide:
         return f"divide({self.left}, {self.right})"
 
 
+@dataclass(frozen=True)
+class Unpack:
+    """Bytes as whole numbers of few bits, the lowest bits first, along the last axis."""
+
+    of: Recipe
+    bits: int
+
+    def __str__(self) -> str:
+        return f"unpack({self.of}, {self.bits})"
+
+
+@dataclass(frozen=True)
+class Dequantize:
+    """`(of - zeros) * scales`: what weights stored as whole numbers stand for.
+
+    `of` has numbers of `bits` bits from `low` on. `scales` and `zeros` are of the shape `steps`,
+    with as many axes: an axis of size one is for all, and along `axis` each entry is for a block
+    of `block` numbers (0: no blocks). `zeros` may be a `Number`.
+    """
+
+    of: Recipe
+    scales: Recipe
+    zeros: Recipe
+    bits: int
+    low: int
+    steps: tuple[int, ...]
+    axis: int = 0
+    block: int = 0
+
+    def __str__(self) -> str:
+        numbers = f"{self.bits}, {self.low}, {self.steps}, {self.axis}, {self.block}"
+        return f"dequantize({self.of}, {self.scales}, {self.zeros}, {numbers})"
+
+
 Infix = Add | Subtract | Multiply | Divide | Product
 Recipe = (
     Read
@@ -198,6 +232,8 @@ Recipe = (
     | Concatenate
     | Rsqrt
     | Norm
+    | Unpack
+    | Dequantize
     | Infix
 )
 
@@ -237,12 +273,45 @@ def evaluate(recipe: Recipe, source: Mapping[str, np.ndarray]) -> np.ndarray:
         case Norm(of, axes):
             squares: np.ndarray = np.square(evaluate(of, source))
             return np.asarray(np.sqrt(squares.sum(axes, keepdims=True)))
+        case Unpack(of, bits):
+            return unpacked(evaluate(of, source), bits)
+        case Dequantize(of, scales, zeros):
+            values, steps = evaluate(of, source), evaluate(scales, source)
+            return dequantized(recipe, values, steps, evaluate(zeros, source))
         case _:
             apply = _NUMPY[type(recipe)]
             result: np.ndarray = apply(
                 evaluate(recipe.left, source), evaluate(recipe.right, source)
             )
             return result
+
+
+def unpacked(array: np.ndarray, bits: int) -> np.ndarray:
+    """The whole numbers that bytes hold, the lowest bits first, along the last axis."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    parts = array[..., None] >> shifts & np.uint8(2**bits - 1)
+    return parts.reshape(*array.shape[:-1], -1)
+
+
+def dequantized(
+    recipe: Dequantize, values: np.ndarray, scales: np.ndarray, zeros: Any
+) -> np.ndarray:
+    """The floats: computed in float32 at least, rounded once to the type of the scales."""
+    wide = np.result_type(scales.dtype, np.float32)
+    if isinstance(zeros, np.ndarray):
+        zeros = _spread(zeros.astype(wide), recipe, values)
+    factor = _spread(scales.astype(wide), recipe, values)
+    out: np.ndarray = ((values.astype(wide) - wide.type(zeros)) * factor).astype(scales.dtype)
+    return out
+
+
+def _spread(steps: np.ndarray, recipe: Dequantize, values: np.ndarray) -> np.ndarray:
+    """Each entry along the axis for all numbers of its block; as it is without blocks."""
+    if not recipe.block:
+        return steps
+    return steps.repeat(recipe.block, recipe.axis).take(
+        range(values.shape[recipe.axis]), recipe.axis
+    )
 
 
 def parts(recipe: Recipe) -> tuple[Recipe, ...]:
@@ -254,6 +323,8 @@ def parts(recipe: Recipe) -> tuple[Recipe, ...]:
             return many
         case Add() | Subtract() | Multiply() | Divide() | Product():
             return recipe.left, recipe.right
+        case Dequantize(of, scales, zeros):
+            return of, scales, zeros
         case _:
             return (recipe.of,)
 

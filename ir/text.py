@@ -418,6 +418,11 @@ class _Parser:
                 return rcp.Rsqrt(self._recipe(args[0]))
             case "norm":
                 return rcp.Norm(self._recipe(args[0]), ast.literal_eval(args[1]))
+            case "unpack":
+                return rcp.Unpack(self._recipe(args[0]), ast.literal_eval(args[1]))
+            case "dequantize":
+                of, scales, zeros = map(self._recipe, args[:3])
+                return rcp.Dequantize(of, scales, zeros, *map(ast.literal_eval, args[3:]))
             case name if name in _INFIX:
                 return _INFIX[name](self._recipe(args[0]), self._recipe(args[1]))
             case "concatenate":

@@ -223,14 +223,21 @@ def _write(work: _Work, out: Path, sources: Mapping[str, Path]) -> Result:
     aliases, facts = (captured.details.get(k, {}) for k in ("aliases", "baked_buffers"))
     facts = {**facts, **captured.program.forward.facts}
     layers = quantize.layers(captured.program.forward, emitted)
+    stored = quantize.stored(emitted.parameters, layers)
     rules = make_rules(
-        emitted.parameters, captured.tensors, aliases, facts, layers, emitted.precise,
+        emitted.parameters, captured.tensors, aliases, facts, layers, emitted.precise, stored.able,
         onnx=captured.format == "onnx",
     )  # fmt: skip
     if options.quantization:
         work.choice = quantize.choose(
             options.quantization, layers, lambda n: shape_of(emitted.parameters[f"{n}.weight"])
         )
+    elif options.keeps_packed:
+        if options.keep_float and not stored.able:
+            raise options.all_float()
+        work.choice = quantize.keep_own(stored, layers, options.keep_float)
+    told = [*stored.told(work.choice), *captured.details.get("integers", ())]
+    captured.details["integers"] = told
     with project.staged(out) as folder:
         _write_model(work, folder, emitted, rules)
         report = _measure(work, folder, emitted)
@@ -257,7 +264,8 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
     options, captured, dtype = work.options, work.captured, _dtype(work.options)
     graph = captured.program.forward
     drawing = bool(draws(graph))
-    project.write_code(folder, emitted, rules, dtype, work.choice, options.quantization, drawing)
+    defaults = (options.quantize_text, options.keep_float)
+    project.write_code(folder, emitted, rules, dtype, work.choice, defaults, drawing)
     project.write_constants(folder, weights.constants(emitted.parameters, captured.tensors, rules))
     if not options.no_weights or options.validate or options.benchmark:
         weights.write_weights(
@@ -354,7 +362,10 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
             )
         if work.choice:
             size = (folder / "weights.safetensors").stat().st_size
-            report.quantization = work.choice.report(size, _float_bytes(work, emitted))
+            report.quantization = {
+                **work.choice.report(size, _float_bytes(work, emitted)),
+                "summary": work.choice.counted(),
+            }
         if options.benchmark:
             work.progress("measuring", 0, 0)
             report.benchmark = benchmark(work.captured, folder, cpp)
@@ -388,12 +399,14 @@ def _validate(
 
     runs: list[CaseRun] = []
     dtype = work.options.dtype
-    report = validate(work.captured, emitted.modules, folder, tolerance, dtype, tell, keep)
+    anew = work.choice is not None and not work.choice.own
+    report = validate(work.captured, emitted.modules, folder, tolerance, dtype, tell, keep, anew)
     if cpp is not None:
         work.progress("validating the C++", 0, 0)
         graph, weights = work.captured.program.forward, folder / "weights.safetensors"
-        quantized = work.choice is not None
-        report.cpp = validate_cpp(cpp, graph, weights, runs, tolerance, _narrowest(work), quantized)
+        report.cpp = validate_cpp(
+            cpp, graph, weights, runs, tolerance, _narrowest(work), work.choice is not None, anew
+        )
     return report
 
 

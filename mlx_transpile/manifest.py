@@ -14,6 +14,7 @@ from typing import Any
 from .cases import draws_are_seen
 from .codegen.emitted import Emitted
 from .codegen.lines import MethodLines
+from .codegen.packing import plan as stored_weights
 from .codegen.project import GENERATOR
 from .codegen.quantize import Choice
 from .codegen.weights import Rules, stored
@@ -193,7 +194,7 @@ def plan(captured: Captured, runs: Iterable[Run], aliases: Aliases) -> str:
         ("random numbers", [f"{n.op} in {n.scope.path or 'the root'}" for n in draws(graph)]),
         ("ops", _ops(graph)),
         ("parameters", _parameters(graph, aliases)),
-        ("integers", captured.details.get("integers", [])),
+        ("integers", [*stored_weights(graph), *captured.details.get("integers", [])]),
         ("assertions that are left out", captured.details.get("assertions", [])),
         (
             "passes that change something",

@@ -13,6 +13,7 @@ DTYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
 TARGETS = ("python", "cpp")
 BITS = (8, 6, 5, 4, 3, 2)
 GROUP_SIZES = (64, 32, 128)
+FLOATS = "none"  # of --quantize: floats, whatever the source holds
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,39 @@ class Options:
 
     @property
     def quantization(self) -> Quantization | None:
-        """`quantize` and `keep_float`; BadRequest where they say nothing that can be done."""
-        if self.quantize is None:
-            if self.keep_float:
-                raise BadRequest("all stays float", where="--keep-float", hint="--quantize BITS")
+        """`quantize` and `keep_float`; None where nothing is quantized that the source has in
+        floats. BadRequest where they say nothing that can be done.
+        """
+        if self.quantize in (None, FLOATS):
+            if self.keep_float and self.quantize == FLOATS:
+                raise self.all_float()
             return None
+        assert self.quantize is not None
         found = re.fullmatch(r"([0-9]{1,4})(?::([0-9]{1,4}))?", self.quantize)
         bits, group = (int(found[1]), int(found[2] or GROUP_SIZES[0])) if found else (0, 0)
         if bits not in BITS or group not in GROUP_SIZES:
             raise BadRequest(
                 f"{self.quantize!r} is no BITS or BITS:GROUP that MLX has",
                 where="--quantize",
-                hint=f"bits {_listed(BITS)}; groups of {_listed(GROUP_SIZES)}, as in 4:32",
+                hint=f"bits {_listed(BITS)}; groups of {_listed(GROUP_SIZES)}, as in 4:32; or none",
             )
         return Quantization(bits, group, self.keep_float)
+
+    @property
+    def quantize_text(self) -> str | None:
+        """`quantize` in full: "4:64", "none"; None where it was not asked for."""
+        wanted = self.quantization
+        return f"{wanted.bits}:{wanted.group_size}" if wanted else self.quantize
+
+    @property
+    def keeps_packed(self) -> bool:
+        """Whether weights that the source holds as whole numbers stay so where they can."""
+        return self.quantize is None
+
+    @staticmethod
+    def all_float() -> BadRequest:
+        """Said where there is nothing to keep float."""
+        return BadRequest("all stays float", where="--keep-float", hint="--quantize BITS")
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

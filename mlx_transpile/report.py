@@ -81,7 +81,8 @@ def as_markdown(report: Report) -> str:
     lines = ["# Report", ""]
     if report.cases:
         agrees = "agrees with" if report.python_ok else "DIFFERS from"
-        other = "itself on the dequantized weights" if report.quantization else "its source"
+        anew = report.quantization and not report.quantization.get("own")
+        other = "itself on the dequantized weights" if anew else "its source"
         unseen = any(d.note == UNSEEN for c in report.cases for _, d in c.outputs)
         other += " as far as the two can be compared" if unseen else ""
         lines += [f"The emitted model {agrees} {other}.", ""]
@@ -195,17 +196,20 @@ def _module_row(checks: list[ModuleCheck]) -> str:
 
 def _quantization(found: dict[str, Any], cases: list[CaseReport]) -> list[str]:
     """What is quantized, what it saves, and how far the outputs are from the source's."""
-    layers, kept = found["layers"], found["float_layers"]
+    kept = found["float_layers"]
     size, plain = found["weights_bytes"], found["float_weights_bytes"]
     lines = [
         "## Quantization",
         "",
-        f"{len(layers)} layers have {found['bits']} bits in groups of {found['group_size']}; "
-        f"{len(kept)} stay float. weights.safetensors has {size} bytes; {plain} with float "
-        "weights.",
+        f"{'; '.join(found['summary'])}; {len(kept)} stay float. weights.safetensors has {size} "
+        f"bytes; {plain} with float weights.",
         "",
         *(f"- float: {cell(name)} ({cell(reason)})" for name, reason in kept.items()),
         "",
+    ]
+    if found.get("own"):
+        return lines if kept else lines[:-1]
+    lines += [
         "How far the outputs are from the source's, which is float:",
         "",
         "| sizes | output | max abs | max rel | cosine |",

@@ -118,17 +118,18 @@ def validate(
     dtype: str | None = None,
     on_run: Callable[[Mapping[str, int]], None] = lambda sizes: None,
     keep: Callable[[CaseRun], None] = lambda run: None,
+    anew: bool = True,
 ) -> Report:
     """Compare the model in `folder` with the source, at two sizes or more of every symbol.
 
     `modules` maps module calls of the source to modules of the emitted model. Sizes at which the
-    source itself does not run are noted and prove nothing. A quantized model must agree with
-    itself on the dequantized weights; how far the source's outputs are is noted. `keep` is given
-    the inputs and results of every case that the source runs.
+    source itself does not run are noted and prove nothing. A model that was quantized (`anew`)
+    must agree with itself on the dequantized weights; how far the source's outputs are is noted.
+    `keep` is given the inputs and results of every case that the source runs.
     """
     graph, known = captured.program.forward, captured_sizes(captured)
     model = EmittedModel(folder)
-    reference = EmittedModel(folder).dequantize() if model.quantized() else None
+    reference = EmittedModel(folder).dequantize() if anew and model.quantized() else None
 
     def run(sets: Sequence[Mapping[str, int]]) -> list[CaseReport]:
         cases = run_cases(captured, sets, SEED, on_run)

@@ -61,9 +61,9 @@ class CppCase:
 class CppReport:
     """The build and, where there is a program, its cases.
 
-    Quantized outputs are held against Python's alone, which is checked against the dequantized
-    weights; `judge_source` is False. So are those of a model that draws random numbers: `seeded`,
-    C++ and Python draw the same, and the source others.
+    Outputs of a model that was quantized are held against Python's alone, which is checked against
+    the dequantized weights; `judge_source` is False. So are those of a model that draws random
+    numbers: `seeded`, C++ and Python draw the same, and the source others.
     """
 
     build: CppBuild
@@ -138,14 +138,16 @@ def validate_cpp(
     tolerance: Tolerance,
     dtype: str,
     quantized: bool,
+    anew: bool = True,
 ) -> CppReport:
     """Run the program on the inputs of `runs` and compare; `tolerance` is that to the source.
 
-    `dtype` is the narrowest floating-point type among the weights.
+    `dtype` is the narrowest floating-point type among the weights; `quantized` says that layers
+    are packed, `anew` that their source is not.
     """
     bound = max(BOUNDS[dtype], QUANTIZED_BOUND if quantized else 0.0)
     seed = DRAWN if draws(graph) else None
-    judge = not quantized and seed is None
+    judge = not (quantized and anew) and seed is None
     report = CppReport(made, bound, judge_source=judge, seeded=seed is not None)
     if made.program is None:
         return report

@@ -5,9 +5,10 @@
 
 #include "Json.h"
 
-// The hyper-parameters of a model: a flat object of numbers, booleans, strings
-// and lists of numbers. `outer.inner` names a value of a nested object. A value
-// that is absent or of another kind throws std::runtime_error with its key.
+// The hyper-parameters of a model: an object of numbers, booleans, strings and
+// lists of numbers. `outer.inner` names a value of a nested object, whose keys
+// may hold dots themselves. A value that is absent or of another kind throws
+// std::runtime_error with its key.
 class Config {
  public:
   Config() = default;
@@ -71,13 +72,22 @@ class Config {
   }
 
   const Json* find(const std::string& key) const {
-    if (const Json* value = values_.find(key)) {
+    return find(values_, key);
+  }
+
+  static const Json* find(const Json& values, const std::string& key) {
+    if (const Json* value = values.find(key)) {
       return value;
     }
-    auto dot = key.find('.');
-    const Json* outer =
-        dot == key.npos ? nullptr : values_.find(key.substr(0, dot));
-    return outer == nullptr ? nullptr : outer->find(key.substr(dot + 1));
+    for (auto dot = key.find('.'); dot != key.npos;
+         dot = key.find('.', dot + 1)) {
+      const Json* outer = values.find(key.substr(0, dot));
+      const Json* value = outer ? find(*outer, key.substr(dot + 1)) : nullptr;
+      if (value != nullptr) {
+        return value;
+      }
+    }
+    return nullptr;
   }
 
   const Json& at(const std::string& key) const {

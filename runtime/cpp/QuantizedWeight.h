@@ -5,7 +5,7 @@
 
 // A matrix [rows, columns] in packed integers with a scale and a bias for each
 // group of columns: `weight`, `scales` and `biases` beside each other, bits and
-// group size from the hyper-parameters.
+// group size from the hyper-parameters, for this matrix or for all.
 class QuantizedWeight {
  public:
   QuantizedWeight(
@@ -13,8 +13,8 @@ class QuantizedWeight {
       const std::string& name,
       int rows,
       int columns)
-      : bits_(weights.integer("quantization.bits")),
-        group_size_(weights.integer("quantization.group_size")),
+      : bits_(setting(weights, name, "bits")),
+        group_size_(setting(weights, name, "group_size")),
         weight_(weights.get(
             name + ".weight",
             {rows, checked(columns, name) / 32 * bits_},
@@ -50,6 +50,15 @@ class QuantizedWeight {
   }
 
  private:
+  static int setting(
+      const Weights& weights,
+      const std::string& name,
+      const std::string& key) {
+    auto own = "quantization." + name + "." + key;
+    return weights.integer(
+        weights.has_config(own) ? own : "quantization." + key);
+  }
+
   int checked(int columns, const std::string& name) const {
     bool groups = group_size_ == 32 || group_size_ == 64 || group_size_ == 128;
     if (bits_ < 2 || bits_ > 8 || bits_ == 7 || !groups ||
