@@ -66,33 +66,41 @@ class Sizes:
     def fix(self, name: str, size: int, why: str) -> None:
         self._learn(name, size, why)
 
-    def divide(self, name: str, multiple: Multiple, why: str) -> str:
-        """The symbol is a multiple of a new one, which stands next to it. The new one's name."""
-        new = f"{name}/{multiple.factor}"
-        quotient = multiple.quotient(self.captured[name])
+    def divide(self, name: str, multiple: Multiple, why: str, new: str = "") -> str:
+        """The symbol is a multiple of another: a new one, which stands next to it, or the one that
+        is called `new` already. Its name.
+        """
+        new = new or f"{name}/{multiple.factor}"
+        self.known[name] = multiple.of(self.of(new))
+        if new in self.captured:
+            self.evidence[name] = why
+            return new
         at = list(self.captured).index(name) + 1
         pairs = list(self.captured.items())
         self.captured.clear()
+        quotient = multiple.quotient(pairs[at - 1][1])
         self.captured.update([*pairs[:at], (new, quotient), *pairs[at:]])
-        limits = multiple.limits(self.limits.get(name, (1, None)))
-        if limits != (1, None):
-            self.limits[new] = limits
-        self.wholes[new] = name, multiple, why
+        self.limits[new] = multiple.limits(self.limits.get(name, (1, None)))
         self.known[name] = multiple.of(self.of(new))
+        self.wholes[new] = name, multiple, why
         return new
+
+    def chain(self, name: str) -> list[str]:
+        """The symbol, what it is a quotient of, and so on, up to one that is a dim by itself."""
+        found = [name]
+        while found[-1] in self.wholes:
+            found.append(self.wholes[found[-1]][0])
+        return found
 
     def root(self, name: str) -> str:
         """The symbol of a dim that the symbol is a quotient of, or the symbol itself."""
-        while name in self.wholes:
-            name = self.wholes[name][0]
-        return name
+        return self.chain(name)[-1]
 
     def multiple(self, name: str) -> Multiple:
         """What the dim is that the symbol is a quotient of."""
         found = Multiple(1)
-        while name in self.wholes:
-            name, outer, _ = self.wholes[name]
-            found = found.inside(outer)
+        for new in self.chain(name)[:-1]:
+            found = found.inside(self.wholes[new][1])
         return found
 
     def why(self, name: str) -> str:

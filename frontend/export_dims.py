@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from math import gcd
 from typing import Any
 
 from ..errors import BadRequest, TranspileError
-from ..ir.dims import Expr, floordiv, maximum, minimum, symbols
+from ..ir.dims import Expr, floordiv, line, maximum, minimum, substitute, symbols
+from ..ir.dims import symbol as own_symbol
 from .equations import Sizes, falls
-from .export_guards import guarded_limits
-from .inputs import InputSpec
+from .export_guards import guarded_equations, guarded_limits
+from .inputs import InputSpec, multiple_of
+from .multiples import Multiple, multiples, tighter
 from .probe import Axis, readable_names
 from .schema import dtype_from_torch
 
@@ -77,6 +80,7 @@ class InputDims:
         self._limit({str(symbol): found for symbol, found in ranges.items()})
         self._guard(guards)
         self._tie()
+        self._divide(guards)
 
     def shapes(self, known: Mapping[str, Dim]) -> list[tuple[Dim, ...]]:
         """The shape of each input, given what the symbols stand for."""
@@ -113,14 +117,43 @@ class InputDims:
                     f"the export fixed the dim {dim!r} to {current}", where=text, hint=hint
                 )
             return
-        if name in self.sizes.known:  # tied: speak of the symbol that it is tied to
-            name = str(current) if str(current) in self.sizes.captured else name
         if isinstance(dim, int):
-            self.sizes.captured[name] = dim
-            self.sizes.fix(name, dim, f"stated by {text}")
+            self._state_size(name, dim, text)
         else:
-            self.given[name] = dim
+            self._state_name(name, dim, text)
             self.sizes.stated = frozenset(self.given)
+
+    def _state_size(self, name: str, size: int, text: str) -> None:
+        """Fix a dim that is free, or a multiple, by the symbol that it is made of."""
+        found = line(self.sizes.of(name))
+        if found is None:
+            self.sizes.captured[name] = size
+            self.sizes.fix(name, size, f"stated by {text}")
+            return
+        symbol, slope, start = found
+        if (size - start) % slope or size < slope + start:
+            raise BadRequest(
+                f"the export has {Multiple(slope, -start)} there, not {size}", where=text
+            )
+        self.sizes.captured[symbol.name] = (size - start) // slope
+        self.sizes.fix(symbol.name, (size - start) // slope, f"stated by {text}")
+        known = {n: self.sizes.of(n) for n in self.sizes.captured}
+        self.sizes.captured.update((n, d) for n, d in known.items() if isinstance(d, int))
+
+    def _state_name(self, name: str, dim: str, text: str) -> None:
+        """Name the symbol of a dim, divided further where the user states a multiple."""
+        own, factor, start = multiple_of(dim)
+        found = line(self.sizes.of(name))
+        symbol = found[0].name if found is not None else name
+        slope = found[1] if found is not None else 1
+        if (self.sizes.captured[name] - start) % factor:
+            size = self.sizes.captured[name]
+            raise BadRequest(f"the export's example has {size} for {dim!r}", where=text)
+        if slope % factor:
+            further = factor // gcd(slope, factor)
+            around = Multiple.around(self.sizes.captured[symbol], further)
+            symbol = self.sizes.divide(symbol, around, f"stated by {text}")
+        self.given[symbol] = own
 
     # ---- what the export says
 
@@ -129,11 +162,17 @@ class InputDims:
         for name, size in self._each():
             if not isinstance(size, int) and size.node.expr.is_Symbol:
                 self._owner.setdefault(str(size.node.expr), name)
-        for _, size in self._each():
+        for name, size in self._each():
             free = set() if isinstance(size, int) else size.node.expr.free_symbols
             for symbol in sorted(free, key=str):
-                if self._owner.setdefault(str(symbol), str(symbol)) == str(symbol):
-                    # No input has this size itself, only (say) twice it: nothing could read it.
+                if self._owner.setdefault(str(symbol), str(symbol)) != str(symbol):
+                    continue
+                dim = to_dim(size, own_symbol)
+                if found := line(dim):
+                    multiple = Multiple(found[1], -found[2])
+                    self.sizes.divide(name, multiple, "in the export", str(symbol))
+                elif str(symbol) not in self.sizes.captured:
+                    # No input has this size, or a multiple of it: nothing could read it.
                     self.sizes.captured[str(symbol)] = _symbol_size(symbol, size)
                     self.sizes.fix(str(symbol), _symbol_size(symbol, size), "")
 
@@ -147,16 +186,31 @@ class InputDims:
                 self.sizes.limits[owner] = found
 
     def _guard(self, guards: Sequence[str]) -> None:
-        for name, (low, high) in guarded_limits(guards, self.sizes.captured).items():
-            size = plain(dict(self._each()).get(name, 0))
-            owner = self._owner.get("" if isinstance(size, int) else str(size.node.expr))
-            if owner and (low, high) != (1, None):
-                low_, high_ = self.sizes.limits.get(owner, (1, None))
-                high = high_ if high is None else high if high_ is None else min(high, high_)
-                self.sizes.limits[owner] = max(low, low_), high
+        sizes = dict(self._each())
+        for name, limits in guarded_limits(guards, self.sizes.captured).items():
+            size = sizes.get(name, 0)
+            if isinstance(size, int) or limits == (1, None):
+                continue
+            owner = self._owner.get(str(size.node.expr))
+            if owner is None and (found := line(self.sizes.of(name))):
+                owner, limits = found[0].name, Multiple(found[1], -found[2]).limits(limits)
+            if owner is not None:
+                self.sizes.limits[owner] = tighter(limits, self.sizes.limits.get(owner, (1, None)))
+
+    def _divide(self, guards: Sequence[str]) -> None:
+        """Sizes that the export holds to be multiples: `size % 4 == 0`."""
+        for name, difference, guard in guarded_equations(guards):
+            if name in self.sizes.captured:
+                rest = substitute(difference, {name: self.sizes.of(name)})
+                found = multiples(rest, self.sizes.captured, self.sizes.limits)
+                for symbol, multiple in found.items():
+                    self.sizes.divide(symbol, multiple, f"the export needs {guard}")
 
     def _tie(self) -> None:
+        multiple = {old for old, _, _ in self.sizes.wholes.values()}
         for name, size in self._each():
+            if name in multiple:
+                continue
             if isinstance(size, int):
                 self.sizes.fix(name, size, self.fixed)
             elif self._owner.get(str(size.node.expr)) != name:

@@ -1,8 +1,9 @@
 """Bounds of input sizes from the guards that torch.export took: beyond them the program is another.
 
 A guard is text such as `(L['x'].size()[2] // 4) + 3 > 4`. Those over one size bound it around its
-value at capture. Left out: inequalities that keep a size from being 0 or 1, which are torch's
-caution and not the model's, and what is said of several sizes at once.
+value at capture; `L['x'].size()[2] % 4 == 0` says what it is a multiple of. Left out: inequalities
+that keep a size from being 0 or 1, which are torch's caution and not the model's, and what is said
+of several sizes at once.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ..ir.dims import evaluate, parse_dim, symbol, symbols
+from ..ir.dims import Expr, evaluate, parse_dim, symbol, symbols
+
+Dim = int | Expr
 
 _SIZE = re.compile(r"L\['(\w+)'\]\.size\(\)\[(\d+)\]")
 _COMPARE: dict[type, Callable[[int, int], bool]] = {
@@ -41,6 +44,24 @@ def guarded_limits(
         high = most if high is None else high if most is None else min(high, most)
         limits[name] = max(low, least), high
     return limits
+
+
+def guarded_equations(guards: Iterable[str]) -> Iterator[tuple[str, Dim, str]]:
+    """Names (`x.2`) with a dim over the symbol of that name which must be 0, and the guard."""
+    for guard in guards:
+        names = {f"{m[1]}.{m[2]}" for m in _SIZE.finditer(guard)}
+        if len(names) != 1 or "==" not in guard:
+            continue
+        (name,) = names
+        try:
+            tree = ast.parse(_SIZE.sub("size", guard), mode="eval").body
+            if isinstance(tree, ast.Compare) and [type(op) for op in tree.ops] == [ast.Eq]:
+                known = {"size": symbol(name)}
+                left, right = (parse_dim(s, known) for s in (tree.left, tree.comparators[0]))
+                if {s.name for s in symbols(left - right)} == {name}:
+                    yield name, left - right, _SIZE.sub("size", guard)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, ZeroDivisionError):
+            continue
 
 
 def _condition(guard: str) -> Callable[[int], bool] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import BadRequest, TranspileError
 from .export_rnn import opaque_recurrence
+from .inputs import multiple_of
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -128,9 +129,7 @@ def inputs_of(specs: Sequence[Any], module: Any) -> Call:
             raise BadRequest(
                 f"the module has no input {spec.name!r}", hint=f"one of {', '.join(names)}"
             )
-        shape = [
-            d if isinstance(d, int) else sizes.setdefault(d, 2 + 5 * len(sizes)) for d in spec.dims
-        ]
+        shape = [d if isinstance(d, int) else _example_size(d, sizes) for d in spec.dims]
         dtype = torch_dtype(spec.dtype)
         generator = torch.Generator().manual_seed(0)
         if spec.dtype.is_float:
@@ -138,3 +137,9 @@ def inputs_of(specs: Sequence[Any], module: Any) -> Call:
         else:
             kwargs[spec.name] = torch.randint(0, 2, shape, generator=generator).to(dtype)
     return (), {n: kwargs[n] for n in names if n in kwargs}
+
+
+def _example_size(dim: str, sizes: dict[str, int]) -> int:
+    """A size for a dim that the user names; equal names have one size."""
+    name, factor, start = multiple_of(dim)
+    return factor * sizes.setdefault(name, 2 + 5 * len(sizes)) + start

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from ..errors import BadRequest
 from ..ir.types import DType
 
-_HINT = "--input NAME=DIMS[:DTYPE], as in --input ids=batch,seq:int64 or --input x=1,3,224,224"
+_HINT = (
+    "--input NAME=DIMS[:DTYPE], as in --input ids=batch,seq:int64, --input x=1,3,224,224 or "
+    "--input x=batch,3,4*h,4*w"
+)
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input: its name, its dims (sizes, or names of free sizes) and its element type."""
+    """One input: its name, its dims and its element type.
+
+    A dim is a size, the name of a free size, or a multiple of one: `4*h`, `2*h-1`.
+    """
 
     name: str
     dims: tuple[int | str, ...]
@@ -24,6 +30,7 @@ class InputSpec:
         return f"{self.name}={','.join(map(str, self.dims))}:{_LONG[self.dtype]}"
 
 
+_MULTIPLE = re.compile(r"(\d+ *\* *)?([A-Za-z_]\w*)( *[+-] *\d+)?")
 _LONG = {
     DType.bool: "bool", DType.u8: "uint8", DType.u16: "uint16", DType.u32: "uint32",
     DType.u64: "uint64", DType.i8: "int8", DType.i16: "int16", DType.i32: "int32",
@@ -74,15 +81,25 @@ def parse_inputs(texts: Sequence[str]) -> list[InputSpec]:
     return specs
 
 
+def multiple_of(dim: str) -> tuple[str, int, int]:
+    """A dim that is no number: the name, what it is multiplied by, and what is added."""
+    factor, name, start = _MULTIPLE.fullmatch(dim).groups("")  # type: ignore[union-attr]
+    return name, int(factor.rstrip("* ") or 1), int(start.replace(" ", "") or 0)
+
+
 def _parse_dim(part: str, text: str) -> int | str:
     if re.fullmatch(r"[0-9]+", part):
         if int(part) == 0:
             raise BadRequest(f"a dim is 0 in {text!r}", where="--input", hint="sizes are positive")
         return int(part)
-    if part.isascii() and part.isidentifier():
-        return part
+    if part.isascii() and _MULTIPLE.fullmatch(part):
+        _, factor, start = multiple_of(part)
+        if factor < 1 or factor + start < 1:
+            what = f"the least size of {part!r} in {text!r} is {factor + start}"
+            raise BadRequest(what, where="--input", hint="sizes are positive")
+        return part.replace(" ", "")
     raise BadRequest(
-        f"{part!r} in {text!r} is neither a size nor a name of a free size",
+        f"{part!r} in {text!r} is neither a size, a name of a free size, nor a multiple of one",
         where="--input",
         hint=_HINT,
     )

@@ -47,11 +47,11 @@ class Multiple:
         """The bounds of k where the size has these."""
         low, high = limits
         most = None if high is None else (high + self.less) // self.factor
-        return self.quotient(low), most
+        return max(1, self.quotient(low)), most
 
     def __str__(self) -> str:
-        over = self.factor - self.less
-        return f"a multiple of {self.factor}" + (f" plus {over}" if self.less else "")
+        over = -self.less % self.factor
+        return f"a multiple of {self.factor}" + (f" plus {over}" if over else "")
 
 
 def multiples(
@@ -63,7 +63,7 @@ def multiples(
     factor can be replaced by a divisor of it.
     """
     periods = _periods(difference)
-    names = [n for n in reversed(captured) if 1 < periods.get(n, 1) <= _LARGEST_FACTOR]
+    names = [n for n in list(captured)[::-1] if 1 < periods.get(n, 1) <= _LARGEST_FACTOR]
     for count in range(1, min(len(names), _MOST_SYMBOLS) + 1):
         for chosen in combinations(names, count):
             found = {n: Multiple.around(captured[n], periods[n]) for n in chosen}

@@ -319,7 +319,7 @@ def readable_names(axes: Sequence[Axis], sizes: Sizes, given: Mapping[str, str])
         symbol = free.get(axis.symbol)
         if symbol is None or symbol in names:
             continue
-        own = next((given[n] for n in (symbol, axis.symbol) if n in given), None)
+        own = next((given[n] for n in sizes.chain(symbol) if n in given), None)
         taken = set(names.values()) | set(given.values())
         wanted = (n for n in _candidates(axis) if n not in taken)
         names[symbol] = own if own is not None else next(wanted)

@@ -12,7 +12,8 @@ from ..errors import BadRequest
 from ..ir import DType
 from ..ir.graph import leaves
 from .equations import Sizes
-from .inputs import InputSpec
+from .inputs import InputSpec, multiple_of
+from .multiples import Multiple
 from .probe import Axis
 from .traced_inputs import Example
 
@@ -48,12 +49,15 @@ class Leaf:
 
 @dataclass
 class Signature:
-    """Arguments in the source's order. `trees` nests leaves; `given` are names by the user."""
+    """Arguments in the source's order. `trees` nests leaves; `given` are names by the user, and
+    `multiples` the dims that are multiples of one.
+    """
 
     names: list[str]
     trees: list[Any]
     given: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, int] = field(default_factory=dict)
+    multiples: dict[str, tuple[str, Multiple]] = field(default_factory=dict)
 
     def leaves(self) -> list[Leaf]:
         return [leaf for leaf in leaves(self.trees) if isinstance(leaf, Leaf)]
@@ -79,6 +83,8 @@ class Signature:
         sizes = Sizes({s: n for leaf in self.leaves() for s, n in zip(leaf.symbols, leaf.shape)})
         for symbol, size in self.fixed.items():
             sizes.fix(symbol, size, "given as a number")
+        for symbol, (name, multiple) in self.multiples.items():
+            sizes.divide(symbol, multiple, "given as a multiple", name)
         sizes.stated = frozenset(self.given)
         return sizes
 
@@ -152,7 +158,8 @@ def from_specs(
 
 def _trial_sizes(specs: Sequence[InputSpec], scale: int) -> dict[str, int]:
     """A size for each named dim, in order of appearance."""
-    names = list(dict.fromkeys(d for spec in specs for d in spec.dims if isinstance(d, str)))
+    stated = [d for spec in specs for d in spec.dims if isinstance(d, str)]
+    names = list(dict.fromkeys(multiple_of(d)[0] for d in stated))
     leading = {spec.dims[0] for spec in specs if spec.dims}
     sizes = (_TRIAL_SIZES[i % len(_TRIAL_SIZES)] for i in range(len(names)))
     return {n: size if n in leading else size * scale for n, size in zip(names, sizes)}
@@ -165,8 +172,9 @@ def _example_sizes(specs: Sequence[InputSpec], examples: dict[str, Any]) -> dict
         example = examples.get(spec.name)
         if isinstance(example, Example) and len(example.shape) == len(spec.dims):
             for dim, size in zip(spec.dims, example.shape):
-                if isinstance(dim, str):
-                    sizes.setdefault(dim, size)
+                name, factor, start = multiple_of(dim) if isinstance(dim, str) else ("", 1, 0)
+                if name and (size - start) % factor == 0 and size > start:
+                    sizes.setdefault(name, (size - start) // factor)
     return sizes
 
 
@@ -215,9 +223,12 @@ def _leaf(label: str, hint: str, spec: InputSpec, found: Signature, trial: dict[
             found.fixed[symbol] = dim
             size = dim
         else:
-            symbol = dim
-            found.given[symbol] = dim
-            size = trial[dim]
+            name, factor, start = multiple_of(dim)
+            found.given[name] = name
+            symbol, size = name, factor * trial[name] + start
+            if (factor, start) != (1, 0):
+                symbol = f"{label}.{axis}"
+                found.multiples[symbol] = name, Multiple(factor, -start)
         symbols.append(symbol)
         shape.append(size)
     return Leaf(label, hint, spec.dtype, tuple(shape), tuple(symbols))

@@ -13,6 +13,8 @@ GOOD = [
     ("mask=B,L:bool", InputSpec("mask", ("B", "L"), DType.bool)),
     ("t=:i32", InputSpec("t", (), DType.i32)),
     ("t=4,", InputSpec("t", (4,), DType.f32)),
+    ("x=B,3,4*h,2*w-1", InputSpec("x", ("B", 3, "4*h", "2*w-1"), DType.f32)),
+    ("x=8 * frames,h + 1", InputSpec("x", ("8*frames", "h+1"), DType.f32)),
     ("h=2,B,24:half", InputSpec("h", (2, "B", 24), DType.f16)),
 ]
 BAD = [
@@ -23,6 +25,10 @@ BAD = [
     ("ids=0,3", "a dim is 0"),
     ("ids=a b,3", "'a b'"),
     ("ids=3,,4", "''"),
+    ("x=4*3", "'4\\*3'"),
+    ("x=h*4", "'h\\*4'"),
+    ("x=0*h", "the least size of '0\\*h'"),
+    ("x=2*h-2", "the least size of '2\\*h-2' in 'x=2\\*h-2' is 0"),
 ]
 
 

@@ -3,13 +3,17 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from captures import assert_same_as_source, capture, kinds
+from captures import assert_same_as_source, capture, kinds, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from mlx_transpile.errors import BadRequest, TranspileError
 from mlx_transpile.frontend.equations import Sizes
+from mlx_transpile.frontend.export import capture_program
+from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.frontend.multiples import Multiple, joint_multiples, multiples
+from mlx_transpile.frontend.torchscript import capture_archive
 from mlx_transpile.ir.dims import evaluate, symbol
 
 FAST = settings(max_examples=150, deadline=None)
@@ -202,3 +206,89 @@ def test_the_evidence_says_what_and_where(tmp_path):
     assert (rows.kind, rows.size, rows.symbol) == ("multiple", 8, "4*H")
     assert rows.evidence.startswith("a multiple of 4: aten::view in Windows at test_multiples.py:")
     assert rows.evidence.endswith("; ran at 4, 8, 16, 24")
+
+
+def stated(tmp_path, *specs):
+    path = save(torch.jit.script(Blocks()), tmp_path / "blocks.pt")
+    return capture_archive(path, parse_inputs(specs))
+
+
+def test_multiples_stated_by_the_user(tmp_path):
+    captured = stated(tmp_path, "x=batch,4*blocks,3", "mask=batch,4*blocks")
+    assert kinds(captured)[1] == "x.1=4*blocks" and kinds(captured)[-1] == "mask.1=4*blocks"
+    assert "given as a multiple" in captured.dims[1].evidence
+    assert_same_as_source(captured)
+
+
+@pytest.mark.parametrize("dim", ["2*n", "n"])
+def test_more_than_the_user_stated(dim, tmp_path):
+    captured = stated(tmp_path, f"x=batch,{dim},3", f"mask=batch,{dim}")
+    assert kinds(captured)[1] == "x.1=4*n" and kinds(captured)[-1] == "mask.1=4*n"
+    assert_same_as_source(captured)
+
+
+def test_a_multiple_that_cannot_be_free(tmp_path):
+    with pytest.raises(TranspileError, match="the size n cannot be free: fixed by"):
+        stated(tmp_path, "x=batch,4*n,3", "mask=batch,32")
+
+
+EXPORTS = [  # what the export states, the dims, what the evidence begins with
+    (
+        {2: torch.export.Dim.AUTO},
+        "x.2=2*L - 1",
+        "a multiple of 2 plus 1: the export needs size == ",
+    ),
+    (
+        {2: 2 * torch.export.Dim("n") + 1},
+        "x.2=2*L + 1",
+        "a multiple of 2 plus 1: in the export; ran",
+    ),
+]
+
+
+@pytest.mark.parametrize("dynamic, expected, evidence", EXPORTS)
+def test_multiples_of_an_export(dynamic, expected, evidence):
+    program = torch.export.export(
+        Odd().eval(), (torch.randn(2, 2, 9),), dynamic_shapes=(dynamic,), strict=False
+    )
+    captured = capture_program(program)
+    assert kinds(captured)[2] == expected
+    assert captured.dims[2].evidence.startswith(evidence)
+    assert_same_as_source(captured)
+
+
+class Branches(nn.Module):
+    """Code that an export leaves out, and a trace too: only the guard says so."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 if x.shape[1] % 6 == 0 else x + x.shape[1]
+
+
+def branches():
+    free = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+    x = torch.randn(2, 12)
+    return torch.export.export(Branches(), (x,), dynamic_shapes=(free,), strict=False)
+
+
+def test_the_guard_of_a_branch_says_what_a_size_is_a_multiple_of():
+    captured = capture_program(branches())
+    assert kinds(captured) == ["x.0=B", "x.1=6*L"]
+    assert "the export needs (size % 6) == 0" in captured.dims[1].evidence
+    assert_same_as_source(captured)
+
+
+@pytest.mark.parametrize(
+    "dim, expected", [("3*n", "6*n"), ("n", "6*n"), ("4*n", "12*n"), ("18", "18")]
+)
+def test_the_sizes_of_an_export_stated(dim, expected):
+    captured = capture_program(branches(), parse_inputs([f"x=b,{dim}"]))
+    assert kinds(captured) == ["x.0=b", f"x.1={expected}"]
+    assert captured.dims[1].size == (18 if dim == "18" else 12)
+    assert_same_as_source(captured)
+
+
+def test_a_size_that_is_no_multiple_in_the_export():
+    with pytest.raises(BadRequest, match="the export has a multiple of 6 there, not 15"):
+        capture_program(branches(), parse_inputs(["x=b,15"]))
+    with pytest.raises(BadRequest, match="the export's example has 12 for '5\\*n'"):
+        capture_program(branches(), parse_inputs(["x=b,5*n"]))
