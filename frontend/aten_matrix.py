@@ -144,6 +144,21 @@ def _bilinear(
     return out if bias is None else b.op("add", out, bias)
 
 
+def _kron(b: Builder, self: Value, other: Value) -> Value:
+    """Every element times the other tensor: axis by axis the sizes multiply."""
+    rank = max(self.tensor.rank, other.tensor.rank)
+    left, right = ((1,) * (rank - x.tensor.rank) + x.tensor.shape for x in (self, other))
+    pairs = b.op(
+        "multiply",
+        *promoted(
+            b,
+            reshaped(b, self, tuple(d for n in left for d in (n, 1))),
+            reshaped(b, other, tuple(d for n in right for d in (1, n))),
+        ),
+    )
+    return reshaped(b, pairs, tuple(m * n for m, n in zip(left, right, strict=True)))
+
+
 def _cdist(b: Builder, x1: Value, x2: Value, p: float = 2.0, compute_mode: Any = None) -> Value:
     """Distances between the rows of two matrices."""
     rank = x1.tensor.rank
@@ -478,6 +493,7 @@ ROWS: dict[str, Row] = {
         b, scaled(b, self, beta), scaled(b, _outer(b, vec1, vec2), alpha)
     ),
     "outer": _outer,
+    "kron": _kron,
     "_grouped_mm": _grouped_mm,
     "linalg_cross": _cross,
     "cross": _cross_default,
@@ -485,6 +501,9 @@ ROWS: dict[str, Row] = {
     "einsum": _einsum,
     "tensordot": _tensordot,
     "bilinear": _bilinear,
+    "inverse": lambda b, self: b.op("inverse", self),
+    "linalg_inv": lambda b, A: b.op("inverse", A),
+    "linalg_inv_ex": lambda b, A, *, check_errors=False: (b.op("inverse", A), None),
     "cdist": _cdist,
     "_cdist_forward": _cdist,
     "_euclidean_dist": _cdist,

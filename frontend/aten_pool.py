@@ -42,6 +42,8 @@ def _max_pool(spatial: int) -> Row:
         dilation: Any = 1,
         ceil_mode: bool = False,
     ) -> Value:
+        if _takes_all(self, kernel_size, padding, dilation):
+            return _over_all(b, "max", self, spatial)
         options = _window(spatial, kernel_size, stride, padding)
         options |= {"dilation": spread(dilation, spatial), "ceil_mode": ceil_mode}
         return batched(b, self, spatial, lambda x: b.op("max_pool", x, **options))
@@ -70,6 +72,23 @@ def _max_pool_with_indices(spatial: int) -> Row:
     return row
 
 
+def _takes_all(self: Value, kernel_size: Any, padding: Any, dilation: Any = 1) -> bool:
+    """Whether one window of a free size covers everything: `max_pool1d(x, x.size(-1))`."""
+    kernel = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size,)
+    free = any(isinstance(k, Expr) for k in kernel)
+    return (
+        free
+        and kernel == self.tensor.shape[-len(kernel) :]
+        and not any(spread(padding, len(kernel)))
+        and all(d == 1 for d in spread(dilation, len(kernel)))
+    )
+
+
+def _over_all(b: Builder, op: str, self: Value, spatial: int) -> Value:
+    rank = self.tensor.rank
+    return b.op(op, self, axes=tuple(range(rank - spatial, rank)), keepdims=True)
+
+
 def _window(spatial: int, kernel_size: Any, stride: Any, padding: Any) -> dict[str, Any]:
     kernel = spread(kernel_size, spatial)
     return {
@@ -90,6 +109,8 @@ def _avg_pool(spatial: int) -> Row:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> Value:
+        if _takes_all(self, kernel_size, padding) and not divisor_override:
+            return _over_all(b, "mean", self, spatial)
         options = _window(spatial, kernel_size, stride, padding)
         options |= {
             "ceil_mode": ceil_mode,
@@ -108,11 +129,9 @@ def _adaptive(spatial: int, op: str) -> Row:
             for i, s in enumerate(_sizes(output_size, spatial))
         ]
         if op == "adaptive_avg_pool" and all(s == 1 for s in sizes):
-            rank = self.tensor.rank
-            return b.op("mean", self, axes=tuple(range(rank - spatial, rank)), keepdims=True)
+            return _over_all(b, "mean", self, spatial)
         if op == "adaptive_max_pool" and all(s == 1 for s in sizes):
-            rank = self.tensor.rank
-            return b.op("max", self, axes=tuple(range(rank - spatial, rank)), keepdims=True)
+            return _over_all(b, "max", self, spatial)
         if tuple(sizes) == self.tensor.shape[-spatial:]:
             return self
         return batched(b, self, spatial, lambda x: b.op(op, x, size=tuple(sizes)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Builder, DType, Value
+from ..ir.dims import floordiv
 from .aten_common import (
     Row,
     axes,
@@ -14,7 +15,6 @@ from .aten_common import (
     need,
     reshaped,
     squeeze,
-    static,
     tensor,
 )
 from .aten_elementwise import truth
@@ -282,8 +282,11 @@ def _kthvalue(
 def _median_at(
     b: Builder, self: Value, dim: int = -1, keepdim: bool = False
 ) -> tuple[Value, Value]:
-    size = static(self.tensor.shape[axis(self, dim)], "the size of an axis with a median")
-    return _kthvalue(b, self, (size + 1) // 2, dim, keepdim)
+    at = axis(self, dim)
+    middle = floordiv(self.tensor.shape[at] - 1, 2)
+    found = [b.op("select", v, axis=at, index=middle) for v in b.op("sort", self, axis=at)]
+    values, places = (expand_dims(b, v, at) for v in found) if keepdim else found
+    return values, places
 
 
 def _median(b: Builder, self: Value) -> Value:

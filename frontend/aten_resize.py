@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..ir import Builder, Value
-from ..ir.dims import Expr, floordiv
+from ..ir import Builder, DType, Value
+from ..ir.dims import Expr, floordiv, minimum, product
 from .aten_common import (
     Row,
     batched,
     expand_dims,
     need,
-    static,
 )
 
 
@@ -118,26 +117,30 @@ def _grid_sampler(
 
 
 def _affine_grid(b: Builder, theta: Value, size: Sequence[Any], align_corners: bool) -> Value:
-    """Normalised coordinates of every output pixel, times theta. [N, H, W, 2]."""
-    need(len(size) == 4, "affine_grid over volumes")
-    height, width = (static(s, "a size of affine_grid") for s in size[2:])
-
-    def line(count: int) -> Value:
-        edge = 1.0 if align_corners else 1.0 - 1.0 / count
-        return b.op(
-            "linspace",
-            start=-edge if count > 1 else 0.0,
-            stop=edge if count > 1 else 0.0,
-            count=count,
-            dtype=theta.tensor.dtype,
-        )
-
-    x = b.op("broadcast_to", line(width), shape=(height, width))
-    y = b.op("broadcast_to", expand_dims(b, line(height), 1), shape=(height, width))
-    one = b.op("full", shape=(height, width), value=1.0, dtype=theta.tensor.dtype)
-    base = b.op("reshape", b.op("stack", x, y, one, axis=2), shape=(height * width, 3))
+    """Normalised coordinates of every output place, times theta. [N, *spatial, rank]."""
+    sizes, rank = tuple(size[2:]), len(size) - 2
+    lines = [_centres(b, n, theta.tensor.dtype, align_corners) for n in sizes]
+    grids = [
+        b.op("broadcast_to", expand_dims(b, line, *range(1, rank - i)), shape=sizes)
+        for i, line in enumerate(lines)
+    ]
+    one = b.op("full", shape=sizes, value=1.0, dtype=theta.tensor.dtype)
+    stacked = b.op("stack", *reversed(grids), one, axis=rank)
+    base = b.op("reshape", stacked, shape=(product(sizes), rank + 1))
     out = b.op("matmul", base, b.op("transpose", theta, axes=(0, 2, 1)))
-    return b.op("reshape", out, shape=(theta.tensor.shape[0], height, width, 2))
+    return b.op("reshape", out, shape=(theta.tensor.shape[0], *sizes, rank))
+
+
+def _centres(b: Builder, count: Any, dtype: DType, align_corners: bool) -> Value:
+    """`count` places from -1 to 1: the ends, or the centres of as many parts."""
+    if isinstance(count, int):
+        edge = 1.0 if align_corners else 1.0 - 1.0 / count
+        start, stop = (-edge, edge) if count > 1 else (0.0, 0.0)
+        return b.op("linspace", start=start, stop=stop, count=count, dtype=dtype)
+    line = b.op("linspace", start=-1.0, stop=1.0, count=count, dtype=dtype)
+    if align_corners:
+        return b.op("multiply", line, minimum(count - 1, 1))  # a single place is the middle
+    return b.op("divide", b.op("multiply", line, count - 1), count)
 
 
 ROWS: dict[str, Row] = {

@@ -223,9 +223,8 @@ def _chunk(b: Builder, self: Value, chunks: int, dim: int = 0) -> tuple[Value, .
 def _tensor_split(b: Builder, self: Value, sections: Any, dim: int = 0) -> tuple[Value, ...]:
     size = self.tensor.shape[axis(self, dim)]
     if isinstance(sections, int):
-        whole = static(size, "the size of an axis that tensor_split divides")
-        base, extra = divmod(whole, sections)
-        return _split_sizes(b, self, [base + (i < extra) for i in range(sections)], dim)
+        parts = [floordiv(size + sections - 1 - i, sections) for i in range(sections)]
+        return _split_sizes(b, self, parts, dim)
     points = [0, *sections, size]
     return _split_sizes(b, self, [stop - start for start, stop in pairwise(points)], dim)
 

@@ -299,35 +299,7 @@ def _nhwc_conv(c: Call, x: Source, w: Source, bias: Source = None, extra: Source
 
 
 def _inverse(c: Call, x: Source) -> Value:
-    """By cofactors, for matrices up to 4 x 4: each is a determinant of a smaller matrix."""
-    from .onnx_matrix import _minors
-
-    b, value = c.b, c.value(x)
-    rank, n = value.tensor.rank, value.tensor.shape[-1]
-    if not isinstance(n, int) or n > 4:
-        raise TranspileError(f"the inverse of {n} x {n} matrices", hint="sizes up to 4 work")
-    if n == 1:
-        return b.op("reciprocal", value)
-    columns = []
-    for i in range(n):
-        rest = _without(b, value, rank - 2, i)
-        signed = []
-        for j in range(n):
-            minor = _minors(c, _without(b, rest, rank - 1, j))
-            signed.append(b.op("negative", minor) if (i + j) % 2 else minor)
-        columns.append(b.op("stack", *signed, axis=rank - 2))
-    adjugate = b.op("stack", *columns, axis=rank - 1)
-    return b.op("divide", adjugate, expand_dims(b, _minors(c, value), rank - 2, rank - 1))
-
-
-def _without(b: Builder, x: Value, at: int, index: int) -> Value:
-    """An axis without one of its elements."""
-    parts = [
-        b.op("slice", x, axis=at, start=low, stop=high)
-        for low, high in ((0, index), (index + 1, x.tensor.shape[at]))
-        if low != high
-    ]
-    return parts[0] if len(parts) == 1 else b.op("concatenate", *parts, axis=at)
+    return c.b.op("inverse", c.value(x))
 
 
 # ---- the rest

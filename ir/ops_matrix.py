@@ -30,6 +30,14 @@ def _infer_matvec(a: Tensor, b: Tensor) -> Tensor:
     return a.with_shape(*left, *right)
 
 
+def _infer_inverse(x: Any) -> Tensor:
+    infer_float(x)
+    if x.rank < 2:
+        raise InferError(f"inverse needs matrices, got {x}")
+    equal(x.shape[-2], x.shape[-1])
+    return tensor(x)
+
+
 def _infer_linear(x: Any, weight: Any, bias: Any) -> Tensor:
     equal(tensor(x).shape[-1], tensor(weight).shape[1])
     return x.with_shape(*x.shape[:-1], weight.shape[0])
@@ -238,6 +246,14 @@ ROWS = [
         _linear,
         layer=_linear_layer,
         doc="x @ weight.T + bias, weight [out, in].",
+    ),
+    Op(
+        "inverse",
+        "x",
+        _infer_inverse,
+        lambda n, x: call("runtime.inverse", x),
+        lambda x: np.linalg.inv(x.astype(np.float64)).astype(x.dtype),
+        doc="The inverse of each matrix; computed in float32.",
     ),
     Op(
         "grouped_matmul",

@@ -183,6 +183,7 @@ diagonal(f32[B, 4])
 diagonal(f32[B, 4, 5], offset=1, axis1=1, axis2=2)
 diagonal_update(f32[4, 4], f32[3], offset=1)
 diag_embed(f32[B, 3], offset=1, axis1=1, axis2=2)
+inverse(f32[B, 3, 3])
 tril(f32[B, L])
 tril(f32[B, L], offset=L)
 triu(f32[B, L], offset=1)
@@ -321,6 +322,7 @@ angle(c64[B])
 modulus(c64[B])
 as_complex(f32[B, 2])
 as_real(c64[B, L])
+round_to_bytes(f32[B, L, 4])
 einsum(f32[B, L, 4], f32[B, 4, 3], subscripts='bij,bjk->bik')
 random_normal(None, shape=(B, L, 99), dtype=f32)
 random_normal(None, shape=(B, 999), dtype=f16, mean=0.5, std=2.0)
@@ -369,6 +371,9 @@ SORTED_FIRST = {"searchsorted"}
 
 # Operands that must fit the other ones.
 FIXED = {
+    ("inverse", 0): lambda sizes: [
+        [[4, 1, 2], [0, 3, 1], [1, 2, 5 + i]] for i in range(sizes["B"])
+    ],
     ("lstm", 3): lambda sizes: [sizes["L"], 0, 3, 1][: sizes["B"]],
     ("gru", 2): lambda sizes: [2, sizes["L"], 1, 0][: sizes["B"]],
     ("rnn", 2): lambda sizes: [1, 0, sizes["L"], 2][: sizes["B"]],

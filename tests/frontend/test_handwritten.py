@@ -36,7 +36,39 @@ class StepWithPast(nn.Module):
         return nn.functional.scaled_dot_product_attention(x, keys, keys, attn_mask=mask)
 
 
+class GlobalPools(nn.Module):
+    """Pools over all of an axis, whose size is read where they are called."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        average = nn.functional.avg_pool2d(x, x.shape[2:])
+        return average, nn.functional.max_pool2d(x, x.size()[2:])
+
+
+class Warped(nn.Module):
+    """The image turned by a matrix, on a grid of its own size."""
+
+    def __init__(self, align_corners: bool):
+        super().__init__()
+        self.align_corners = align_corners
+
+    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
+        return nn.functional.affine_grid(theta, x.shape, self.align_corners)
+
+
+class Middle(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x.median(1)[0], *x.median(2, keepdim=True), *torch.tensor_split(x, 3, dim=2)
+
+
 CASES = {
+    "pools over everything": (GlobalPools(), (torch.randn(2, 3, 7, 5),), "x.2 x.3"),
+    "a grid": (Warped(False), (torch.randn(2, 3, 7, 5), torch.randn(2, 2, 3)), "x.2 x.3"),
+    "a grid to the corners": (
+        Warped(True),
+        (torch.randn(2, 3, 7, 5), torch.randn(2, 2, 3)),
+        "x.2 x.3",
+    ),
+    "medians and even parts": (Middle(), (torch.randn(2, 7, 8),), "x.1 x.2"),
     "a triangle off by a free length": (
         StepWithPast(),
         (torch.randn(2, 2, 3, 8), torch.randn(2, 2, 5, 8)),
