@@ -40,7 +40,7 @@ def fit(param: Param) -> Fit | str:
     """How MLX holds the weight; why it cannot, for a weight of whole numbers; "" for others, and
     for vectors, which are always floats.
     """
-    stored = any(isinstance(r, rcp.Dequantize) for r in walk(param.recipe))
+    stored = any(isinstance(r, rcp.Dequantize) for r in rcp.recipes_in(param.recipe))
     if not stored or param.tensor.rank < 2:
         return ""
     shape = tuple(int(str(d)) for d in param.tensor.shape)
@@ -62,13 +62,6 @@ def fit(param: Param) -> Fit | str:
         what = f"blocks of {weight.block}" if odd else f"{width} inputs"
         return f"{GROUPS[-1]} does not divide its {what}"
     return Fit(weight, groups, bool(weight.block))
-
-
-def walk(recipe: rcp.Recipe) -> Iterable[rcp.Recipe]:
-    """The recipe and all that it is made of."""
-    yield recipe
-    for part in rcp.parts(recipe):
-        yield from walk(part)
 
 
 def _outermost(recipe: rcp.Recipe) -> rcp.Dequantize | None:

@@ -16,7 +16,6 @@ from ..ir import recipe as rcp
 from ..ir.graph import Param
 from ..ir.types import DType, dtype_of
 from . import packing, quantize, tensorfile
-from .packing import walk
 from .patterns import Row, generalise
 from .quantize import Choice
 from .template import formatted, render
@@ -99,7 +98,9 @@ def make_rules(
         precise_names=frozenset(precise),
         packed=_packed_rows(packed, layers or {}),
         quantized=any(
-            isinstance(r, rcp.Dequantize) for p in parameters.values() for r in walk(p.recipe)
+            isinstance(r, rcp.Dequantize)
+            for p in parameters.values()
+            for r in rcp.recipes_in(p.recipe)
         ),
         onnx=onnx,
     )

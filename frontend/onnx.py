@@ -19,10 +19,12 @@ from ..ir import Graph, Param, Program, Scope, Tensor, Unequal, Value
 from ..ir import dims as dimlib
 from ..ir.dims import Expr, evaluate, product, symbol
 from ..ir.draws import draws
+from ..ir.recipe import Dequantize
 from ..ir.types import dtype_of as numpy_dtype
 from .inputs import InputSpec
 from .onnx_dims import Dims
 from .onnx_floats import shorten_floats
+from .onnx_fuse import fuse_products
 from .onnx_integers import integers
 from .onnx_names import hint_of
 from .onnx_read import NARROW, Tensors, dtype_of, read_file, read_proto
@@ -66,6 +68,8 @@ class _Capture:
 def _capture(
     model: Any, specs: Sequence[InputSpec] | None, example_inputs: Any, runner: Runner
 ) -> Captured:
+    told = integers(model)
+    fuse_products(model)
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
     examples = _examples(inputs, example_inputs)
     state = _Capture(model, Dims.of(inputs, specs or [], examples), examples)
@@ -91,7 +95,8 @@ def _capture(
         baked={name: array.tolist() for name, array in state.fixed.items()},
         details={
             "aliases": {},
-            "integers": integers(model),
+            "integers": told,
+            "rounds": bool(told),
             "seeds": list(dict.fromkeys(walk.seeds)),
         },
         run_drawing=runner.run_drawing if runner.drawn and all(runner.drawn) else None,
@@ -168,7 +173,17 @@ def _walk(state: _Capture, inputs: Sequence[Any]) -> tuple[Walk, Graph]:
     walk.b.scope, walk.b.source, walk.b.hint = graph.root, None, ""
     outputs = [_output(walk, r, v) for r, v in zip(results, state.model.graph.outputs, strict=True)]
     graph.result = outputs[0] if len(outputs) == 1 else tuple(outputs)
+    _order_weights(graph)
     return walk, graph
+
+
+def _order_weights(graph: Graph) -> None:
+    """Parameters in the order of their use, where tools put what makes their floats in front."""
+    if not any(isinstance(p.recipe, Dequantize) for p in graph.params.values()):
+        return
+    used = dict.fromkeys(v for node in graph.nodes for v in node.values if isinstance(v, Param))
+    ordered = [p for p in used if graph.params.get(p.name) is p]
+    graph.params = {p.name: p for p in ordered} | graph.params
 
 
 def _output(walk: Walk, result: Any, value: Any) -> Value:

@@ -16,7 +16,7 @@ from .onnx_contrib_attention import projected_attention
 from .onnx_conv import ROWS as CONV_ROWS
 from .onnx_conv import conv
 from .onnx_dequantize import blocks, dequantized, quantized, type_of
-from .onnx_matrix import matmul
+from .onnx_matrix import matmul, product
 from .onnx_shape import axis
 from .onnx_values import Call, Host, Row, Source
 
@@ -166,29 +166,28 @@ def _matmul_to_float(
     c: Call, a: Source, b: Source, a_scale: Source, b_scale: Source, a_zero: Source = None,
     b_zero: Source = None, bias: Source = None,
 ) -> Value:  # fmt: skip
-    out = matmul(c, dequantized(c, a, a_scale, a_zero), dequantized(c, b, b_scale, b_zero))
-    return out if bias is None else c.b.op("add", out, c.value(bias, role="bias"))
+    left, right = dequantized(c, a, a_scale, a_zero), dequantized(c, b, b_scale, b_zero)
+    return _with_bias(c, product(c, left, right), bias)
 
 
 def _dynamic_matmul(
     c: Call, a: Source, b: Source, b_scale: Source, b_zero: Source = None, bias: Source = None
 ) -> Value:
-    """The input is rounded to 256 steps between its least and its largest element."""
-    left = rounded_to_bytes(c, c.value(a))
-    out = matmul(c, left, dequantized(c, b, b_scale, b_zero))
-    return out if bias is None else c.b.op("add", out, c.value(bias, role="bias"))
+    """The input is rounded to 256 steps between its least and its largest element.
+
+    That is done in front of the layer, once for all layers of a module that read it.
+    """
+    value, scope = c.value(a), c.b.scope
+    c.b.scope = scope.parent or scope
+    try:
+        left = c.b.op("round_to_bytes", value)
+    finally:
+        c.b.scope = scope
+    return _with_bias(c, product(c, left, dequantized(c, b, b_scale, b_zero)), bias)
 
 
-def rounded_to_bytes(c: Call, x: Value) -> Value:
-    """x as it is after quantization to unsigned bytes by its own range, which includes 0."""
-    b, axes = c.b, tuple(range(x.tensor.rank))
-    high = b.op("maximum", b.op("max", x, axes=axes, keepdims=False), 0.0)
-    low = b.op("minimum", b.op("min", x, axes=axes, keepdims=False), 0.0)
-    step = b.op("divide", b.op("subtract", high, low), 255.0)
-    step = b.op("where", b.op("equal", step, 0.0), 1.0, step)
-    zero = b.op("round", b.op("negative", b.op("divide", low, step)))
-    steps = b.op("add", b.op("round", b.op("divide", x, step)), zero)
-    return b.op("multiply", b.op("subtract", b.op("clip", steps, 0.0, 255.0), zero), step)
+def _with_bias(c: Call, x: Value, bias: Source) -> Value:
+    return x if bias is None else c.b.op("add", x, c.value(bias, role="bias"))
 
 
 def _attention(

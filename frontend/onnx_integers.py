@@ -13,7 +13,8 @@ def integers(model: Any) -> list[str]:
     ops = Counter(n.op_type for n in model.graph if _rounds(n.op_type))
     counts = ", ".join(f"{op} x{count}" for op, count in sorted(ops.items()))
     text = f"results that the file rounds to integers are rounded alike: {counts}"
-    return [text] if ops else []
+    halves = "where a value is half way between two steps, its last bit decides"
+    return [f"{text}; {halves}"] if ops else []
 
 
 def _rounds(op: str) -> bool:

@@ -10,7 +10,7 @@ from .aten_common import expand_dims, permuted
 from .onnx_values import Call, Host, Source
 
 
-def _matmul(c: Call, a: Source, b: Source) -> Value:
+def product(c: Call, a: Source, b: Source) -> Value:
     """A weight that nothing else reads makes a linear layer; exporters store it turned.
 
     A matrix with a name of its own is no weight of a layer.
@@ -28,7 +28,7 @@ def _matmul(c: Call, a: Source, b: Source) -> Value:
 
 def _is_derived(x: Param) -> bool:
     """Whether it is a weight that the file holds as integers."""
-    named = x.name.rpartition(".")[2] == "weight"
+    named = x.name.endswith("weight")
     return named and x.tensor.rank == 2 and not isinstance(x.recipe, Read | Constant)
 
 
@@ -143,7 +143,7 @@ def _minors(c: Call, x: Value) -> Value:
 
 
 ROWS: dict[str, Any] = {
-    "MatMul": _matmul,
+    "MatMul": product,
     "Gemm": _gemm,
     "Einsum": _einsum,
     "Det": _det,

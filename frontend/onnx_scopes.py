@@ -9,6 +9,7 @@ its weights at `net.decoder`: the module has the longer path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -20,10 +21,15 @@ def paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
     """The modules around each node of the model's graph.
 
     What quantizing tools put between nodes is outside of the modules of these: rounding is in what
-    is around both, and what makes the floats of a stored weight where they are read.
+    is around both, and what makes the floats of a stored weight where they are read. Where they
+    replace a layer, they drop what was said of it: the data tells what it is part of.
     """
     between = {node for node in nodes if node.op_type in _BETWEEN}
-    out = _paths_of([node for node in nodes if node not in between])
+    layers = {node for node in nodes if _is_quantized_layer(node) and scope_path(node) is None}
+    out = _paths_of([node for node in nodes if node not in between and node not in layers])
+    for node in nodes:
+        if node in layers:
+            out[node] = _around(node, out, between | layers)
     for node in nodes:
         if node in between:
             after = _path(_after(node, between), out)
@@ -33,6 +39,41 @@ def paths_of(nodes: Sequence[Any]) -> dict[Any, Path]:
 
 
 _BETWEEN = ("QuantizeLinear", "DequantizeLinear")
+
+
+def _is_quantized_layer(node: Any) -> bool:
+    """Whether it multiplies by a matrix that the file holds as whole numbers."""
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    maker = weight.producer() if weight is not None else None
+    if maker is not None and maker.op_type == "DequantizeLinear":
+        weight = maker.inputs[0]
+    stored = weight.const_value if weight is not None else None
+    whole = stored is not None and "INT" in stored.dtype.name and len(stored.shape) > 1
+    return whole and "MatMul" in node.op_type
+
+
+_LEAF = re.compile(r"Norm|Activation|GELU|SiLU|Sigmoid|Tanh|ReLU|Dropout|Identity|Embedding", re.I)
+
+
+def _around(node: Any, paths: Mapping[Any, Path], unknown: Container[Any]) -> Path:
+    """The module of a layer between a node that makes its input and one that reads its result:
+    the inner one where one holds the other, else the reader's. Norms and activations hold none.
+    """
+    before, after = node, node
+    while before in unknown:
+        before = before.inputs[0].producer() if before.inputs[0] is not None else None
+    while after in unknown:
+        after = next((use.node for use in after.outputs[0].uses()), None)
+    if after is None:
+        return []
+    maker, reader = _without_leaf(_path(before, paths)), _without_leaf(_path(after, paths))
+    return maker if maker[: len(reader)] == reader else reader
+
+
+def _without_leaf(path: Path) -> Path:
+    while path and _LEAF.search(path[-1][1]):
+        path = path[:-1]
+    return path
 
 
 def _path(node: Any, paths: Mapping[Any, Path]) -> Path:

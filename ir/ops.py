@@ -14,6 +14,7 @@ from .ops_index import ROWS as INDEX
 from .ops_matrix import ROWS as MATRIX
 from .ops_norm import ROWS as NORM
 from .ops_pool import ROWS as POOL
+from .ops_quantize import ROWS as QUANTIZE
 from .ops_random import ROWS as RANDOM
 from .ops_reduce import ROWS as REDUCE
 from .ops_resize import ROWS as RESIZE
@@ -24,6 +25,7 @@ from .ops_shape import ROWS as SHAPE
 GROUPS: tuple[tuple[str, list[Op]], ...] = (
     ("Elementwise", ELEMENTWISE),
     ("Activations and functions", ACTIVATION),
+    ("Rounding of quantized models", QUANTIZE),
     ("Shapes and parts", SHAPE),
     ("Creation", CREATE),
     ("Random numbers", RANDOM),

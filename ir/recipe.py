@@ -7,7 +7,7 @@ touches data. The remap script, the manifest and `weights.safetensors` are all m
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -327,6 +327,13 @@ def parts(recipe: Recipe) -> tuple[Recipe, ...]:
             return of, scales, zeros
         case _:
             return (recipe.of,)
+
+
+def recipes_in(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipe and all that it is made of."""
+    yield recipe
+    for part in parts(recipe):
+        yield from recipes_in(part)
 
 
 def reads(recipe: Recipe) -> list[str]:

@@ -276,7 +276,7 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
     if "cpp" in options.emit:
         project.write_cpp(folder, graph, emitted, options.name or graph.name)
     cases, unseen = _reference_cases(work), drawn_results(graph) if drawing else None
-    project.write_reference(folder, graph.arguments, cases, _tolerances(options), unseen)
+    project.write_reference(folder, graph.arguments, cases, _tolerances(work), unseen)
     if options.dump_ir:
         project.write_ir(folder, work.dumps, work.constants)
         from .ir_index import write_index
@@ -284,13 +284,15 @@ def _write_model(work: _Work, folder: Path, emitted: Emitted, rules: Rules) -> N
         write_index(folder / "ir", work.dumps, work.runs)
 
 
-def _tolerances(options: Options) -> dict[str, tuple[float, float]]:
+def _tolerances(work: _Work) -> dict[str, tuple[float, float]]:
     """atol and rtol by the element type of the weights: as asked for, or the defaults."""
-    from .compare import TOLERANCES
+    from .compare import ROUNDED_ATOL, TOLERANCES
 
+    options = work.options
+    least = ROUNDED_ATOL if work.captured.details.get("rounds") else 0.0
     return {
         dtype: (
-            atol if options.atol is None else options.atol,
+            max(atol, least) if options.atol is None else options.atol,
             rtol if options.rtol is None else options.rtol,
         )
         for dtype, (atol, rtol) in TOLERANCES.items()
@@ -350,7 +352,7 @@ def _measure(work: _Work, folder: Path, emitted: Emitted) -> Report | None:
     from .report import write_report
     from .validate import Report
 
-    tolerance = Tolerance(*_tolerances(options)[_narrowest(work)])
+    tolerance = Tolerance(*_tolerances(work)[_narrowest(work)])
     report = Report(tolerance, [], dtype=options.dtype)
     with tempfile.TemporaryDirectory(prefix="mlx-transpile-build-") as build_dir:
         cpp = _build_cpp(work, folder, Path(build_dir))

@@ -33,7 +33,7 @@ class Context:
         waiting = [value.node]
         while waiting and len(seen) < _FAR:
             node = waiting.pop(0)
-            if node is None or node in seen or node.scope is not scope:
+            if node is None or node in seen or scope not in node.scope.chain():
                 continue
             seen.add(node)
             if node.op in ops:

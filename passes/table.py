@@ -30,6 +30,7 @@ from .match_masks import match_masks
 from .merge_linears import merge_linears
 from .narrow_integers import narrow_integers
 from .own_weights import own_weights
+from .place_layers import place_layers
 from .prove_mask_rows import prove_mask_rows
 from .prove_masks import prove_masks
 from .raise_activations import raise_activations
@@ -110,6 +111,7 @@ PASSES = [
     Pass("hoist_weight_transposes", hoist_weight_transposes, 1, "transposes move up to parameters"),
     Pass("fold_parameters", fold_parameters, 1, "layout of parameters moves to recipes"),
     Pass("border_transposes", border_transposes, 1, "transposes at a layer's border move out"),
+    Pass("place_layers", place_layers, 1, "packed layers without names get them by their roles"),
     Pass("find_modules_first", find_modules_first, 2, "modules of a flat graph, for what follows"),
     Pass("fold_arithmetic", fold_arithmetic, 2, "arithmetic on weights is done once", logs=True),
     Pass("fold_conv_batch_norm", fold_conv_batch_norm, 2, "norms go into weights", logs=True),

@@ -493,6 +493,8 @@ NUMBERS = [
 SIGNS = f(4, 5)
 SPECIAL = [
     ("nn::angle(x)", lambda x: h.angle(x), {"x": MIXED}),
+    ("nn::round_to_bytes(x)", lambda x: h.round_to_bytes(x), {"x": X}),
+    ("nn::round_to_bytes(x)", lambda x: h.round_to_bytes(x), {"x": mx.zeros(3)}),
     ("nn::copysign(x, y)", lambda x, y: h.copysign(x, y), {"x": f(8), "y": MIXED}),
     ("nn::hypot(x, y)", lambda x, y: h.hypot(x, y), {"x": f(8), "y": MIXED}),
     ("nn::hypot(x, y)", lambda x, y: h.hypot(x, y), {"x": mx.zeros(3), "y": mx.zeros(3)}),
