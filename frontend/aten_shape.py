@@ -27,6 +27,7 @@ from .aten_common import (
 from .promotion import cast, is_host, result_type
 from .ranges import counted
 from .solving import known_sign
+from .strides import as_strided
 
 END = 2**62  # torch writes the end of an open slice as the largest int64
 
@@ -393,22 +394,6 @@ def _rot90(b: Builder, self: Value, k: int = 1, dims: Sequence[int] = (0, 1)) ->
     return _flip(b, swapped(b, self, first, second), [second]) if k % 4 == 3 else self
 
 
-def _as_strided(
-    b: Builder, self: Value, size: Dims, stride: Dims, storage_offset: Any = None
-) -> Value:
-    """Only where it is the row-major view that reshape or a slice gives."""
-    expected: list[int | Expr] = []
-    for i in range(len(size)):
-        expected.append(product(size[i + 1 :]))
-    same = all(s == e or d == 1 for s, e, d in zip(stride, expected, size, strict=True))
-    need(
-        bool(same) and not storage_offset and product(size) == product(self.tensor.shape),
-        "as_strided with strides of its own",
-        "write it with slices, unfold or expand",
-    )
-    return reshaped(b, self, size)
-
-
 def _pixel_shuffle(b: Builder, self: Value, upscale_factor: int) -> Value:
     """[*, C * r * r, H, W] to [*, C, H * r, W * r]."""
     *lead, channels, height, width = self.tensor.shape
@@ -526,7 +511,7 @@ ROWS: dict[str, Row] = {
     "flipud": lambda b, self: _flip(b, self, [0]),
     "roll": _roll,
     "rot90": _rot90,
-    "as_strided": _as_strided,
+    "as_strided": as_strided,
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "channel_shuffle": _channel_shuffle,

@@ -480,7 +480,11 @@ case("roll", R(5, 7), [3])
 for k in (1, 2, 3):
     case("rot90", R(5, 7), k)
 case("as_strided", R(4, 6), [2, 2, 6], [12, 6, 1])
-refused("as_strided", R(4, 6), [2, 2], [1, 6])
+case("as_strided", R(4, 6), [2, 2], [1, 6])
+case("as_strided", R(4, 6), [3, 2, 5], [2, 1, 4], 1)
+case("as_strided", R(4, 10), [4, 3, 4], [10, 3, 1])
+case("as_strided", R(20), [5, 8], [3, 1], 0)
+case("as_strided", R(2, 3, 4, 5), [2, 3, 4, 4], [60, 20, 4, 1], 4)
 case("pixel_shuffle", R(2, 8, 5, 7), 2)
 case("pixel_unshuffle", R(2, 2, 4, 6), 2)
 for name in ("channel_shuffle", "native_channel_shuffle"):

@@ -7,6 +7,7 @@ import torch
 from captures import assert_same_as_source, capture, save
 from torch import Tensor, nn
 
+from mlx_transpile.errors import TranspileError
 from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.frontend.source import Captured
 from mlx_transpile.frontend.torchscript import capture_archive
@@ -60,7 +61,31 @@ class Middle(nn.Module):
         return x.median(1)[0], *x.median(2, keepdim=True), *torch.tensor_split(x, 3, dim=2)
 
 
+class RelativeShift(nn.Module):
+    """Scores by distance moved to scores by place, as a view of padded memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = nn.functional.pad(x, (1, 0))
+        b, n, i, j = padded.shape
+        return padded.as_strided((b, n, i, j - 1), (n * i * j, i * j, j - 1, 1), i)
+
+
+class Frames(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        b, n = x.shape
+        return x.as_strided((b, (n - 8) // 3 + 1, 8), (n, 3, 1)) * torch.hann_window(8)
+
+
+class ViewOfTurned(nn.Module):
+    """Reads the memory of a tensor that is a turned view of another one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(0, 1).as_strided((2, 2), (2, 1))
+
+
 CASES = {
+    "a view of padded memory": (RelativeShift(), (torch.randn(2, 3, 7, 7),), "x.0 x.2"),
+    "overlapping frames": (Frames(), (torch.randn(2, 30),), "x.0 x.1"),
     "pools over everything": (GlobalPools(), (torch.randn(2, 3, 7, 5),), "x.2 x.3"),
     "a grid": (Warped(False), (torch.randn(2, 3, 7, 5), torch.randn(2, 2, 3)), "x.2 x.3"),
     "a grid to the corners": (
@@ -118,3 +143,8 @@ def test_groups_may_be_the_batch(transposed, tmp_path):
     captured = capture_archive(path, parse_inputs(["x=batch,4,5,6", "style=batch,4"]))
     assert "x.0" in free_axes(captured)
     assert_same_as_source(captured)
+
+
+def test_memory_of_a_turned_view_is_refused(tmp_path):
+    with pytest.raises(TranspileError, match="order in memory"):
+        capture(ViewOfTurned().eval(), tmp_path, torch.randn(4, 5))
