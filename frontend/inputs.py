@@ -82,8 +82,13 @@ def parse_inputs(texts: Sequence[str]) -> list[InputSpec]:
 
 
 def multiple_of(dim: str) -> tuple[str, int, int]:
-    """A dim that is no number: the name, what it is multiplied by, and what is added."""
-    factor, name, start = _MULTIPLE.fullmatch(dim).groups("")  # type: ignore[union-attr]
+    """A dim that is no number: the name, what it is multiplied by, and what is added; ValueError
+    where the text is something else.
+    """
+    found = _MULTIPLE.fullmatch(dim) if dim.isascii() else None
+    if found is None:
+        raise ValueError(f"{dim!r} is no multiple of a size")
+    factor, name, start = found.groups("")
     return name, int(factor.rstrip("* ") or 1), int(start.replace(" ", "") or 0)
 
 

@@ -76,6 +76,8 @@ def _capture(
     walk, graph = _walked(state, inputs)
     if state.dims.raise_bounds(smallest_sizes(graph)):
         walk, graph = _walked(state, inputs)
+    if state.dims.name_quotients():
+        walk, graph = _walked(state, inputs)
     shorten_floats(graph)
     names = {v: v.name for v in inputs}
     sizes = state.dims.sizes(graph)

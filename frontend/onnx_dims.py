@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 
 from ..errors import BadRequest, TranspileError
 from ..ir import DType, Graph
-from ..ir.dims import Expr, bounds, divide_exact, evaluate, substitute, symbol, symbols
-from .inputs import InputSpec
+from ..ir.dims import Expr, bounds, divide_exact, evaluate, line, substitute, symbol, symbols
+from .inputs import InputSpec, multiple_of
+from .multiples import Multiple, by_multiple, joint_multiples, multiples
 from .solving import chosen_extremes, learn_limits, without_common_symbols
 from .source import DimEvidence
 
 Dim = int | Expr
+_MOST_SIZES = 4097  # that are tried
 _PREFERRED = (2, 3, 5, 7, 4, 6, 8, 9, 10, 12, 16, 17, 24, 32, 64)
 
 
@@ -32,6 +35,8 @@ class Dims:
     why: dict[str, str] = field(default_factory=dict)
     captured: dict[str, int] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)  # names that an exporter made up
+    wholes: dict[str, tuple[str, Multiple]] = field(default_factory=dict)  # quotients, of what
+    readable: dict[str, str] = field(default_factory=dict)  # names of quotients, in the end
 
     @classmethod
     def of(
@@ -49,7 +54,7 @@ class Dims:
                     hint=f"its inputs: {', '.join(sorted(names))}",
                 )
         taken: set[str] = {
-            _identifier(str(d)) for v in inputs if v.shape is not None for d in v.shape
+            _identifier(_parts(str(d))[0]) for v in inputs if v.shape is not None for d in v.shape
         }
         for value in inputs:
             out._add(value, stated.get(value.name), examples.get(value.name), taken)
@@ -67,11 +72,12 @@ class Dims:
         for axis, dim in enumerate(shape):
             given = spec.dims[axis] if spec is not None else None
             dims.append(self._dim(dim, given, axis, len(shape), taken))
-            for sym in symbols(dims[-1]) if example is not None else ():
-                if dims[-1] == symbol(sym.name):
-                    self.captured.setdefault(sym.name, int(example.shape[axis]))
-                    if example.shape[axis] == 0:
-                        dims[-1] = 0
+            found = line(dims[-1]) if example is not None else None
+            if found is not None:
+                sym, slope, start = found
+                self.captured.setdefault(sym.name, (int(example.shape[axis]) - start) // slope)
+                if example.shape[axis] == 0:
+                    dims[-1] = 0
         self.written[value.name] = tuple(dims)
 
     def _dim(self, dim: Any, given: int | str | None, axis: int, rank: int, taken: set[str]) -> Dim:
@@ -82,22 +88,27 @@ class Dims:
                 raise BadRequest(f"the file fixes a dim at {dim}, --input says {given}")
             return dim
         text = str(getattr(dim, "value", dim) or "")
-        name = _identifier(text)
+        base, factor, start = _parts(text)
+        name = _identifier(base)
         if isinstance(given, int):
-            name = name or self.renamed.get(text, "")
+            name = name or self.renamed.get(base, "")
+            if (given - start) % factor or given < factor + start:
+                own = Multiple(factor, -start)
+                raise BadRequest(f"the file has {own} there ({text}), --input says {given}")
             if name:
-                self._learn(name, given, "fixed by --input")
+                self._learn(name, (given - start) // factor, "fixed by --input")
             return given
         if isinstance(given, str):
-            name = given
-        if text in self.renamed and not isinstance(given, str):
-            return symbol(self.renamed[text])
+            name, factor, start = multiple_of(given)
+            return factor * symbol(name) + start
+        if base in self.renamed:
+            return factor * symbol(self.renamed[base]) + start
         if not name:
             name = next(n for n in _candidates(axis, rank) if n not in taken)
             taken.add(name)
-            if text:
-                self.renamed[text] = name
-        return symbol(name)
+            if base:
+                self.renamed[base] = name
+        return factor * symbol(name) + start
 
     # ---- reading
 
@@ -112,7 +123,7 @@ class Dims:
 
     def _of(self, name: str) -> Dim:
         if name not in self.known:
-            return symbol(name, *self.limits.get(name, (1, None)))
+            return symbol(self.readable.get(name, name), *self.limits.get(name, (1, None)))
         return self._final(self.known[name])
 
     # ---- learning
@@ -153,18 +164,104 @@ class Dims:
                 if (high is None or high >= 1) and (not isinstance(value, int) or value >= 1):
                     self._learn(sym.name, value, text)
                     return True
-        return self._by_trial(difference, text)
+        return (
+            self._by_tied_quotient(difference, text)
+            or self._by_quotients(difference, text)
+            or self._by_joint_quotient(difference, text)
+            or self._by_trial(difference, text)
+        )
+
+    def _in_order(self, difference: Expr) -> dict[str, int]:
+        """The symbols in it, in the order of the inputs, with sizes that solve it; 0 is any."""
+        names = {s.name for s in symbols(difference)}
+        return {n: self.captured.get(n, 0) for n in self._order() if n in names}
+
+    def _by_tied_quotient(self, difference: Expr, text: str) -> bool:
+        """A symbol that is a multiple of another: 64 times it, where its 8th is 8 times it."""
+        sizes = self._in_order(difference)
+        for name in reversed(sizes):
+            rest, multiple = by_multiple(difference, name, sizes)
+            quotient = _solution(rest, name) if multiple.factor > 1 else None
+            if isinstance(quotient, Expr) and name not in {s.name for s in symbols(quotient)}:
+                self._learn(name, multiple.of(quotient), text)
+                return True
+        return False
+
+    def _by_quotients(self, difference: Expr, text: str) -> bool:
+        """Symbols that are multiples of symbols of their own."""
+        sizes = self._in_order(difference)
+        found = multiples(difference, sizes, self.limits)
+        if not found and len(sizes) == 1:
+            ((name, size),) = sizes.items()
+            around = {name: size or self._least(difference, name)}
+            found = multiples(difference, around, self.limits)
+        for name, multiple in found.items():
+            self._divide(name, multiple, text.partition(": ")[2] or text)
+        return bool(found)
+
+    def _by_joint_quotient(self, difference: Expr, text: str) -> bool:
+        """Two symbols that are multiples of one new symbol: `2*x == 3*y`."""
+        sizes = self._in_order(difference)
+        found = joint_multiples(difference, sizes)
+        if found is None:
+            return False
+        (name, multiple), (other, dim) = found
+        new = self._divide(name, multiple, text.partition(": ")[2] or text)
+        self._learn(other, substitute(dim, {name: self._of(new)}), text)
+        return True
+
+    def _divide(self, name: str, multiple: Multiple, why: str) -> str:
+        new = f"{name}/{multiple.factor}"
+        self.limits[new] = multiple.limits(self.limits.get(name, (1, None)))
+        if name in self.captured:
+            self.captured[new] = multiple.quotient(self.captured[name])
+        self.wholes[new] = name, multiple
+        self._learn(name, multiple.of(self._of(new)), why)
+        return new
+
+    def name_quotients(self) -> bool:
+        """Quotients that are free get the names of what they are quotients of; whether any did."""
+        for root in {old for old, _ in self.wholes.values()} - self.wholes.keys():
+            new = self._quotients(root)[-1]
+            if new not in self.known:
+                self.readable[new] = root
+                if new in self.captured:
+                    self.captured[root] = self.captured[new]
+        return bool(self.readable)
+
+    def _quotients(self, name: str) -> list[str]:
+        """The symbol, its quotient, the quotient of that, and so on."""
+        below = {old: new for new, (old, _) in self.wholes.items()}
+        found = [name]
+        while found[-1] in below:
+            found.append(below[found[-1]])
+        return found
+
+    def _why(self, name: str) -> str:
+        """What is known of a symbol and its quotients."""
+        *divided, last = self._quotients(name)
+        multiple = Multiple(1)
+        for new in [*divided, last][:0:-1]:
+            multiple = multiple.inside(self.wholes[new][1])
+        places = ", ".join(dict.fromkeys(self.why[n] for n in divided))
+        parts = [f"{multiple}: {places}"] if divided else []
+        return "; ".join([*parts, *([self.why[last]] if last in self.why else [])])
 
     def _by_trial(self, difference: Expr, text: str) -> bool:
         """The one symbol of an equation that is not linear (a rounded quotient)."""
         found = [s.name for s in symbols(difference)]
-        if len(found) != 1:
-            return False
-        for size in range(1, 4097):
-            if substitute(difference, {found[0]: size}) == 0:
-                self._learn(found[0], size, text)
-                return True
-        return False
+        least = self._least(difference, found[0]) if len(found) == 1 else 0
+        if least:
+            self._learn(found[0], least, text)
+        return bool(least)
+
+    def _least(self, difference: Expr, name: str) -> int:
+        """The least size that solves it; 0 where there is none."""
+        for size in range(1, _MOST_SIZES):
+            with suppress(ZeroDivisionError):
+                if substitute(difference, {name: size}) == 0:
+                    return size
+        return 0
 
     def _learn(self, name: str, dim: Dim, why: str) -> None:
         self.known[name], self.why[name] = dim, why
@@ -207,13 +304,17 @@ class Dims:
 
     def _evidence(self, name: str, axis: int, dim: Dim, sizes: Mapping[str, int]) -> DimEvidence:
         written = self.written[name][axis]
-        notes = [self.why[s.name] for s in symbols(written) if s.name in self.why]
+        notes = [note for s in symbols(written) if (note := self._why(s.name))]
         size = evaluate(dim, sizes)
         if isinstance(dim, int):
             return DimEvidence(name, axis, "static", size, None, "; ".join(notes) or "in the file")
-        tied = any(s.name in self.known for s in symbols(written))
-        why = "; ".join(notes) or "free in the file"
-        return DimEvidence(name, axis, "tied" if tied else "free", size, str(dim), why)
+        names = {s.name for s in symbols(written)}
+        tied = any(self._quotients(n)[-1] in self.known for n in names)
+        kind = "tied" if tied else "free" if str(dim).isidentifier() else "multiple"
+        found = line(dim) if kind == "multiple" else None
+        stated = f"{Multiple(found[1], -found[2])}: stated" if found else "free in the file"
+        why = "; ".join(notes) or stated
+        return DimEvidence(name, axis, kind, size, str(dim), why)
 
 
 def _rankless(value: Any, spec: InputSpec | None, example: Any) -> list[Any]:
@@ -225,6 +326,15 @@ def _rankless(value: Any, spec: InputSpec | None, example: Any) -> list[Any]:
         f"the file does not say how many dims the input {value.name!r} has",
         hint=f"--input {value.name}=batch,3,...:DTYPE",
     )
+
+
+def _parts(text: str) -> tuple[str, int, int]:
+    """A dim's text as a name, what it is multiplied by, and what is added: `4*height`."""
+    try:
+        name, factor, start = multiple_of(text)
+    except ValueError:
+        return text, 1, 0
+    return (name, factor, start) if factor > 0 and factor + start > 0 else (text, 1, 0)
 
 
 def _identifier(text: str) -> str:
@@ -257,7 +367,10 @@ def _solution(difference: Dim, name: str) -> Dim | None:
     """The value of the symbol that makes a difference zero, where it is linear in it."""
     if isinstance(difference, int):
         return None
-    at = [substitute(difference, {name: n}) for n in (0, 1, 2)]
+    try:
+        at = [substitute(difference, {name: n}) for n in (0, 1, 2)]
+    except ZeroDivisionError:  # it divides by a quotient of the symbol
+        return None
     slope = at[1] - at[0]
     if slope == 0 or at[2] - at[1] != slope:
         return None

@@ -219,6 +219,8 @@ def floordiv(a: int | Expr, b: int | Expr) -> int | Expr:
     exact = divide_exact(a, b)
     if exact is not None:
         return exact
+    if isinstance(b, int) and b < 0:
+        return floordiv(-a, -b)
     if isinstance(b, int):
         whole = {m: c // b for m, c in _terms(a) if c % b == 0}
         rest = _make({m: c for m, c in _terms(a) if c % b})
@@ -234,7 +236,30 @@ def floordiv(a: int | Expr, b: int | Expr) -> int | Expr:
         if nested is not None:
             return nested
         a = rest
-    return lone(Atom("floordiv", (a, b)))
+    elif isinstance(a, Expr):
+        common = _common_factor(a, b)
+        if common != 1:
+            return floordiv(_divided(a, common), _divided(b, common))
+    quotient = Atom("floordiv", (a, b))
+    low, high = _atom_bounds(quotient) if isinstance(b, Expr) else (None, None)
+    return low if low is not None and low == high else lone(quotient)
+
+
+def _common_factor(a: Expr, b: Expr) -> int | Expr:
+    """What all terms of both have as a factor: (6*B*H)//(4*B) is (3*H)//2."""
+    terms = (*a.terms, *b.terms)
+    shared = dict(terms[0][0])
+    for monomial, _ in terms[1:]:
+        powers = dict(monomial)
+        shared = {atom: min(p, powers[atom]) for atom, p in shared.items() if atom in powers}
+    factor = gcd(*(coefficient for _, coefficient in terms))
+    return _make({tuple(shared.items()): factor})
+
+
+def _divided(a: Expr, factor: int | Expr) -> int | Expr:
+    quotient = divide_exact(a, factor)
+    assert quotient is not None  # it is a factor of every term
+    return quotient
 
 
 def _nested_division(a: Expr, b: int) -> int | Expr | None:
@@ -332,10 +357,42 @@ def bounds(dim: int | Expr) -> tuple[int | None, int | None]:
     low, high = _interval(dim)
     low_, high_ = _remainder_bounds(dim)
     low, high = _tighter(max, low, low_), _tighter(min, high, high_)
+    low_, high_ = _rising_bounds(dim)
+    low, high = _tighter(max, low, low_), _tighter(min, high, high_)
     if (low is None or low < 0) and (high is None or high > 0):
         low_, high_ = _scaled_bounds(dim)
         low, high = _tighter(max, low, low_), _tighter(min, high, high_)
     return low, high
+
+
+def _rising_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
+    """`q - q//n` never falls as q rises: its bounds are those at the bounds of q."""
+    terms = [(m[0][0], c) for m, c in _terms(dim) if len(m) == 1 and m[0][1] == 1]
+    if len(terms) != 2 or len(_terms(dim)) > 3:
+        return None, None
+    for (part, many), (of, less) in (terms, terms[::-1]):
+        sign = 1 if many > 0 else -1
+        ratio = _divided_by(of, part)
+        if ratio is None or sign * less > 0 or sign * (many + less) < 0:
+            continue
+        rest = sum(c for m, c in _terms(dim) if not m)
+        low, high = (
+            None if end is None else many * end + less * (end // ratio) + rest
+            for end in bounds(lone(part))[::sign]
+        )
+        return low, high
+    return None, None
+
+
+def _divided_by(atom: Sym | Atom, other: Sym | Atom) -> int | None:
+    """The n where the atom is `other//n`."""
+    if not isinstance(atom, Atom) or atom.kind != "floordiv" or not isinstance(atom.args[1], int):
+        return None
+    whole, divisor = lone(other), atom.args[1]
+    if isinstance(other, Atom) and other.kind == "floordiv" and isinstance(other.args[1], int):
+        same = atom.args[0] == other.args[0] and divisor % other.args[1] == 0
+        return divisor // other.args[1] if same and other.args[1] > 0 < divisor else None
+    return divisor if atom.args[0] == whole and divisor > 0 else None
 
 
 def _scaled_bounds(dim: int | Expr) -> tuple[int | None, int | None]:
@@ -419,6 +476,8 @@ def _quotient_bounds(
         low = a[0] // least
     elif a[0] is not None and a[0] >= 0:
         low = 0 if most is None else a[0] // most
+    elif a[0] is not None:
+        low = a[0] // least
     if a[1] is None:
         return low, None
     if a[1] < 0 and least != most:

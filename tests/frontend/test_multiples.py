@@ -1,5 +1,8 @@
 """Sizes that must be multiples of a number: solved, and checked against every size."""
 
+import inspect
+
+import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +16,7 @@ from mlx_transpile.frontend.equations import Sizes
 from mlx_transpile.frontend.export import capture_program
 from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.frontend.multiples import Multiple, joint_multiples, multiples
+from mlx_transpile.frontend.onnx import capture_file
 from mlx_transpile.frontend.torchscript import capture_archive
 from mlx_transpile.ir.dims import evaluate, symbol
 
@@ -292,3 +296,65 @@ def test_a_size_that_is_no_multiple_in_the_export():
         capture_program(branches(), parse_inputs(["x=b,15"]))
     with pytest.raises(BadRequest, match="the export's example has 12 for '5\\*n'"):
         capture_program(branches(), parse_inputs(["x=b,5*n"]))
+
+
+# ---- ONNX
+
+
+def onnx_file(name, path, free=True):
+    """A model through torch's exporter; all dims but those that the weights fix have names."""
+    make, shapes, _ = MODELS[name]
+    inputs = tuple(torch.randn(s) for s in shapes)
+    names = list(inspect.signature(make.forward).parameters)[1:]
+    axes = {n: {i: f"{n}_{i}" for i in range(x.ndim)} for n, x in zip(names, inputs)}
+    torch.onnx.export(
+        make().eval(), inputs, str(path), input_names=names, dynamo=False,
+        dynamic_axes=axes if free else None,
+    )  # fmt: skip
+    return path
+
+
+ONNX = {  # what the dims are: named as in the file
+    "windows": ["x.1=4*x_1", "x.2=2*x_2"],
+    "unet": ["x.2=4*x_2"],
+    "excited": ["frames.2=frames_2", "samples.2=8*frames_2"],
+    "odd": ["x.2=2*x_2 - 1"],
+    "unshuffled": ["x.2=3*x_2", "x.3=3*x_3"],
+    "blocks": ["x.1=4*x_1", "mask.1=4*x_1"],
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ONNX)
+def test_multiples_of_an_onnx_file(name, tmp_path):
+    captured = capture_file(onnx_file(name, tmp_path / "model.onnx"))
+    assert set(ONNX[name]) <= set(kinds(captured))
+    assert_same_as_source(captured)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_multiples_of_an_onnx_file_stated(tmp_path):
+    path = onnx_file("unet", tmp_path / "model.onnx")
+    captured = capture_file(path, parse_inputs(["x=b,2,12*n"]))
+    assert kinds(captured) == ["x.0=b", "x.1=2", "x.2=12*n"]
+    assert captured.dims[2].evidence == "a multiple of 12: stated"
+    assert_same_as_source(captured)
+    captured = capture_file(path, parse_inputs(["x=b,2,n"]))
+    assert kinds(captured)[2] == "x.2=4*n"
+    assert captured.dims[2].evidence.startswith("a multiple of 4: Add ")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_that_names_multiples(tmp_path):
+    path = onnx_file("unet", tmp_path / "model.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "8*frames"
+    onnx.save(model, path)
+    captured = capture_file(path)
+    assert kinds(captured)[2] == "x.2=8*frames" and captured.dims[2].kind == "multiple"
+    assert_same_as_source(captured)
+    assert kinds(capture_file(path, parse_inputs(["x=b,2,24"])))[2] == "x.2=24"
+    with pytest.raises(
+        BadRequest, match=r"the file has a multiple of 8 there \(8\*frames\), --input"
+    ):
+        capture_file(path, parse_inputs(["x=b,2,20"]))

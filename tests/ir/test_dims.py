@@ -166,6 +166,14 @@ def test_remainders_tighten_the_bounds_of_bounded_sizes():
     assert bounds(L // 4 - L // 8)[0] == 0
 
 
+def test_what_rises_with_a_quotient_is_least_where_that_is():
+    four = symbol("F", low=4)
+    assert bounds(four // 4 - four // 8) == (1, None)
+    assert bounds(four // 8 - four // 4) == (None, -1)
+    assert bounds(-4 * floordiv(four // 8 - four // 4, 4))[0] == 4
+    assert bounds(L - L // 3)[0] == 1
+
+
 def test_numbers_stay_numbers():
     assert isinstance(L - L + 3, int) and not isinstance(L - 1, int) and isinstance(L, Expr)
 
@@ -206,3 +214,27 @@ def test_a_part_of_a_sum_is_written_by_what_it_is():
     N = symbol("N")
     assert str(in_terms_of(8 - 2 * part + B, part, N)) == str(8 - 2 * N + B)
     assert in_terms_of(L // 4 + B, part, N) == L // 4 + B
+
+
+@FAST
+@given(EXPRESSIONS, EXPRESSIONS, SIZES, st.integers(1, 6))
+def test_what_both_have_as_a_factor_leaves_a_quotient(a, b, sizes, by):
+    factor = by * symbol("B") * L
+    if value(b, sizes):
+        assert value(floordiv(factor * a, factor * b), sizes) == value(floordiv(a, b), sizes)
+
+
+@FAST
+@given(st.integers(-9, 9), st.integers(1, 9), st.integers(0, 9), SIZES)
+def test_bounds_of_a_quotient_by_a_size(a, factor, offset, sizes):
+    quotient = floordiv(a, factor * L + offset)
+    low, high = bounds(quotient)
+    exact = value(quotient, sizes)
+    assert exact == a // (factor * sizes["L"] + offset)
+    assert (low is None or low <= exact) and (high is None or exact <= high)
+
+
+def test_quotients_by_sizes_are_simplified():
+    B = symbol("B")
+    assert floordiv(6 * B * L, 4 * B) == floordiv(3 * L, 2)
+    assert floordiv(2, 4 * L) == 0 and floordiv(-2, 4 * L) == -1
