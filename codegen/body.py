@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir import Node, Param, Scope, Tensor, Value
@@ -39,6 +39,7 @@ from .control import find_size, holder, print_control
 from .local_dims import LocalDims
 from .loops import Loop, Turn, find_loops
 from .modules import Modules
+from .named_sizes import name_sizes
 from .names import ORDINALS, VIEWS, role_of
 from .regions import Region, under
 from .render import render_tree
@@ -56,6 +57,7 @@ from .slots import (
 )
 from .statements import Assign, For, Open, Return, Statement, Target, python_lines
 from .widths import Widths, key
+from .writes import WRITES, is_new, print_write
 
 INLINE = 60  # a single-use expression longer than this gets a name
 BESIDE = 50  # one that stands beside others: in a sum, among several results
@@ -112,6 +114,12 @@ class Body:
         self.origins.append(list(items or ()))
         self.line_origins += [self.origins[-1] for _ in lines]
 
+    def rewrite(self, statements: list[Statement], origins: list[list[Node | Region]]) -> None:
+        """Put these statements in the place of all."""
+        self.statements, self.lines, self.origins, self.line_origins = [], [], [], []
+        for statement, items in zip(statements, origins, strict=True):
+            self.add(statement, items)
+
     @contextmanager
     def nested(self) -> Iterator[list[Statement]]:
         """Statements that are added inside are those of a block."""
@@ -149,6 +157,7 @@ class BodyBuilder:
         self.aliases: dict[Value, Value] = {}  # what blocks call a weight of the module
         self.scopes: set[Scope] = set()  # of blocks
         self.successors: dict[Value, int] = {}  # the local that a value may take over
+        self.owned: set[int] = set()  # locals whose array nothing else has
         self.listed: set[int] = set()  # locals that are lists of rows
         self.fresh = modules.plan.fresh
         self.root = region.parent is None
@@ -174,6 +183,7 @@ class BodyBuilder:
         for step in find_loops(self.region, self.bodies, self.modules):
             self._step(step)
         self._return(result)
+        name_sizes(body)
         return body
 
     def _open_arguments(self, arguments: list[tuple[str, Any]]) -> None:
@@ -256,6 +266,30 @@ class BodyBuilder:
                     if self.root and name in self.body.sizes.unknown(dim):
                         raise KeyError(f"the size {name} is in no variable's shape")
         return self.body.sizes.express(dim)
+
+    # ---- what writes ask for
+
+    def marked(self, node: Node) -> Node:
+        return self._shadow(node)
+
+    def number(self, value: Any) -> Bound:
+        """A number or size of a marked node."""
+        return self.dim(value) if isinstance(value, Expr) else self._scalar(value, None)
+
+    def own(self, value: Value) -> Local:
+        """A variable for the value, whose array nothing else has."""
+        local = Local(self._local(value))
+        self.owned.add(local.index)
+        return local
+
+    def take(self, value: Value, local: Local) -> None:
+        """The value goes where another one was."""
+        self.ids[value] = local.index
+        self.body.locals[local.index].hints += [self.hint(value)] if self.hint(value) else []
+
+    def update(self, node: Node, *operands: Bound) -> Bound:
+        """The expression of a node with these for its operands."""
+        return bind(node.row.tree(node), replace(self._binder(node), operand=operands.__getitem__))
 
     # ---- what blocks ask for
 
@@ -356,6 +390,8 @@ class BodyBuilder:
         else:
             target = targets[0] if len(targets) == 1 else tuple(targets)
         self.body.add(Assign(target, tree), self.computed)
+        if isinstance(target, Local) and is_new(tree):
+            self.owned.add(target.index)
 
     def _inlines(self, value: Value, tree: Bound) -> bool:
         if self.counts[value] != 1:
@@ -440,6 +476,8 @@ class BodyBuilder:
         self.computed = [] if isinstance(step, Loop) else [step]
         if isinstance(step, Node) and (step.row.blocks or step.op == "read_size"):
             print_control(self, step)
+        elif isinstance(step, Node) and step.op in WRITES and not self.body.blocks:
+            print_write(self, step)
         elif isinstance(step, Node):
             self.assign(step.results, self._node(step))
         elif isinstance(step, Loop):

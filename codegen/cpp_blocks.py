@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .bound import Bound, Local
-from .statements import Append, Carry, If, Leave, Rows, Size, Statement, Turns
+from .statements import Append, Carry, If, Leave, Named, Rows, Size, Statement, Turns, Write
 
 if TYPE_CHECKING:
     from .cpp_methods import MethodPrinter
@@ -29,6 +29,10 @@ def print_block(p: MethodPrinter, statement: Statement) -> None:
             p.add(f"int {name} = {p.code(of)}; {WAITS}")
         case Size(name, of, axis):
             p.add(f"int {name} = {p.code(of)}.shape({axis});")
+        case Write(target, call=call):
+            p.assign([target], call)
+        case Named(name, value):
+            p.add(f"int {name} = {p.code(value)};")
         case Leave(condition):
             p.add(f"if (!{_holds(p, condition)}) {{ {WAITS}")
             p.add("break;", 1)

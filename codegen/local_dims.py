@@ -132,6 +132,10 @@ class LocalDims:
         self._known[Sym(name, 0)] = size
         return size
 
+    def name(self, name: str, low: int | None) -> Expr:
+        """The token for a size that a statement of the method computes from others."""
+        return self._new(DimSource(-2, -1, name), low)
+
     def unknown(self, dim: Expr) -> list[str]:
         """The names of the sizes in the dim that nothing gives yet."""
         return sorted(s.name for s in dims.symbols(dim) if s not in self._known)

@@ -117,7 +117,8 @@ def size_names(body: Body) -> list[str]:
     """Names of local sizes: the graph's symbol, else by place."""
     names: list[str] = []
     for source in body.sizes.sources:
-        candidates = [source.name] if source.name.isidentifier() else []
+        own = TOKEN.sub(lambda m: names[int(m[2])], source.name)
+        candidates = [own] if own.isidentifier() else []
         candidates += ["B"] if source.axis == 0 and source.argument >= 0 else []
         candidates += ["L", "T", "S", "N", "M", "H", "W", "K", "P", "Q", "R"]
         names.append(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from ..ir import tree as t
-from ..ir.dims import Expr, divisions
+from ..ir.dims import Expr
 from .bound import (
     Apply,
     Binder,
@@ -20,8 +21,10 @@ from .bound import (
     Verbatim,
     bind,
     plain_scalar,
+    untyped,
 )
-from .slots import TOKEN, token
+from .size_text import size_code
+from .slots import token
 
 ATOM, POWER, UNARY, PRODUCT, SUM, SHIFT, AND, XOR, OR, COMPARE = (
     100,
@@ -124,6 +127,7 @@ def render_tree(tree: Bound) -> Text:
         case t.Prefix(operator, of):
             return Text(f"{operator}{render_tree(of).inside(UNARY)}", UNARY)
         case t.Index(of, items):
+            of, items = _joined(of, items)
             return Text(f"{render_tree(of).inside(ATOM)}[{', '.join(map(_item, items))}]")
         case t.Element(of, index):
             return Text(f"{render_tree(of).inside(ATOM)}[{index}]")
@@ -135,6 +139,18 @@ def render_tree(tree: Bound) -> Text:
             return scalar_text(tree)
 
 
+def _joined(of: Bound, items: tuple[Any, ...]) -> tuple[Bound, tuple[Any, ...]]:
+    """`x[:, :L][:, :, :T]` is `x[:, :L, :T]`, where both cut different axes."""
+    inner = untyped(of)
+    if not isinstance(inner, t.Index) or not inner.items or not items:
+        return of, items
+    pairs = list(zip_longest(inner.items, items, fillvalue=t.Slice()))
+    cuts = all(isinstance(i, t.Slice) for pair in pairs for i in pair)
+    if not cuts or any(t.Slice() not in pair for pair in pairs):
+        return of, items
+    return inner.of, tuple(b if a == t.Slice() else a for a, b in pairs)
+
+
 def access(member: Member) -> str:
     """Code that reaches a part of the module: `self.layers[0]`."""
     code = "self"
@@ -144,12 +160,7 @@ def access(member: Member) -> str:
 
 
 def _size(dim: Expr) -> Text:
-    code = str(dim)
-    if TOKEN.fullmatch(code) or code.isidentifier():
-        return Text(code)
-    if code in {f"({atom})" for atom in divisions(dim)}:
-        code = code[1:-1]
-    return Text(code, PRODUCT if len(dim.terms) == 1 else SUM)
+    return Text(*size_code(dim))
 
 
 def _infix(operator: str, left: Text, right: Text) -> Text:

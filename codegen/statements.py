@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.dims import Expr
+from ..ir.tree import Index
 from .bound import Apply, Bound, Local, Member
 from .render import ATOM, access, render_tree
 
@@ -75,6 +76,24 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Named:
+    """`L4 = -(-L // 4)`. The size is a token."""
+
+    size: Expr
+    value: int | Expr
+
+
+@dataclass(frozen=True)
+class Write:
+    """`h[:, 2:] = x` for a variable whose array is its own; `call` makes a new array of the old."""
+
+    target: Local
+    places: tuple[Bound, ...]
+    value: Bound
+    call: Bound
+
+
+@dataclass(frozen=True)
 class If:
     """`if condition.item():`. The blocks assign `targets`, which C++ declares before."""
 
@@ -118,7 +137,9 @@ class Append:
     value: Bound
 
 
-Statement = Open | Assign | For | Return | Carry | Size | If | Turns | Leave | Rows | Append
+Statement = (
+    Open | Assign | For | Return | Carry | Size | Named | Write | If | Turns | Leave | Rows | Append
+)
 Lines = list[tuple[int, str]]
 ELSE = "else:"
 WAITS = "  # waits for the device"
@@ -138,6 +159,11 @@ def python_lines(statement: Statement) -> Lines:
             return [(0, f"{size} = {render_tree(of).code}{WAITS}")]
         case Size(size, of, axis):
             return [(0, f"{size} = {render_tree(of).inside(ATOM)}.shape[{axis}]")]
+        case Write(target, places, value):
+            place = render_tree(Index(target, places)).code
+            return [(0, f"{place} = {render_tree(value).code}")]
+        case Named(size, value):
+            return [(0, f"{size} = {render_tree(value).code}")]
         case Leave(condition):
             test = f"if not {render_tree(condition).inside(ATOM)}.item():{WAITS}"
             return [(0, test), (1, "break")]

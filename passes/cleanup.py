@@ -18,6 +18,7 @@ from .rebuild import Rebuild, producer, walk
 from .record import applies
 
 Rule = Callable[[Rebuild, Node], Any]
+_OPPOSITES = {"equal": "not_equal", "not_equal": "equal"}
 
 
 def same_type(out: Rebuild, node: Node) -> Any:
@@ -163,6 +164,31 @@ def _logic(neutral: bool) -> Rule:
     return rule
 
 
+def _where_not(out: Rebuild, node: Node) -> Any:
+    """`where(a == b, x, where(a != b, y, z))` is `where(a == b, x, y)`."""
+    outer, x, other = node.operands
+    inner = producer(other, "where", scope=node.scope)
+    if inner is None or not _opposite(outer, inner.operands[0]):
+        return None
+    y = inner.operands[1]
+    types = [o.type if isinstance(o, Value) else o for o in (outer, x, y)]
+    same = node.row.infer_types(types, {}) == [node.out.type]
+    return out.emit("where", outer, x, y, like=node) if same else None
+
+
+def _opposite(one: Any, other: Any) -> bool:
+    """Whether one condition holds exactly where the other does not."""
+    first, second = producer(one, *_OPPOSITES), producer(other, *_OPPOSITES)
+    if first is None or second is None or _OPPOSITES[first.op] != second.op:
+        return False
+    pairs = zip(first.operands, second.operands, strict=True)
+    return all(a is b if isinstance(a, Value) else _alike(a, b) for a, b in pairs)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(a == b)
+
+
 def _where(out: Rebuild, node: Node) -> Any:
     condition, a, b = node.operands
     if isinstance(a, Value) and a is b and a.type == node.out.type:
@@ -223,7 +249,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "invert": (_twice,),
     "bitwise_and": (_logic(True),),
     "bitwise_or": (_logic(False),),
-    "where": (_where,),
+    "where": (_where, _where_not),
     "clip": (_clip,),
 }
 

@@ -53,7 +53,7 @@ def _numbers(graph: Graph, param: Param) -> range | int | None:
         return None
     first = int(data.flat[0])
     if (data == first).all():
-        return first
+        return first if isinstance(param.recipe, Read) else None
     if size not in data.shape or size < _SMALLEST:
         return None
     step = int(data.flat[1]) - first

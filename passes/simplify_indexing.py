@@ -5,24 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Graph, Node, Value
+from ..ir.dims import bounds
 from ..ir.types import Tensor
-from .rebuild import Rebuild, walk
+from .rebuild import Rebuild, producer, walk
 
 
 def simplify_indexing(graph: Graph) -> bool:
     """`mask[arange(B)[:, None, None], arange(L)[None, None]]` is `mask[:, None]`.
 
     Every index must be `arange(n)` of the whole axis, spread over one axis of the result; the
-    indexed axes come first.
+    indexed axes come first. `x[full((1,), -1)]` is `x[-1:]`.
     """
 
     def step(out: Rebuild, node: Node) -> Any:
+        if node.op in ("index", "take") and (row := _one_row(node)) is not None:
+            axis, start = row
+            stop = start + 1 or None
+            return out.emit("slice", node.values[0], like=node, axis=axis, start=start, stop=stop)
         places = _places(node) if node.op == "index" else None
         if places is None:
             return None
         return _as_view(out, node, places)
 
     return walk(graph, step)
+
+
+def _one_row(node: Node) -> tuple[int, int] | None:
+    """The axis and the place that a single number picks a row by, where there is one."""
+    axes = node["axes"] if node.op == "index" else (node["axis"],)
+    index = producer(node.values[1], "full")
+    if len(axes) != 1 or index is None or index["shape"] != (1,):
+        return None
+    place, least = index["value"], bounds(node.type(0).shape[axes[0]])[0]
+    if not isinstance(place, int) or least is None or not -least <= place < least:
+        return None
+    return axes[0], place
 
 
 def _places(node: Node) -> list[int] | None:

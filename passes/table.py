@@ -8,6 +8,7 @@ from typing import Any
 
 from ..ir import Graph
 from .attention_gain import attention_gain
+from .block_updates import block_updates
 from .border_transposes import border_transposes
 from .cancel_orders import cancel_orders
 from .cleanup import cleanup
@@ -117,6 +118,7 @@ PASSES = [
     Pass("fold_conv_batch_norm", fold_conv_batch_norm, 2, "norms go into weights", logs=True),
     Pass("merge_linears", merge_linears, 2, "layers that read one value are one", logs=True),
     Pass("fold_norm_linear", fold_norm_linear, 2, "scales go into linear weights", logs=True),
+    Pass("block_updates", block_updates, 1, "writes into parts of parts are writes into blocks"),
     Pass("match_masks", match_masks, 0, "additive masks follow the type of the queries"),
     Pass("narrow_integers", narrow_integers, 1, "index arithmetic in 32 bits"),
     Pass("final_cleanup", final_cleanup, 1, "clean-up passes until nothing changes"),

@@ -147,8 +147,9 @@ return (h, rows)
 """,
     "greedy_decoding": """\
 N1 = read_size(mx.maximum(n, 0))  # waits for the device
+last = mx.full((1,), -1, dtype=mx.int64)
 for _ in range(N1):
-    best = mx.argmax(table[ids[self.constant]], axis=-1).astype(mx.int64)
+    best = mx.argmax(table[ids[last]], axis=-1).astype(mx.int64)
     going = mx.logical_not(best == 3).squeeze(-1)
     ids = mx.concatenate([ids, best], axis=-1)
     if not going.item():  # waits for the device

@@ -297,7 +297,9 @@ def test_an_input_that_is_a_multiple_is_checked_at_the_border():
 def test_an_input_that_is_a_multiple_is_checked_in_cpp():
     graph = graph_of(MULTIPLE, INPUTS)
     code = emit_cpp(graph, emit(Program({"forward": graph}), "Net").recovered, "Net")
-    checks = re.findall(r"nn::(check_(?:input|multiple)\(.*?);", " ".join(code.files["model.cpp"].split()))
+    checks = re.findall(
+        r"nn::(check_(?:input|multiple)\(.*?);", " ".join(code.files["model.cpp"].split())
+    )
     assert checks == [
         'check_input("x", x, {-1, -1, 8}, mx::float32)',
         'check_multiple("x", x, 0, 4)',
@@ -452,3 +454,25 @@ def test_it_stays_where_its_argument_is_made_in_the_module():
     )
     out = emitted(inside + "return d", "ids: i32[B, L]")
     assert "self.shared(" not in out.source
+
+
+WRITES = """
+zeros: f32[B, L, 64] = full(shape=(B, L, 64), value=0.0, dtype=f32)
+first: f32[B, L, 64] = block_update(zeros, 1.0, axes=(2,), starts=(8,), stops=(64,))
+second: f32[B, L, 64] = select_update(first, row, axis=1, index=-1)
+"""
+
+
+def test_what_the_method_made_is_written_into():
+    out = emitted(WRITES + "return second", "row: f32[B, 64], x: f32[B, L, 64]")
+    method = out.source.split("def __call__")[1].split("def load")[0]
+    assert "        zeros[:, :, 8:] = 1.0\n        zeros[:, -1] = row\n" in method
+    assert "zeros[:, -1] = row\n        return zeros\n" in method
+
+
+def test_what_others_read_is_copied_first():
+    text = WRITES.replace("(zeros, 1.0", "(x, 1.0") + "out: f32[B, L, 64] = add(first, second)\n"
+    out = emitted(text + "return out", "row: f32[B, 64], x: f32[B, L, 64]")
+    method = out.source.split("def __call__")[1].split("def load")[0]
+    assert "first = mx.array(x)\n        first[:, :, 8:] = 1.0\n" in method
+    assert "second = mx.array(first)\n        second[:, -1] = row\n" in method

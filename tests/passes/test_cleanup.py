@@ -546,3 +546,30 @@ def test_slices_in_another_order_stay():
     unchanged(PARTS.replace("concatenate(a, b,", "concatenate(b, a,"), "cleanup")
     missing = PARTS.replace("f32[B, 5]", "f32[B, 4]").replace("start=3)", "start=4)")
     unchanged(missing.replace("y: f32[B, 8]", "y: f32[B, 7]"), "cleanup")
+
+
+REGIONS = """
+def forward(x: f32[B, L]):
+    same: bool[B, L] = equal(x, 0.0)
+    other: bool[B, L] = not_equal(x, 0.0)
+    far: f32[B, L] = where(other, -100.0, x)
+    y: f32[B, L] = where(same, 0.0, far)
+    return y
+"""
+
+
+def test_of_a_comparison_and_its_opposite_one_decides():
+    becomes(
+        REGIONS,
+        """
+        def forward(x: f32[B, L]):
+            same: bool[B, L] = equal(x, 0.0)
+            y: f32[B, L] = where(same, 0.0, -100.0)
+            return y
+        """,
+        "cleanup",
+    )
+
+
+def test_comparisons_with_other_numbers_both_decide():
+    unchanged(REGIONS.replace("not_equal(x, 0.0)", "not_equal(x, 1.0)"), "cleanup")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pass_tools import becomes, unchanged
 
 from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.text import parse_graph, print_graph
@@ -47,3 +48,33 @@ def test_swapped_places_transpose():
 )
 def test_other_indices_stay(body):
     assert not run(body)[0]
+
+
+@pytest.mark.parametrize("place, ends", [(-1, "start=-1"), (0, "stop=1"), (2, "start=2, stop=3")])
+def test_one_row_by_its_number_is_a_slice(place, ends):
+    becomes(
+        f"""
+        def forward(x: f32[3, L]):
+            row: i64[1] = full(shape=(1,), value={place}, dtype=i64)
+            y: f32[1, L] = index(x, row, axes=(0,))
+            return y
+        """,
+        f"""
+        def forward(x: f32[3, L]):
+            y: f32[1, L] = slice(x, axis=0, {ends})
+            return y
+        """,
+        "simplify_indexing",
+    )
+
+
+def test_a_row_that_may_not_be_there_is_indexed():
+    unchanged(
+        """
+        def forward(x: f32[L, 4]):
+            row: i64[1] = full(shape=(1,), value=1, dtype=i64)
+            y: f32[1, 4] = index(x, row, axes=(0,))
+            return y
+        """,
+        "simplify_indexing",
+    )
