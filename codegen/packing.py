@@ -183,7 +183,7 @@ def told(kept: Mapping[str, Scheme], floats: Mapping[str, str]) -> list[str]:
     for name, scheme in kept.items():
         by_scheme.setdefault(scheme, []).append(name)
     lines = [
-        f"{_weights(names)} packed as the source has them: {bits} bits in groups of {group} "
+        f"{_weights(names)} packed as in the source: {bits} bits in groups of {group} "
         f"({_some(names)})"
         for (bits, group), names in by_scheme.items()
     ]

@@ -129,7 +129,7 @@ class Choice:
         found = Counter(self.scheme(layer) for layer in self.layers)
         order = sorted(found, key=lambda s: (s != (self.bits, self.group_size), s))
         own = " as the source has them" if self.own else ""
-        return [f"{found[s]} layers have {s[0]} bits in groups of {s[1]}{own}" for s in order]
+        return [f"{_layers(found[s])} {s[0]} bits in groups of {s[1]}{own}" for s in order]
 
     def summary(self) -> list[str]:
         """Lines for people; layers that differ in a number share one."""
@@ -143,6 +143,10 @@ class Choice:
             f"  {name}{f' ({count} layers)' if count > 1 else ''}: {reason}"
             for (name, reason), count in grouped.items()
         ]
+
+
+def _layers(count: int) -> str:
+    return "1 layer has" if count == 1 else f"{count} layers have"
 
 
 @dataclass(frozen=True)

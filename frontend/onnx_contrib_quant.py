@@ -201,10 +201,15 @@ def _attention(
 # ---- weights packed in blocks
 
 
-def _known(x: Source, what: str) -> Host:
-    if not isinstance(x, Host):
+def _known(c: Call, x: Source, what: str) -> Host:
+    """The tensor of the file, in the shape that it has there."""
+    value = x
+    while isinstance(value, Value) and value.node is not None and value.node.op == "reshape":
+        value = value.node.values[0]
+    found = c.state.stored.get(value) if isinstance(value, Value) else value
+    if not isinstance(found, Host):
         raise TranspileError(f"{what} must be stored in the model, not computed")
-    return x
+    return found
 
 
 def _matmul_bits(
@@ -216,11 +221,11 @@ def _matmul_bits(
         raise TranspileError("MatMulNBits with g_idx, or with weights in a device's own order")
     rows, columns = int(c.required("N")), int(c.required("K"))
     bits, size = int(c.attr("bits", 4)), int(c.required("block_size"))
-    offset = None if zeros is None else _known(zeros, "zero_points")
-    packed = _known(w, "B")
+    offset = None if zeros is None else _known(c, zeros, "zero_points")
+    packed = _known(c, w, "B")
     if not packed.initializer:
         raise TranspileError("B of MatMulNBits must be an initializer")
-    weight = blocks(c, packed, _known(scales, "scales"), offset, rows, columns, size, bits)
+    weight = blocks(c, packed, _known(c, scales, "scales"), offset, rows, columns, size, bits)
     return c.b.op("linear", c.value(a), weight, c.maybe(bias, role="bias"))
 
 
@@ -228,17 +233,19 @@ def _gather_blocks(
     c: Call, data: Source, indices: Source, scales: Source, zeros: Source = None
 ) -> Value:
     """An embedding whose table is stored as whole numbers of few bits, or bytes that hold them."""
-    table, scale = _known(data, "data"), _known(scales, "scales")
+    table, scale = _known(c, data, "data"), _known(c, scales, "scales")
+    shape = table.shape if isinstance(data, Host) else c.value(data).tensor.shape
     bits, size = int(c.attr("bits", 4)), int(c.attr("block_size", 128))
-    axis = int(c.attr("quantize_axis", 1)) % table.rank
-    if table.rank != 2 or axis != 1 or not table.initializer or int(c.attr("gather_axis", 0)) % 2:
+    axis = int(c.attr("quantize_axis", 1)) % len(shape)
+    if len(shape) != 2 or axis != 1 or not table.initializer or int(c.attr("gather_axis", 0)) % 2:
         raise TranspileError("GatherBlockQuantized: only rows of a table that the file holds")
-    rows, width = table.shape
-    offset = None if zeros is None else _known(zeros, "zero_points")
+    rows, width = (int(str(size)) for size in shape)
+    offset = None if zeros is None else _known(c, zeros, "zero_points")
     if table.narrow:
         value = dequantized(c, table, scale, offset, 1)
     else:
-        value = blocks(c, table, scale, offset, rows, width * 8 // bits, size, bits)
+        home = "" if isinstance(data, Host) else c.b.scope.path  # else it has another layer's name
+        value = blocks(c, table, scale, offset, rows, width * 8 // bits, size, bits, home)
     return c.b.op("embedding", value, c.value(indices))
 
 

@@ -106,13 +106,23 @@ def source(x: Host) -> Recipe:
 
 
 def derived(
-    c: Call, x: Host, recipe: Recipe, shape: tuple[int, ...], dtype: DType, role: str
-) -> Value:
-    """A parameter computed from an initializer, named after it where its name means something."""
-    path = c.state.readable(x.initializer)
-    scope = path.rpartition(".")[0] if path else c.b.scope.path
+    c: Call, x: Host, recipe: Recipe, shape: tuple[int, ...], dtype: DType, role: str,
+    home: str = "",
+) -> Value:  # fmt: skip
+    """A parameter computed from an initializer, named after it where its name means something.
+
+    A matrix is one parameter, whatever reads it.
+    """
+    matrices = c.state.names.matrices
+    if recipe in matrices:
+        return matrices[recipe]
+    path = "" if home else c.state.readable(x.initializer)
+    scope = path.rpartition(".")[0] if path else home or c.b.scope.path
     name = c.state.names.free(scope, role, f"{recipe}")
-    return c.b.graph.param(name, Tensor(dtype, shape), recipe)
+    param = c.b.graph.param(name, Tensor(dtype, shape), recipe)
+    if len(shape) > 1:
+        matrices[recipe] = param
+    return param
 
 
 def quantized(
@@ -149,9 +159,13 @@ def unpacked(packed: Recipe, bits: int) -> Recipe:
 
 
 def blocks(
-    c: Call, x: Host, scale: Host, zero: Host | None, rows: int, columns: int, size: int, bits: int
-) -> Value:
-    """Packed weights [rows, blocks, bytes] with a scale for each block, as [rows, columns]."""
+    c: Call, x: Host, scale: Host, zero: Host | None, rows: int, columns: int, size: int, bits: int,
+    home: str = "",
+) -> Value:  # fmt: skip
+    """Packed weights [rows, blocks, bytes] with a scale for each block, as [rows, columns].
+
+    `home` is the module that they are a weight of, where their name is another one's.
+    """
     if bits not in PACKED_BITS:
         raise TranspileError(f"weights of {bits} bits", hint="2, 4 and 8 bits work")
     count = -(-columns // size)
@@ -161,7 +175,7 @@ def blocks(
     steps, block = (rows, count), size if count > 1 else 0
     zeros = _block_zeros(zero, rows, count, bits)
     recipe = Dequantize(values, _shaped(scale, steps), zeros, bits, 0, steps, 1, block)
-    return derived(c, x, recipe, (rows, columns), scale.dtype, "weight")
+    return derived(c, x, recipe, (rows, columns), scale.dtype, "weight", home)
 
 
 def _block_zeros(zero: Host | None, rows: int, count: int, bits: int) -> Recipe:

@@ -26,11 +26,13 @@ _FUNCTION = re.compile(
 
 # What tools append to the name of a tensor that they quantize.
 _QUANTIZED = re.compile(r"(_quantized|(_DQ)?_Q\d)$")
+# The operator that onnxruntime-genai puts between a layer and its weight.
+_OPERATOR = re.compile(r"(?<=\w)\.(MatMul|Add)(?=\.(weight|bias)$)")
 
 
 def readable(initializer: str) -> str:
     """A dotted path for a tensor whose name is one; "" for `onnx::MatMul_331` and the like."""
-    initializer = _QUANTIZED.sub("", initializer)
+    initializer = _OPERATOR.sub("", _QUANTIZED.sub("", initializer))
     if _FUNCTION.fullmatch(initializer):
         return ""
     parts = initializer.replace("/", ".").strip(".").split(".")

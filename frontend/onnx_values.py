@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import TranspileError
 from ..ir import Builder, DType, Param, Tensor, Value
 from ..ir.dims import Expr, symbols
-from ..ir.recipe import Constant, Read
+from ..ir.recipe import Constant, Read, Recipe
 from .arrays import digest
 from .host import Ratio
 from .naming import ordinal_names
@@ -136,6 +136,7 @@ class Names:
     found: dict[tuple[str, str], str] = field(default_factory=dict)  # wanted name, key -> name
     left: dict[str, Iterator[str]] = field(default_factory=dict)  # wanted name -> others, in turn
     adopted: dict[str, str] = field(default_factory=dict)  # initializer -> path of its reader
+    matrices: dict[Recipe, Param] = field(default_factory=dict)  # those that are computed
 
     def free(self, path: str, role: str, key: str) -> str:
         prefix = f"{path}." if path else ""

@@ -315,7 +315,14 @@ def _on_host(node: Any, inputs: Sequence[Any]) -> bool:
     """Whether the result is known now; a weight in integers stays a weight, with a recipe."""
     if not all(x is None or isinstance(x, Host) for x in inputs):
         return False
+    if node.op_type == "Reshape" and _is_table(node.outputs[0]):
+        return False
     return not (node.op_type == "DequantizeLinear" and inputs[0].initializer)
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a packed embedding reads it, which may share its tensors with the head."""
+    return any(use.node.op_type == "GatherBlockQuantized" for use in value.uses())
 
 
 def _is_short(value: Value) -> bool:

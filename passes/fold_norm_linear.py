@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node, Param
-from ..ir.recipe import Multiply
+from ..ir.recipe import Dequantize, Multiply, recipes_in
 from .dce import dce
 from .make_params import Uses, bias_name, made, put, recipe_of, shifted, used_once
 from .record import Log, applies, entry
@@ -43,11 +43,17 @@ def _refusal(graph: Graph, norm: Node, uses: Uses) -> str | None:
         return "weights are computed by the model"
     if not all(used_once(o, uses, graph.outputs) for o in (*affine, *weights)):
         return "a weight is used elsewhere"
+    if any(isinstance(w, Param) and _is_packed(w) for w in weights):
+        return "a weight is packed, and would not be any more"
     if len(norm.operands) > 2 and norm.operands[2] is not None:
         for node, _ in readers:
             if bias_name(node.operands[1], node.operands[2], graph.params) is None:
                 return "a linear layer has no place for a bias"
     return None
+
+
+def _is_packed(weight: Param) -> bool:
+    return any(isinstance(recipe, Dequantize) for recipe in recipes_in(weight.recipe))
 
 
 def _fold(graph: Graph, norm: Node, readers: list[Node]) -> None:
