@@ -103,12 +103,16 @@ class Sizes:
             found = found.inside(self.wholes[new][1])
         return found
 
+    def quotients(self, name: str) -> list[str]:
+        """The symbol of a dim, the quotient of it, the quotient of that, and so on."""
+        return [name, *(new for new in self.wholes if self.root(new) == name)]
+
     def why(self, name: str) -> str:
         """The evidence for a symbol, and for the quotients of it."""
-        quotients = [new for new in self.wholes if self.root(new) == name]
-        places = ", ".join(dict.fromkeys(self.wholes[new][2] for new in quotients))
-        parts = [f"{self.multiple(quotients[-1])}: {places}"] if quotients else []
-        parts += [self.evidence.get(n, "") for n in (name, *quotients)]
+        chain = self.quotients(name)
+        places = ", ".join(dict.fromkeys(self.wholes[new][2] for new in chain[1:]))
+        parts = [f"{self.multiple(chain[-1])}: {places}"] if places else []
+        parts += [self.evidence.get(n, "") for n in chain]
         return "; ".join(part for part in parts if part)
 
     def solve(self, left: Dim, right: Dim, where: str) -> None:

@@ -349,7 +349,8 @@ def evidence(
 def _evidence_of(axis: Axis, dim: Dim, sizes: Sizes, ran: Mapping[str, set[int]]) -> DimEvidence:
     size, why = sizes.captured[axis.symbol], sizes.why(axis.symbol)
     if isinstance(dim, int):
-        return DimEvidence(axis.input, axis.axis, "static", size, None, why)
+        fixed = sizes.evidence.get(sizes.quotients(axis.symbol)[-1], why)
+        return DimEvidence(axis.input, axis.axis, "static", size, None, fixed)
     (own,) = [s.name for s in symbols(sizes.of(axis.symbol))][:1]
     if sizes.root(own) != axis.symbol:
         return DimEvidence(axis.input, axis.axis, "tied", size, str(dim), why)
