@@ -263,6 +263,10 @@ def _learn(recipe: rcp.Recipe, dtype: str, shape: tuple[int, ...], types: dict[s
             _learn(of, dtype, tuple(inner), types)
         case rcp.Cast(of):
             _learn(of, dtype, shape, types)
+        case rcp.Dequantize(of, scales, zeros, low=low, steps=steps):
+            _learn(of, "i8" if low else "u8", shape, types)
+            _learn(scales, dtype, steps, types)
+            _learn(zeros, "i8" if low else "u8", steps, types)
 
 
 def _variances(graph: Graph) -> set[str]:

@@ -16,6 +16,7 @@ from mlx_transpile.ir.interpret import interpret
 from mlx_transpile.ir.recipe import Read, reads
 from mlx_transpile.ir.text import constants_of, parse_graph, print_graph
 from mlx_transpile.ir.verify import verify
+from mlx_transpile.numbers import source_types
 from mlx_transpile.passes.pipeline import Run, run
 
 SIZES = ({}, {"B": 3, "L": 5, "T": 4, "S": 7, "H": 6, "W": 10})
@@ -89,12 +90,13 @@ def random_case(
         for v in graph.inputs
     ]
     source = {}
+    told = source_types(graph)  # what recipes that are more than a read say of their tensors
     for param in graph.params.values():
         for name in reads(param.recipe):
-            assert isinstance(param.recipe, Read), (
-                "the text of a test reads its parameters as they are"
-            )
-            source[name] = _random(param.tensor.dtype, param.tensor.shape, rng)
+            dtype, shape = param.tensor.dtype, param.tensor.shape
+            if not isinstance(param.recipe, Read):
+                dtype, shape = DType(told[name][0]), told[name][1]
+            source[name] = _random(dtype, shape, rng)
     return inputs, source
 
 

@@ -25,7 +25,15 @@ def forward(x: f32[B, L, 8], mask: bool[B, L]):
     scores: f32[B, L, 2] = where(expand_dims, -inf, h__2)
     return {'out': scores, 'parts': (left, [right]), 'none': None}
 """
+PACKED = (
+    "dequantize(slice(unpack(read('q'), 4), 1, 0, 6), read('s'), number(8.0), 4, 0, (3, 2), 1, 4)"
+)
 TEXTS = {
+    "packed weights": (
+        "@graph('Net')\ndef forward(x: f32[B, 6]):\n"
+        f"    linear: f32[B, 3] = linear(x, param('w', f32[3, 6], recipe={PACKED}), None)\n"
+        "    return linear\n"
+    ),
     "no nodes": "@graph('Net')\ndef forward(x: f32[B]):\n    return x\n",
     "rank 0": "@graph('Net')\ndef forward(x: f32[()]):\n    exp: f32[()] = exp(x)\n    return exp\n",
     "nested arguments": (

@@ -19,6 +19,19 @@ def forward(x: f32[B, H, W, 3]):
 """
 
 
+def test_packed_weights_keep_their_norm():
+    text = """
+    def forward(x: f32[B, 8]):
+        with module("norm", "RMSNorm"):
+            n: f32[B, 8] = rms_norm(x, param("norm.weight", f32[8]))
+        with module("fc", "Linear"):
+            y: f32[B, 4] = linear(n, param("fc.weight", f32[4, 8], recipe=dequantize(read('q'), read('s'), number(8.0), 4, 0, (4, 1), 1, 0)), None)
+        return y
+    """
+    reason = "a weight is packed, and would not be any more"
+    assert refusals(text, "fold_norm_linear") == [reason]
+
+
 def test_conv_and_batch_norm():
     found, _ = applied(CONV, "fold_conv_batch_norm")
     scale = "multiply(read('bn.weight'), rsqrt(add(read('bn.running_var'), number(9.0))))"
