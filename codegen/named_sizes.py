@@ -33,13 +33,13 @@ def name_sizes(body: Body) -> None:
     named = {a: _name(body.sizes, a) for a, n in counts.items() if n >= OFTEN and _known(a, body)}
     if not named:
         return
-    sizes = {atom: sign * size for atom, (size, sign) in named.items()}
+    sizes: dict[Any, Any] = {atom: sign * size for atom, (size, sign) in named.items()}
     made: list[Statement] = [
         Named(size, sign * dims.lone(atom)) for atom, (size, sign) in named.items()
     ]
 
     def over_named(dim: Expr) -> int | Expr:
-        return dim if is_remainder(dim) else dims.rebuild(dim, sizes.get)
+        return dim if is_remainder(dim) else dims.rebuild(dim, lambda atom: sizes.get(atom))
 
     kept = [_rewritten(s, over_named) for s in body.statements]
     origins = [*body.origins[: body.opened], *([] for _ in made), *body.origins[body.opened :]]

@@ -160,7 +160,8 @@ def python_lines(statement: Statement) -> Lines:
         case Size(size, of, axis):
             return [(0, f"{size} = {render_tree(of).inside(ATOM)}.shape[{axis}]")]
         case Write(target, places, value):
-            place = render_tree(Index(target, places)).code
+            whole: Any = target
+            place = render_tree(Index(whole, places)).code
             return [(0, f"{place} = {render_tree(value).code}")]
         case Named(size, value):
             return [(0, f"{size} = {render_tree(value).code}")]

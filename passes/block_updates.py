@@ -70,10 +70,10 @@ def _place(node: Node) -> Place | None:
 
 def _from_end(place: Any, size: Any) -> Any:
     """`L - 4` of a size L is -4, where L is never less."""
-    behind = place - size
-    least = bounds(size)[0]
-    near = isinstance(behind, int) and isinstance(size, Expr) and least is not None
-    return behind if near and -least <= behind < 0 else place
+    behind, least = place - size, bounds(size)[0]
+    if not isinstance(behind, int) or not isinstance(size, Expr) or least is None:
+        return place
+    return behind if -least <= behind < 0 else place
 
 
 def _is_part(inner: Node, x: Value, place: Place) -> bool:

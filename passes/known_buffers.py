@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ir import DType, Graph, Node, Param, Scope, Value
 from ..ir.blocks import all_nodes
+from ..ir.dims import product
 from ..ir.recipe import Constant, Read
 from .rebuild import make_node
 
@@ -31,9 +32,9 @@ def known_buffers(graph: Graph) -> bool:
         for i, value in enumerate(node.operands):
             if isinstance(value, Param) and value in found:
                 home, place = _place(value, node, first)
-                made = _written(value, found[value], node, home)
-                made_before.setdefault(place, []).extend(made)
-                node.operands[i] = made[-1].out
+                written = _written(value, found[value], node, home)
+                made_before.setdefault(place, []).extend(written)
+                node.operands[i] = written[-1].out
     graph.nodes = [n for node in graph.nodes for n in (*made_before.get(node, ()), node)]
     read = {v for n in all_nodes(graph) for v in n.values} | set(graph.outputs)
     for param, numbers in found.items():
@@ -45,8 +46,9 @@ def known_buffers(graph: Graph) -> bool:
 
 def _numbers(graph: Graph, param: Param) -> range | int | None:
     """What the buffer counts, along its one long axis, or the number that all its elements are."""
-    size = int(np.prod(param.tensor.shape, dtype=np.int64))
-    if param.tensor.dtype not in (DType.i32, DType.i64) or not 0 < size <= _LARGEST:
+    size = product(param.tensor.shape)
+    whole = param.tensor.dtype in (DType.i32, DType.i64)
+    if not whole or not isinstance(size, int) or not 0 < size <= _LARGEST:
         return None
     data = _data(graph, param)
     if data is None:
@@ -65,8 +67,9 @@ def _data(graph: Graph, param: Param) -> np.ndarray | None:
     recipe = param.recipe
     if isinstance(recipe, Constant):
         return recipe.data
-    known = isinstance(recipe, Read) and recipe.name in graph.tensors
-    return np.asarray(graph.tensors[recipe.name]) if known else None
+    if not isinstance(recipe, Read) or recipe.name not in graph.tensors:
+        return None
+    return np.asarray(graph.tensors[recipe.name])
 
 
 def _place(param: Param, reader: Node, first: dict[Scope, Node]) -> tuple[Scope, Node]:

@@ -40,11 +40,10 @@ def _of_weights(graph: Graph) -> dict[Node, frozenset[str]]:
         if blocks(node) or draws_inside(node) or not node.values or len(node.results) != 1:
             continue
         names = [
-            frozenset([v.name]) if isinstance(v, Param) else made.get(v.node)
+            frozenset([v.name]) if isinstance(v, Param) else made.get(v.node) if v.node else None
             for v in node.values
-            if isinstance(v, Param) or v.node
         ]
-        if len(names) == len(node.values) and None not in names:
+        if None not in names:
             made[node] = frozenset().union(*(n for n in names if n))
     return made
 
