@@ -37,7 +37,8 @@ INPUT_HELP = (
 QUANTIZE_HELP = (
     "quantize the weights of linear and embedding layers as mlx-lm does: 4 or 8 bits (also 2, 3, "
     "5, 6) in groups of 64 (default), 32 or 128. Layers whose width the group does not divide "
-    "stay float and are listed. remap_weights.py has the option, too"
+    "stay float and are listed. Weights that the source holds as whole numbers stay so without "
+    "it where MLX can; none makes them float. remap_weights.py has the option, too"
 )
 KEEP_HELP = (
     "layers that --quantize leaves float, with commas: embeddings, head (the linears that give "
@@ -69,7 +70,7 @@ OPTIONS = [
     _row("--emit", metavar="LIST", default="python", help=EMIT_HELP),
     _row("--input", metavar="NAME=DIMS[:DTYPE]", action="append", dest="inputs", help=INPUT_HELP),
     _row("--dtype", choices=list(DTYPES), help="store floating-point weights in this type"),
-    _row("--quantize", metavar="BITS[:GROUP]", help=QUANTIZE_HELP),
+    _row("--quantize", metavar="BITS[:GROUP]|none", help=QUANTIZE_HELP),
     _row("--keep-float", metavar="LAYERS", default="", help=KEEP_HELP),
     _row("-O", dest="level", type=int, choices=[0, 1, 2], default=1, help=LEVEL_HELP),
     _switch("--validate", "compare source and output on random inputs, into report.md and .json"),
