@@ -70,8 +70,8 @@ class Runner:
         model = source if isinstance(source, str) else source.SerializeToString()
         try:
             return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception:  # an operator that it has not, a newer opset
-            return _reference(source)
+        except Exception as error:  # an operator that it has not, a newer opset
+            return _reference(source, error)
 
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
@@ -121,13 +121,16 @@ def _copy(source: Any) -> Any:
     return made
 
 
-def _reference(source: Any) -> Any:
+def _reference(source: Any, refused: Exception | None = None) -> Any:
+    """onnx's own evaluator; `refused` is what onnxruntime says of the model, where it is there."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
     try:
         return ReferenceEvaluator(onnx.load(source) if isinstance(source, str) else source)
     except Exception as error:
+        said = next(iter(str(refused or error).splitlines()), "")
         raise TranspileError(
-            f"the source model does not run: {error}", hint="pip install onnxruntime"
+            f"the source model does not run: {said}",
+            hint="save it again; onnx.checker says more" if refused else "pip install onnxruntime",
         ) from None
