@@ -97,8 +97,10 @@ def _parameter_word(role: str) -> str:
     return identifier(role.rpartition(".")[2]) or "value"
 
 
-def parameter_name(slot: Any, taken: Sequence[str]) -> str:
-    """The name of a constructor argument: by role, else by attribute and parameter."""
+def parameter_name(slot: Any, taken: Sequence[str], known: str = "") -> str:
+    """The name of a constructor argument: what it is `known` as, else by attribute and role."""
+    if known and known not in taken:
+        return known
     word = _parameter_word(slot.role)
     attr = safe(last_name(slot.attr), "part")
     candidates = (

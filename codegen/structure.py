@@ -15,7 +15,7 @@ from typing import Any
 from ..ir import Graph, Node, Param, Value
 from .body import Body, BodyBuilder, Hints
 from .control import nested_values
-from .fields import parameter_name
+from .fields import parameter_name, width_roles
 from .init import Init, Repeat, build_init, counts, template_key
 from .modules import Modules
 from .names import attention_names
@@ -63,6 +63,12 @@ class Structure:
     widths: Widths
     groups: list[Group]
     log: list[str]
+    roles: dict[Any, str]  # of widths that attention shows
+
+    def kind(self, element: Any) -> Any:
+        """What a width stands for: its role, or itself."""
+        root = self.widths.find(element)
+        return self.roles.get(root, root)
 
 
 def recover(graph: Graph) -> Structure:
@@ -79,7 +85,8 @@ def recover(graph: Graph) -> Structure:
 def _try(graph: Graph, plan: Plan) -> tuple[Structure, Any]:
     widths = find_widths(graph)
     modules = Modules(plan)
-    structure = Structure(plan, modules, widths, [], list(plan.log))
+    heads = width_roles(graph, widths)
+    structure = Structure(plan, modules, widths, [], list(plan.log), heads)
     bodies: dict[Any, Body] = {}
     roles = attention_names(graph)
     for paths in _by_height(modules):
@@ -213,9 +220,9 @@ def _resolve(group: Group, structure: Structure) -> None:
     for kind, holders in (("i", group.inits), ("s", group.bodies)):
         columns = [list(c) for c in zip(*(h.slots for h in holders), strict=True)]
         if kind == "i":
-            group.init_slots = _resolve_slots(group, columns, structure.widths, known)
+            group.init_slots = _resolve_slots(group, columns, structure, known)
         else:
-            group.body_slots = [_resolve_slot(group, c, structure.widths, known) for c in columns]
+            group.body_slots = [_resolve_slot(group, c, structure, known) for c in columns]
     _shorten(group)
     children = {
         int(m)
@@ -262,50 +269,61 @@ def repr_template(template: Any) -> str:
 
 
 def _resolve_slots(
-    group: Group, columns: list[list[Slot]], widths: Widths, known: dict[tuple[Any, ...], Parameter]
+    group: Group,
+    columns: list[list[Slot]],
+    structure: Structure,
+    known: dict[tuple[Any, ...], Parameter],
 ) -> list[tuple[Any, ...]]:
     """Sizes that are so many times others come after those."""
     resolved: dict[int, tuple[Any, ...]] = {}
+    widths = structure.widths
     late = [i for i, column in enumerate(columns) if widths.multiple(column[0].element)]
     for i in [i for i in range(len(columns)) if i not in late] + late:
-        resolved[i] = _multiple(columns[i], widths, known) or _resolve_slot(
-            group, columns[i], widths, known
+        resolved[i] = _multiple(columns[i], structure, known) or _resolve_slot(
+            group, columns[i], structure, known
         )
     return [resolved[i] for i in range(len(columns))]
 
 
 def _multiple(
-    column: list[Slot], widths: Widths, known: dict[tuple[Any, ...], Parameter]
+    column: list[Slot], structure: Structure, known: dict[tuple[Any, ...], Parameter]
 ) -> tuple[Any, ...] | None:
     """`2 * dims`, where every instance's size is twice its argument `dims`."""
-    found = [widths.multiple(slot.element) for slot in column]
+    found = [structure.widths.multiple(slot.element) for slot in column]
     counts_found = {multiple[0] for multiple in found if multiple}
     if None in found or len(counts_found) > 1:
         return None
     count = counts_found.pop()
-    vector = tuple((s.value // count, m[1]) for s, m in zip(column, found, strict=True) if m)
+    vector = tuple(
+        (s.value // count, structure.kind(m[1])) for s, m in zip(column, found, strict=True) if m
+    )
     return ("multiple", count, known[vector].name) if vector in known else None
 
 
 def _resolve_slot(
-    group: Group, column: list[Slot], widths: Widths, known: dict[tuple[Any, ...], Parameter]
+    group: Group,
+    column: list[Slot],
+    structure: Structure,
+    known: dict[tuple[Any, ...], Parameter],
 ) -> tuple[Any, ...]:
     first = column[0]
     if any(s.value != first.value for s in column):
         literal = all(s.literal for s in column)
-        vector = tuple((s.value, None if literal else widths.find(s.element)) for s in column)
+        kinds = [None if literal else structure.kind(s.element) for s in column]
+        vector = tuple((s.value, kind) for s, kind in zip(column, kinds, strict=True))
         if vector not in known:
-            name = parameter_name(first, [p.name for p in group.parameters])
+            role = kinds[0] if isinstance(kinds[0], str) and len(set(kinds)) == 1 else ""
+            name = parameter_name(first, [p.name for p in group.parameters], role)
             values = {p: (s.value, s.element) for p, s in zip(group.paths, column, strict=True)}
             known[vector] = Parameter(name, first.role, literal, values)
             group.parameters.append(known[vector])
         return ("param", known[vector].name)
     if first.derived and all(s.derived and s.derived[0] == first.derived[0] for s in column):
         for slot in column[1:]:
-            widths.join(first.derived[1], slot.derived[1])  # type: ignore[index]
+            structure.widths.join(first.derived[1], slot.derived[1])  # type: ignore[index]
         return ("derived", *first.derived)
     if first.literal:
         return ("literal", first.value)
     for slot in column[1:]:
-        widths.join(first.element, slot.element)
+        structure.widths.join(first.element, slot.element)
     return ("field", first.element)

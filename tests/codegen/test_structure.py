@@ -377,6 +377,28 @@ def test_numbers_that_vary_alike_are_one_argument():
     assert not out.config
 
 
+def heads(path: str, x: str, out: str, number: int) -> str:
+    split = f"f32[B, L, {number}, {64 // number}]"
+    turned = f"f32[B, {number}, L, {64 // number}]"
+    bias = f"param('{path}.bias', f32[{number}, 1, 1])"
+    return f"with module('{path}', 'Heads'):\n" + indent(
+        f"{out}_s: {split} = reshape({x}, shape=(B, L, {number}, {64 // number}))\n"
+        f"{out}_t: {turned} = transpose({out}_s, axes=(0, 2, 1, 3))\n"
+        f"{out}_b: {turned} = add({out}_t, {bias})\n"
+        f"{out}_a: {turned} = attention({out}_b, {out}_t, {out}_t, None, scale=0.5)\n"
+        f"{out}_u: f32[B, L, {number}, {64 // number}] = transpose({out}_a, axes=(0, 2, 1, 3))\n"
+        f"{out}: f32[B, L, 64] = reshape({out}_u, shape=(B, L, 64))\n"
+    )
+
+
+def test_arguments_of_one_role_that_vary_alike_are_one_and_have_its_name():
+    out = emitted(heads("a", "x", "h0", 4) + heads("b", "h0", "h1", 8) + "return h1")
+    assert out.classes == ["Heads", "Model"]
+    assert "mx.zeros((num_attention_heads, 1, 1))" in out.source
+    assert "num_attention_heads=args." in out.source
+    assert "bias_size" not in out.source
+
+
 def test_arguments_that_are_passed_on_keep_their_names():
     def outer(path: str, x: str, out: str, rows: int) -> str:
         inner = block(f"{path}.inner", x, out, rows=rows)
@@ -476,3 +498,53 @@ def test_what_others_read_is_copied_first():
     method = out.source.split("def __call__")[1].split("def load")[0]
     assert "first = mx.array(x)\n        first[:, :, 8:] = 1.0\n" in method
     assert "second = mx.array(first)\n        second[:, -1] = row\n" in method
+
+
+CAPPED = """
+with module('attn', 'Attention'):
+    with module('attn.q', 'Linear'):
+        q: f32[B, L, 64] = linear(x, param('attn.q.weight', f32[64, 64]), None)
+    q4: f32[B, L, 4, 16] = reshape(q, shape=(B, L, 4, 16))
+    q_: f32[B, 4, L, 16] = transpose(q4, axes=(0, 2, 1, 3))
+    with module('attn.k', 'Linear'):
+        k: f32[B, L, 32] = linear(x, param('attn.k.weight', f32[32, 64]), None)
+    k4: f32[B, L, 2, 16] = reshape(k, shape=(B, L, 2, 16))
+    k_: f32[B, 2, L, 16] = transpose(k4, axes=(0, 2, 1, 3))
+    with module('attn.v', 'Linear'):
+        v: f32[B, L, 32] = linear(x, param('attn.v.weight', f32[32, 64]), None)
+    v4: f32[B, L, 2, 16] = reshape(v, shape=(B, L, 2, 16))
+    v_: f32[B, 2, L, 16] = transpose(v4, axes=(0, 2, 1, 3))
+    kt: f32[B, 2, 16, L] = transpose(k_, axes=(0, 1, 3, 2))
+    kg: f32[B, 2, 1, 16, L] = expand_dims(kt, axes=(2,))
+    qg: f32[B, 2, 2, L, 16] = reshape(q_, shape=(B, 2, 2, L, 16))
+    sg: f32[B, 2, 2, L, L] = matmul(qg, kg)
+    s: f32[B, 4, L, L] = reshape(sg, shape=(B, 4, L, L))
+    capped: f32[B, 4, L, L] = tanh(s)
+    p: f32[B, 4, L, L] = softmax(capped, axis=3)
+    pg: f32[B, 2, 2, L, L] = reshape(p, shape=(B, 2, 2, L, L))
+    vg: f32[B, 2, 1, L, 16] = expand_dims(v_, axes=(2,))
+    og: f32[B, 2, 2, L, 16] = matmul(pg, vg)
+    o: f32[B, 4, L, 16] = reshape(og, shape=(B, 4, L, 16))
+    ot: f32[B, L, 4, 16] = transpose(o, axes=(0, 2, 1, 3))
+    flat: f32[B, L, 64] = reshape(ot, shape=(B, L, 64))
+    with module('attn.o', 'Linear'):
+        y: f32[B, L, 64] = linear(flat, param('attn.o.weight', f32[64, 64]), None)
+return y
+"""
+
+
+def test_attention_that_is_written_out_has_the_same_names():
+    out = emitted(CAPPED)
+    for name in ("num_attention_heads", "num_key_value_heads", "head_dim", "num_key_value_groups"):
+        assert name in out.config
+    assert (
+        "self.o = nn.Linear(\n            args.num_attention_heads * args.head_dim, " in out.source
+    )
+    for name in ("queries", "keys", "values"):
+        assert f"{name} = {name}.transpose(0, 2, 1, 3)\n" in out.source
+    assert not [name for name in out.config if name.endswith("_size") and name != "hidden_size"]
+
+
+def test_a_product_with_weights_of_another_shape_is_no_attention():
+    text = CAPPED.replace("matmul(pg, vg)", "matmul(sg, vg)")
+    assert "num_key_value_groups" not in emitted(text).config
