@@ -12,6 +12,7 @@ from typing import Any
 
 from ..ir import Graph, Param, Value
 from ..ir.text import identifier
+from .attentions import attentions
 from .names import ORDINALS, last_name, safe
 from .widths import Widths, key
 
@@ -118,13 +119,17 @@ def parameter_name(slot: Any, taken: Sequence[str], known: str = "") -> str:
 def width_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
     """Roles of widths that attention shows: head counts and sizes."""
     roles: dict[Any, str] = {}
-    for node in graph.nodes:
-        if node.op == "attention":
-            _attention_roles(node, widths, roles)
+    for found in attentions(graph):
+        _attention_roles(found[:3], widths, roles)
     for node in graph.nodes:
         if node.op == "rope":
             roles.setdefault(widths.find(key(node.values[0], -1)), "head_dim")
     for node in graph.nodes:
+        if node.op == "reshape" and (node.type(0).rank, node.out.tensor.rank) == (4, 5):
+            heads = roles.get(widths.find(key(node.values[0], 1)))
+            kept = node.type(0).shape[2:] == node.out.tensor.shape[3:]
+            if heads == "num_attention_heads" and kept:
+                roles.setdefault(widths.find(key(node.out, 2)), "num_key_value_groups")
         if node.op == "reshape" and node.out.tensor.rank == 4 and _splits_last(node):
             heads, size = widths.find(key(node.out, 2)), widths.find(key(node.out, 3))
             if roles.get(size) == "head_dim":
@@ -133,8 +138,8 @@ def width_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
     return roles
 
 
-def _attention_roles(node: Any, widths: Widths, roles: dict[Any, str]) -> None:
-    q, k, v = node.values[:3]
+def _attention_roles(parts: Sequence[Value], widths: Widths, roles: dict[Any, str]) -> None:
+    q, k, v = parts
     heads, size = q.tensor.shape[1], q.tensor.shape[-1]
     roles.setdefault(widths.find(key(q, -1)), "head_dim")
     roles.setdefault(
@@ -145,7 +150,7 @@ def _attention_roles(node: Any, widths: Widths, roles: dict[Any, str]) -> None:
     roles.setdefault(
         widths.find(key(k, 1)), "num_attention_heads" if same else "num_key_value_heads"
     )
-    for value in (q, k, v):  # where heads times size comes from, before the split
+    for value in parts:  # where heads times size comes from, before the split
         split = _split_source(value)
         if split is not None and all(isinstance(d, int) for d in split.tensor.shape[-2:]):
             same = split.tensor.shape[-2] == heads

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..ir import Graph, Param, Value
 from ..ir.text import identifier
+from .attentions import VIEWS, attentions
 
 ROLE_OF_OP: dict[str, str] = {
     "softmax": "weights",
@@ -165,14 +166,12 @@ def _without_tail(attr: str, cls: str) -> str:
 def attention_names(graph: Graph) -> dict[Value, str]:
     """Queries, keys and values (and the mask), back to where each is projected."""
     names: dict[Value, str] = {}
+    for found in attentions(graph):
+        for name in ("queries", "keys", "values"):
+            _name_back(getattr(found, name), name, names)
     for node in graph.nodes:
-        if node.op != "attention":
-            continue
-        for operand, name in zip(node.operands, ("queries", "keys", "values", "mask"), strict=True):
-            if isinstance(operand, Value) and name == "mask":
-                names.setdefault(operand, name)
-            elif isinstance(operand, Value):
-                _name_back(operand, name, names)
+        if node.op == "attention" and isinstance(node.operands[3], Value):
+            names.setdefault(node.operands[3], "mask")
     return names
 
 
@@ -202,9 +201,6 @@ def _name_back(value: Value, name: str, names: dict[Value, str]) -> None:
             if not alike:
                 return
         value = alike[0]
-
-
-VIEWS = ("reshape", "transpose", "expand_dims", "squeeze", "cast", "slice", "broadcast_to")
 
 
 def role_of(value: Value) -> list[str]:

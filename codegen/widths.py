@@ -13,6 +13,7 @@ from typing import Any
 
 from ..ir import Graph, Node, Param, Value
 from ..ir.blocks import all_nodes, blocks
+from .attentions import attentions
 
 Element = Hashable  # (value, axis), or any other key that a slot stands for
 
@@ -66,6 +67,12 @@ def find_widths(graph: Graph) -> Widths:
             _split(node, widths)
         if node.op == "split":
             _equal_parts(node, widths)
+    for q, _, v, out, weights in attentions(graph):
+        widths.join(key(q, 1), key(out, 1))
+        if _size(v, 3) == _size(out, 3):
+            widths.join(key(v, 3), key(out, 3))
+        if weights is not None:
+            widths.join(key(q, 1), key(weights, 1))
     return widths
 
 
