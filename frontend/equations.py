@@ -144,6 +144,7 @@ class Sizes:
             self._solve_by_new_quotients,
             self._solve_jointly,
             self._solve_by_fixing,
+            self._solve_by_fixing_and_tying,
         )
 
     def _at_capture(self, dim: Dim) -> int:
@@ -302,6 +303,15 @@ class Sizes:
         """One symbol whose captured size solves it."""
         for name in reversed(self._in_order(difference)):
             if substitute(difference, {name: self.captured[name]}) == 0:
+                self._learn(name, self.captured[name], f"fixed by {text}")
+                return True
+        return False
+
+    def _solve_by_fixing_and_tying(self, difference: Dim, text: str) -> bool:
+        """One symbol at its captured size, with which a tie is left: `12*n == x*y`."""
+        for name in reversed(self._in_order(difference)):
+            rest = substitute(difference, {name: self.captured[name]})
+            if isinstance(rest, Expr) and self._solve_linear(without_common_symbols(rest), text):
                 self._learn(name, self.captured[name], f"fixed by {text}")
                 return True
         return False

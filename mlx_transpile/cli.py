@@ -31,8 +31,8 @@ EMIT_HELP = (
     "weights: model.py, config.json and remap_weights.py are written with it all the same"
 )
 INPUT_HELP = (
-    "an input that the file does not describe, as in ids=batch,seq:int64: sizes, or names of "
-    "free sizes; once for each"
+    "an input that the file does not describe, as in ids=batch,seq:int64: sizes, names of free "
+    "sizes, or multiples of such (x=batch,3,4*h,4*w); once for each"
 )
 QUANTIZE_HELP = (
     "quantize the weights of linear and embedding layers as mlx-lm does: 4 or 8 bits (also 2, 3, "

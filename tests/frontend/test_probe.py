@@ -90,6 +90,12 @@ def test_a_size_that_must_be_even_is_twice_another(tmp_path):
     assert_same_as_source(captured)
 
 
+def test_a_size_that_was_baked_leaves_the_others_tied():
+    sizes = Sizes({"B": 2, "T": 12, "n": 2})
+    sizes.solve(12 * symbol("n"), symbol("B") * symbol("T"), "view")
+    assert [str(sizes.of(n)) for n in ("B", "T", "n")] == ["B", "12", "B"]
+
+
 def test_sizes_change_in_place(tmp_path):
     class Windows(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
