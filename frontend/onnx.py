@@ -29,7 +29,7 @@ from .onnx_integers import integers
 from .onnx_names import hint_of
 from .onnx_read import NARROW, Tensors, dtype_of, read_file, read_proto
 from .onnx_run import Runner, has_hints
-from .onnx_values import UNKNOWN, Host, NeedsValue, host
+from .onnx_values import LISTED, UNKNOWN, Host, Listed, NeedsValue, host
 from .onnx_walk import Walk
 from .onnx_windows import smallest_sizes
 from .source import Captured, DimEvidence
@@ -195,6 +195,8 @@ def _output(walk: Walk, result: Any, value: Any) -> Value:
         raise TranspileError(f"nothing computes the output {value.name!r}")
     if value.dtype is not None and value.dtype.name in NARROW:
         dtype_of(value.dtype, f"the output {value.name!r}")
+    if isinstance(result, Listed):
+        raise TranspileError(f"the output {value.name!r} is a sequence", hint=LISTED)
     if isinstance(result, Host):
         call = Call(walk.b, "output", {}, 1, [True], walk)
         found = call.value(result)

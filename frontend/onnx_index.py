@@ -14,6 +14,7 @@ from .data_sizes import nonzero, places
 from .onnx_math import to_dtype
 from .onnx_shape import axis
 from .onnx_values import Call, Host, Source
+from .ranges import check_place, check_positions
 
 
 def _nonnegative(b: Builder, index: Value, size: Any) -> Value:
@@ -33,8 +34,13 @@ def _gather(c: Call, x: Source, indices: Source) -> Value:
         size = value.tensor.shape[at]
         if isinstance(index, int) and index < 0 and isinstance(size, int):
             index += size
+        check_place(index, size)
         return c.b.op("select", value, axis=at, index=index)
+    if isinstance(indices, Host) and indices.size and not indices.symbolic:
+        for index in (int(indices.array.min()), int(indices.array.max())):
+            check_place(index, value.tensor.shape[at])
     index_value = c.value(indices, role="index")
+    check_positions(index_value, value.tensor.shape[at])
     if at == 0 and value.tensor.rank == 2 and not index_value.tensor.dtype.is_float:
         from ..ir import Param
 

@@ -32,6 +32,7 @@ from . import (
     onnx_reduce,
     onnx_resize,
     onnx_rnn,
+    onnx_sequences,
     onnx_shape,
     onnx_signal,
 )
@@ -58,6 +59,7 @@ TABLE = _table(
     onnx_resize.ROWS,
     onnx_reduce.ROWS,
     onnx_index.ROWS,
+    onnx_sequences.ROWS,
     onnx_rnn.ROWS,
     onnx_quantize.ROWS,
     onnx_random.ROWS,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-_SEQUENCES = "sequences and optional values are no tensors"
+_OPTIONAL = "optional values are no tensors"
 _STRINGS = "strings are no tensors"
 _TRAINING = "it updates weights: training is not transpiled"
 
 _BLOCKED = "a layout for the processor it was saved on: save with ORT_ENABLE_EXTENDED, not _ALL"
 
 _REASONS: dict[tuple[str, str], str] = {
-    **{("", op): _SEQUENCES for op in (
-        "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
-        "SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence", "Optional",
-        "OptionalGetElement", "OptionalHasElement",
+    **{("", op): _OPTIONAL for op in (
+        "Optional", "OptionalGetElement", "OptionalHasElement",
     )},
     **{("", op): _STRINGS for op in (
         "StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch",

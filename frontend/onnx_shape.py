@@ -15,6 +15,7 @@ from .aten_common import expand_dims, permuted, reshaped, squeeze
 from .data_sizes import place, span
 from .onnx_math import to_dtype
 from .onnx_values import Call, Host, Source, dims_host, host
+from .ranges import check_place
 from .solving import known_sign
 
 Dim = int | Expr
@@ -123,6 +124,9 @@ def _squeeze(c: Call, x: Source, axes: Source = None) -> Value:
     value = c.value(x)
     listed = axes_of(c, value, axes, 13)
     if listed is None:
+        for size in value.tensor.shape:
+            if size != 1:
+                check_place(1, size)  # a free axis stays: it has another size than 1
         listed = [i for i, d in enumerate(value.tensor.shape) if d == 1]
     return squeeze(c.b, value, *sorted(listed))
 

@@ -22,6 +22,7 @@ from .host import Ratio
 from .naming import ordinal_names
 from .onnx_sizes import scalars
 
+LISTED = "sequences work where their parts are known: no results, nothing that loops carry"
 LITERAL = 16  # a list of numbers up to this length stands in the code
 
 
@@ -126,6 +127,13 @@ def dims_host(dims: Sequence[Any]) -> Host:
 Source = Value | Host | None
 
 
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """A sequence whose parts are known while the graph is walked."""
+
+    parts: tuple[Any, ...]
+
+
 @dataclass
 class Names:
     """Names of parameters in the target: the file's own where they mean something."""
@@ -191,6 +199,8 @@ class Call:
         """The input as an IR value (cast to the type)."""
         if x is None:
             raise TranspileError("a required input is missing")
+        if isinstance(x, Listed):
+            raise TranspileError(f"{self.op} of a sequence", hint=LISTED)
         out = x if isinstance(x, Value) else self._materialised(x, role)
         if dtype is not None and out.tensor.dtype is not dtype:
             out = self.b.op("cast", out, dtype=dtype)

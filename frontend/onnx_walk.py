@@ -15,6 +15,7 @@ import onnx_ir
 
 from ..errors import TranspileError
 from ..ir import Builder, Graph, InferError, Node, Source, Tensor, Unequal, Value
+from . import onnx_sequences
 from .missing import Missing
 from .onnx_host import on_host
 from .onnx_names import hint_of, line_of, readable
@@ -24,10 +25,11 @@ from .onnx_read import DTYPES, NARROW, array_of, dtype_of
 from .onnx_schema import check_node
 from .onnx_scopes import Scopes
 from .onnx_tied import Tied, names_by_bias
-from .onnx_values import UNKNOWN, Call, Host, Names, host
+from .onnx_values import LISTED, UNKNOWN, Call, Host, Listed, Names, host
 
 Env = MutableMapping[Any, Any]  # an onnx-ir value -> Source or UNKNOWN
 _DOMAINS = {"": "", "ai.onnx": ""}
+_LISTS = {*onnx_sequences.ROWS, "Identity", "If", "Loop", "Scan"}  # take sequences
 _ROLES = {"Mul": "weight", "Add": "bias"}  # of tensors without a name, where the row names none
 
 
@@ -214,6 +216,8 @@ class Walk:
         row = find(domain, node.op_type, self._opset(node))
         if row is None:
             return self._standard(node, op, inputs)
+        if any(isinstance(x, Listed) for x in inputs) and node.op_type not in _LISTS:
+            raise TranspileError(f"{op} of a sequence", hint=LISTED)
         inputs = [_whole(call, x) for x in inputs]
         self.role = _ROLES.get(node.op_type) or node.op_type.lower()
         result = row(call, *inputs)

@@ -57,6 +57,14 @@ def check_positions(index: Any, size: int | Expr) -> None:
     raise Unequal(minimum(stop, size), stop)
 
 
+def check_place(index: Any, size: int | Expr) -> None:
+    """Unequal where a fixed index is not known to lie in an axis of a free size."""
+    if isinstance(index, int) and isinstance(size, Expr) and not data_decides(size):
+        least = index + 1 if index >= 0 else -index
+        if not provably_le(least, size):
+            raise Unequal(minimum(least, size), least)
+
+
 def counted(b: Builder, start: Any, stop: Any, size: int | Expr) -> int | None:
     """The length of `[start:stop]` where a loop counts the start, and it is the same in all turns.
 

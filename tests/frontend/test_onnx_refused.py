@@ -84,7 +84,7 @@ BAD = {
     "an operator that is none": (model(node("NoSuch", ["x"], ["y"])), 1, "NoSuch"),
     "a domain that is none": (model(node("Relu", ["x"], ["y"], domain="acme")), 1, "acme.Relu"),
     "strings": (model(node("StringNormalizer", ["x"], ["y"])), 1, "StringNormalizer"),
-    "a sequence": (model(node("SequenceConstruct", ["x"], ["y"])), 1, "no tensors"),
+    "a sequence": (model(node("SequenceConstruct", ["x"], ["y"])), 1, "is a sequence"),
     "an input of strings": (model(dtype=TensorProto.STRING), 1, "holds string"),
     "an input of 8-bit floats": (model(dtype=TensorProto.FLOAT8E5M2), 1, "holds float8"),
     "weights of strings": (changed(data_type(TensorProto.STRING)), 1, "holds string"),

@@ -42,9 +42,6 @@ _OPERATORS = {
     "OptionalHasElement": "optional values are no tensors",
     "OptionalGetElement": "optional values are no tensors",
     "Gradient": "training",
-    "SequenceAt": "sequences are no tensors",
-    "SequenceLength": "sequences are no tensors",
-    "ConcatFromSequence": "sequences are no tensors",
 }
 _WIDE = "float64 numbers that float32, which MLX computes in, does not reach"
 _CASES = {
