@@ -41,6 +41,7 @@ from .raise_layer_norm import raise_layer_norm
 from .raise_linear import raise_linear
 from .raise_rms_norm import raise_rms_norm
 from .raise_rope import raise_rope
+from .raise_rounding import raise_rounding
 from .share_masks import share_masks
 from .simplify_indexing import simplify_indexing
 from .simplify_shapes import infer_axes, simplify_shapes
@@ -99,6 +100,7 @@ PASSES = [
     Pass("raise_rope", raise_rope, 1, "composed rotary embeddings become rope", logs=True),
     Pass("raise_layer_norm", raise_layer_norm, 1, "norms by mean and variance", logs=True),
     Pass("raise_gelu", raise_gelu, 1, "composed activations become gelu", logs=True),
+    Pass("raise_rounding", raise_rounding, 1, "rounding of quantized models is one op", logs=True),
     Pass("raise_activations", raise_activations, 1, "formulas become activations", logs=True),
     Pass("attention_gain", attention_gain, 1, "gains of scores go to the queries"),
     Pass("raise_attention", raise_attention, 1, "composed attention is raised", logs=True),

@@ -53,6 +53,18 @@ def forward(x: f32[B, 8], b: f32[6]):
         y: f32[B, 6] = add(n, param("fc.bias", f32[6]))
     return y
 """
+STEPS = """
+def forward(x: f32[B, 8]):
+    a: f32[B, 8] = divide(x, 0.05)
+    b: f32[B, 8] = round(a)
+    c: f32[B, 8] = add(b, 120.0)
+    d: f32[B, 8] = clip(c, 0.0, 255.0)
+    e: u8[B, 8] = cast(d, dtype=u8)
+    f: f32[B, 8] = cast(e, dtype=f32)
+    g: f32[B, 8] = subtract(f, 120.0)
+    y: f32[B, 8] = multiply(g, 0.05)
+    return y
+"""
 ROWS = """
 def forward(x: f32[B, 6, L]):
     t: f32[B, L, 6] = transpose(x, axes=(0, 2, 1))
@@ -175,6 +187,8 @@ CASES = {
     "softmax": Case("raise_activations", REDUCED,
                     REDUCED.replace("m: f32[B, 1] = max(x, axes=(1,)", "m: f32[1, 8] = max(x, axes=(0,)"),
                     "it is not over one axis"),
+    "fake_quantize": Case("raise_rounding", STEPS, STEPS.replace("u8", "f16"),
+                          "the steps are no whole numbers"),
     "glu": Case("raise_activations", GLU, GLU.replace("sigmoid(b)", "sigmoid(a)").replace("multiply(a", "multiply(b"),
                 "value and gate are not the first and the second half"),
     "attention_gain": Case("attention_gain", GAIN, ATTENTION.replace("multiply(p, 0.5)", "multiply(p, mask)"),

@@ -494,6 +494,12 @@ SIGNS = f(4, 5)
 SPECIAL = [
     ("nn::angle(x)", lambda x: h.angle(x), {"x": MIXED}),
     ("nn::round_to_bytes(x)", lambda x: h.round_to_bytes(x), {"x": X}),
+    ("nn::fake_quantize(x, 0.02f)", lambda x: h.fake_quantize(x, 0.02), {"x": X}),
+    (
+        "nn::fake_quantize(x, 0.02f, 3.0f, -8.0f, 7.0f)",
+        lambda x: h.fake_quantize(x, 0.02, 3, -8, 7),
+        {"x": X},
+    ),
     ("nn::round_to_bytes(x)", lambda x: h.round_to_bytes(x), {"x": mx.zeros(3)}),
     ("nn::copysign(x, y)", lambda x, y: h.copysign(x, y), {"x": f(8), "y": MIXED}),
     ("nn::hypot(x, y)", lambda x, y: h.hypot(x, y), {"x": f(8), "y": MIXED}),

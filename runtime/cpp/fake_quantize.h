@@ -1,0 +1,14 @@
+#include "Scalar.h"
+
+// The nearest of the steps (low - zero) * scale ... (high - zero) * scale. What
+// ONNX's QuantizeLinear and DequantizeLinear keep of x.
+inline mx::array fake_quantize(
+    const mx::array& x,
+    float scale,
+    float zero = 0.0f,
+    float low = 0.0f,
+    float high = 255.0f) {
+  auto steps = mx::round(x / Scalar(scale)) + Scalar(zero);
+  steps = mx::clip(steps, Scalar(low).like(x), Scalar(high).like(x));
+  return (steps - Scalar(zero)) * Scalar(scale);
+}
