@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import black
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -436,6 +437,11 @@ def test_the_script_has_the_choices_too(mixed: Path, tmp_path: Path) -> None:
     assert made.read_bytes() == own
     again = converted(mixed / "weights.safetensors", mixed)
     assert again.read_bytes() == own
+
+
+def test_the_script_is_formatted(mixed: Path) -> None:
+    text = (mixed / "remap_weights.py").read_text()
+    assert black.format_str(text, mode=black.Mode()) == text
 
 
 def test_nothing_to_keep_float(tmp_path: Path) -> None:
