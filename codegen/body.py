@@ -161,6 +161,7 @@ class BodyBuilder:
         self.listed: set[int] = set()  # locals that are lists of rows
         self.fresh = modules.plan.fresh
         self.root = region.parent is None
+        self.single = False  # whether the method returns one value
         self.roles = roles
         self.hints = hints or Hints()
 
@@ -171,6 +172,7 @@ class BodyBuilder:
         body = self.body
         body.inputs = list(self.region.inputs)
         self._count_uses(result)
+        self.single = isinstance(result, Value) if self.root else len(self.region.outputs) == 1
         if arguments is not None:
             self._open_arguments(arguments)
         else:
@@ -404,7 +406,7 @@ class BodyBuilder:
             return True  # what a block gives
         if isinstance(user, Node) and user.row.blocks and user.operands[0] is not value:
             return False
-        if user is None and not self.root and len(self.region.outputs) == 1:
+        if user is None and self.single:
             return True  # all that the method returns
         size = length(render_tree(tree).code)
         if size > INLINE or size + self._added(value, tree, user) > LINE:
@@ -428,7 +430,7 @@ class BodyBuilder:
     def _beside(self, user: Any) -> bool:
         """Whether the place where a value is used has more in the line."""
         if user is None:
-            return not self.root and len(self.region.outputs) > 1
+            return not self.root and not self.single
         return isinstance(user, Node) and isinstance(user.row.tree(user), Infix)
 
     def _waiting(self, user: Any) -> int:

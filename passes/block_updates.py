@@ -20,7 +20,7 @@ Place = dict[int, tuple[Any, Any]]  # start and stop by axis
 
 def block_updates(graph: Graph) -> bool:
     """Join such writes; drop those that write what is there already."""
-    return walk(graph, _join) | walk(graph, _with_number)
+    return walk(graph, _join) | walk(graph, _concatenated) | walk(graph, _with_number)
 
 
 def _join(out: Rebuild, node: Node) -> Any:
@@ -33,6 +33,44 @@ def _join(out: Rebuild, node: Node) -> Any:
     if not within or set(within) & set(place) or not _is_part(inner, x, place):
         return None
     return _write(out, node, x, inner.operands[1], {**place, **within})
+
+
+def _concatenated(out: Rebuild, node: Node) -> Any:
+    """Writes that fill an axis from end to end are one concatenation: the base is gone."""
+    parts: dict[Any, Value] = {}
+    place, last = _place(node), node
+    axis, size = _axis(place, node)
+    while place is not None and axis is not None:
+        src = last.operands[1]
+        if list(place) != [axis] or not isinstance(src, Value):
+            return None
+        start = _from_start(place[axis][0], size)
+        if start in parts:
+            return None
+        parts[start] = src
+        inner = producer(last.operands[0], *_WRITES, scope=node.scope)
+        if inner is None or not out.used_once(inner.out):
+            break
+        place, last = _place(inner), inner
+    ordered, at = [], 0
+    while at in parts:
+        ordered.append(parts.pop(at))
+        at = at + ordered[-1].tensor.shape[axis]
+    if axis is None or parts or at != size or len(ordered) < 2:
+        return None
+    return out.emit("concatenate", *ordered, like=node, axis=axis)
+
+
+def _axis(place: Place | None, node: Node) -> tuple[int | None, Any]:
+    """The one axis along which a node writes, and its size."""
+    if place is None or len(place) != 1:
+        return None, 0
+    (axis,) = place
+    return axis, node.type(0).shape[axis]
+
+
+def _from_start(place: Any, size: Any) -> Any:
+    return place + size if isinstance(place, int) and place < 0 else place
 
 
 def _with_number(out: Rebuild, node: Node) -> Any:

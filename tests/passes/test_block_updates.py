@@ -1,6 +1,7 @@
 """Writes into parts of parts are writes into blocks; numbers are written as numbers."""
 
-from pass_tools import becomes, unchanged
+import pytest
+from pass_tools import applied, becomes, unchanged
 
 REGIONS = """
 def forward(x: f32[4*L, 8]):
@@ -57,3 +58,37 @@ def test_a_part_of_something_else_is_written_by_itself():
         """,
         "block_updates",
     )
+
+
+FILLED = """
+def forward(x: f32[B, 3], y: f32[B, L], z: f32[B, 2]):
+    zeros: f32[B, L + 5] = full(shape=(B, L + 5), value=0.0, dtype=f32)
+    a: f32[B, L + 5] = slice_update(zeros, y, axis=1, start=3, stop=-2)
+    b: f32[B, L + 5] = slice_update(a, x, axis=1, stop=3)
+    c: f32[B, L + 5] = slice_update(b, z, axis=1, start=-2)
+    return c
+"""
+
+
+def test_parts_that_fill_an_axis_are_concatenated():
+    becomes(
+        FILLED,
+        """
+        def forward(x: f32[B, 3], y: f32[B, L], z: f32[B, 2]):
+            c: f32[B, L + 5] = concatenate(x, y, z, axis=1)
+            return c
+        """,
+        "block_updates",
+    )
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("start=-2)\n    return c", "start=-2)\n    return c, b"),
+        ("slice_update(b, z, axis=1, start=-2)", "slice_update(b, z, axis=1, start=1, stop=3)"),
+    ],
+    ids=["what is read between", "a gap"],
+)
+def test_others_are_written(old, new):
+    assert "concatenate" not in applied(FILLED.replace(old, new), "block_updates")[0]
