@@ -6,12 +6,13 @@ put back, and becomes a result of the node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import TranspileError
-from ..ir import DType, Value
+from ..ir import DType, Unequal, Value
+from ..ir.dims import Expr, data_decides
 from . import blocks, host
 from .alias import Handle, Place, owner, write
 from .blocks import Cut, cut
@@ -20,6 +21,8 @@ from .host import Scalar
 from .lowering import UNKNOWN, Lowering
 from .promotion import cast
 from .world import World
+
+Dim = int | Expr
 
 
 class ModelRaises(TranspileError):
@@ -149,9 +152,13 @@ def branch(
     if not there:
         raise ModelRaises("the model raises on both sides of a branch that data decides")
     if len(there) == 1:
+        _hold(lowering, condition, sides[0] is not None)
         lowering.dropped.append(lowering.place())
         return _only(lowering, there[0])
     one, two = there
+    sizes = _joint_condition(condition, one, two)
+    if sizes is not None:
+        return [sizes]
     joint = _Join(lowering, one, two)
     template = [joint.join(x, y) for x, y in zip(one.results, two.results, strict=True)]
     places = list(one.written | two.written)
@@ -163,6 +170,41 @@ def branch(
     for place, leaf in zip(places, left, strict=True):
         write(place, found[leaf.index], "a branch")
     return [_filled(lowering, t, found) for t in template]
+
+
+def _hold(lowering: Lowering, condition: Any, truth: bool) -> None:
+    """Unequal for sizes that are equal wherever the source does not raise: `height % 4 == 0`."""
+    for left, right in _equations(condition, truth):
+        if left != right and not data_decides(left, right):
+            equation = Unequal(left, right)
+            equation.add_note(f"the source raises otherwise in {lowering.place()}")
+            raise equation
+
+
+def _equations(condition: Any, truth: bool) -> Iterator[tuple[Dim, Dim]]:
+    """The sizes that are equal where the condition has that truth."""
+    match getattr(condition, "tree", ()):
+        case ("not", inner):
+            yield from _equations(inner, not truth)
+        case ("and" | "or" as kind, *parts) if truth is (kind == "and"):
+            for part in parts:
+                yield from _equations(part, truth)
+        case ("==" | "!=" as kind, int() | Expr() as left, int() | Expr() as right):
+            if truth is (kind == "=="):
+                yield left, right
+
+
+def _joint_condition(condition: Any, one: Side, two: Side) -> Any:
+    """`a and b`, `a or b` of comparisons of sizes; None where a side does anything else."""
+    plain = not any(side.part.nodes or side.written for side in (one, two))
+    results = [side.results[0] for side in (one, two) if len(side.results) == 1]
+    known = all(isinstance(r, bool | host.Condition) for r in results)
+    if not plain or len(results) != 2 or not known or not isinstance(condition, host.Condition):
+        return None
+    first, second = results
+    if second is False:
+        return host.both(condition, first)
+    return host.either(condition, second) if first is True else None
 
 
 def _only(lowering: Lowering, side: Side) -> list[Any]:

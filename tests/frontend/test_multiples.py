@@ -236,6 +236,26 @@ def test_a_multiple_that_cannot_be_free(tmp_path):
         stated(tmp_path, "x=batch,4*n,3", "mask=batch,32")
 
 
+class Checked(nn.Module):
+    """Sizes that only an assertion, or an exception, keeps from being anything."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        assert x.shape[1] % 4 == 0 and x.shape[0] == y.shape[0]
+        if y.shape[1] % 3 != 1:
+            raise ValueError("one more than a multiple of 3 is needed")
+        return x.mean(1) + y.sum(1).mean(0)
+
+
+def test_what_the_source_raises_for_otherwise(tmp_path):
+    path = save(torch.jit.script(Checked()), tmp_path / "checked.pt")
+    captured = capture_archive(path, parse_inputs(["x=b,l", "y=b,13"]))
+    assert kinds(captured) == ["x.0=b", "x.1=4*l", "y.0=b", "y.1=13"]
+    assert (
+        "the source raises otherwise in Checked at test_multiples.py" in captured.dims[1].evidence
+    )
+    assert_same_as_source(captured)
+
+
 EXPORTS = [  # what the export states, the dims, what the evidence begins with
     (
         {2: torch.export.Dim.AUTO},
