@@ -7,16 +7,13 @@ is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from itertools import combinations, islice
 
 from ..ir.dims import (
-    Atom,
     Expr,
     Sym,
     data_decides,
-    divide_exact,
     evaluate,
     maximum,
     substitute,
@@ -24,9 +21,17 @@ from ..ir.dims import (
     symbols,
 )
 from .multiples import Multiple, by_multiple, joint_multiples, multiples, tighter
-from .solving import chosen_extremes, divisors, kept_quotients, learn_limits, without_common_symbols
+from .size_facts import Dim, SizeFacts
+from .solving import (
+    chosen_extremes,
+    divisors,
+    falls,
+    kept_quotients,
+    learn_limits,
+    solution,
+    without_common_symbols,
+)
 
-Dim = int | Expr
 _MOST_TIES = 200  # ways of tying that are tried
 
 
@@ -34,86 +39,8 @@ class Unsolvable(ValueError):
     """The sizes differ at the captured sizes too: the op does not fit its operands."""
 
 
-@dataclass
-class Sizes:
-    """What is known of the symbols. `captured` holds the sizes of the example inputs, in input
-    order.
-
-    `stated` are symbols that the user calls free. `wholes` are symbols that no dim is by itself,
-    each with the symbol that is a multiple of it, and where that shows.
-    """
-
-    captured: dict[str, int]
-    known: dict[str, Dim] = field(default_factory=dict)
-    evidence: dict[str, str] = field(default_factory=dict)
-    limits: dict[str, tuple[int, int | None]] = field(default_factory=dict)
-    stated: frozenset[str] = frozenset()
-    wholes: dict[str, tuple[str, Multiple, str]] = field(default_factory=dict)
-
-    def trial(self, fixed: Iterable[str]) -> Sizes:
-        """What is known, with these symbols at their captured sizes; to be thrown away."""
-        known = {**self.known, **{name: self.captured[name] for name in fixed}}
-        return Sizes(dict(self.captured), known, {}, dict(self.limits), wholes=dict(self.wholes))
-
-    def of(self, name: str) -> Dim:
-        """The dim that the symbol stands for now."""
-        if name not in self.known:
-            low, high = self.limits.get(name, (1, None))
-            return symbol(name, low, high)
-        dim = self.known[name]
-        return substitute(dim, {s.name: self.of(s.name) for s in symbols(dim)})
-
-    def fix(self, name: str, size: int, why: str) -> None:
-        self._learn(name, size, why)
-
-    def divide(self, name: str, multiple: Multiple, why: str, new: str = "") -> str:
-        """The symbol is a multiple of another: a new one, which stands next to it, or the one that
-        is called `new` already. Its name.
-        """
-        new = new or f"{name}/{multiple.factor}"
-        self.known[name] = multiple.of(self.of(new))
-        if new in self.captured:
-            self.evidence[name] = why
-            return new
-        at = list(self.captured).index(name) + 1
-        pairs = list(self.captured.items())
-        self.captured.clear()
-        quotient = multiple.quotient(pairs[at - 1][1])
-        self.captured.update([*pairs[:at], (new, quotient), *pairs[at:]])
-        self.limits[new] = multiple.limits(self.limits.get(name, (1, None)))
-        self.known[name] = multiple.of(self.of(new))
-        self.wholes[new] = name, multiple, why
-        return new
-
-    def chain(self, name: str) -> list[str]:
-        """The symbol, what it is a quotient of, and so on, up to one that is a dim by itself."""
-        found = [name]
-        while found[-1] in self.wholes:
-            found.append(self.wholes[found[-1]][0])
-        return found
-
-    def root(self, name: str) -> str:
-        """The symbol of a dim that the symbol is a quotient of, or the symbol itself."""
-        return self.chain(name)[-1]
-
-    def multiple(self, name: str) -> Multiple:
-        """What the dim is that the symbol is a quotient of."""
-        found = Multiple(1)
-        for new in self.chain(name)[:-1]:
-            found = found.inside(self.wholes[new][1])
-        return found
-
-    def quotients(self, name: str) -> list[str]:
-        """The symbol of a dim, the quotient of it, the quotient of that, and so on."""
-        return [name, *(new for new in self.wholes if self.root(new) == name)]
-
-    def why(self, name: str) -> str:
-        """The evidence for a symbol, and for the quotients of it."""
-        chain = self.quotients(name)
-        places = ", ".join(dict.fromkeys(self.wholes[new][2] for new in chain[1:]))
-        parts = [f"{self.multiple(chain[-1])}: {places}"] if places else []
-        parts += [self.evidence.get(n, "") for n in chain]
-        return "; ".join(part for part in parts if part)
+class Sizes(SizeFacts):
+    """Facts about sizes, which equations add to."""
 
     def solve(self, left: Dim, right: Dim, where: str) -> None:
         """Make the two sides equal by learning about symbols; Unsolvable where that cannot be."""
@@ -146,13 +73,6 @@ class Sizes:
             self._solve_by_fixing,
             self._solve_by_fixing_and_tying,
         )
-
-    def _at_capture(self, dim: Dim) -> int:
-        return evaluate(dim, self.captured)
-
-    def _learn(self, name: str, dim: Dim, why: str) -> None:
-        self.known[name] = dim
-        self.evidence[name] = why
 
     def _solve_below_zero(self, left: Dim, right: Dim, text: str) -> bool:
         """`max(d, 0) == d` asks for the sign of d, which is below 0 at the captured sizes."""
@@ -196,7 +116,7 @@ class Sizes:
             return False
         order = list(self.captured)
         for sym in sorted(symbols(difference), key=lambda s: -order.index(s.name)):
-            value = _solution(difference, sym)
+            value = solution(difference, sym)
             if value is not None and self._fits(sym, value):
                 self._learn(
                     sym.name, value, f"{'fixed by' if isinstance(value, int) else 'tied by'} {text}"
@@ -272,7 +192,7 @@ class Sizes:
         """A symbol that is a multiple of another: 64 times it, where its 8th is 8 times it."""
         for name in reversed(self._in_order(difference)):
             rest, multiple = by_multiple(difference, name, self.captured)
-            quotient = _solution(rest, Sym(name)) if multiple.factor > 1 else None
+            quotient = solution(rest, Sym(name)) if multiple.factor > 1 else None
             value = None if quotient is None else multiple.of(quotient)
             if isinstance(value, Expr) and self._fits(Sym(name), value):
                 self._learn(name, value, f"tied by {text}")
@@ -328,45 +248,3 @@ class Sizes:
 def _place(text: str) -> str:
     """Where the equation turned up; the equation where that is not known."""
     return text.partition(": ")[2] or text
-
-
-def _coefficient(dim: Expr, sym: Sym) -> Dim | None:
-    """The factor of the symbol where the dim is linear in it and it hides in no atom, else None."""
-    slope: Dim = 0
-    for monomial, factor in dim.terms:
-        power = sum(p for atom, p in monomial if atom == sym)
-        inside = any(
-            sym in symbols(a) for atom, _ in monomial if isinstance(atom, Atom) for a in atom.args
-        )
-        if power > 1 or inside:
-            return None
-        if power == 1:
-            rest = tuple((atom, p) for atom, p in monomial if atom != sym)
-            slope = slope + (Expr(((rest, factor),)) if rest else factor)
-    return slope
-
-
-def falls(dim: Expr) -> bool:
-    """Whether the dim gets smaller as its symbol gets larger."""
-    slopes = [_coefficient(dim, s) for s in symbols(dim)]
-    return any(isinstance(slope, int) and slope < 0 for slope in slopes)
-
-
-def _solution(difference: Dim, sym: Sym) -> Dim | None:
-    """The value of the symbol that makes the difference zero, where it is an expression."""
-    if isinstance(difference, int):
-        return None
-    slope = _coefficient(difference, sym)
-    if slope is None or slope == 0:
-        return None
-    rest = substitute(difference, {sym.name: 0})
-    return divide_exact(-rest, slope)
-
-
-def renamed(sizes: Sizes, names: Mapping[str, str]) -> dict[str, Dim]:
-    """What every symbol stands for, with the symbols that stay free under readable names."""
-    free = {}
-    for old, new in names.items():
-        low, high = sizes.limits.get(old, (1, None))
-        free[old] = symbol(new, low, high)
-    return {name: substitute(sizes.of(name), free) for name in sizes.captured}

@@ -16,7 +16,6 @@ from ..ir.dims import Expr, symbols
 from .alias import Handle, owner
 from .arrays import LazyArrays, as_arrays, to_numpy
 from .data_numbers import DataNumber
-from .equations import renamed
 from .export_dims import InputDims
 from .export_graph import Walk, constant_names, recurrent
 from .export_load import load_exported, size_guards
@@ -29,6 +28,7 @@ from .inputs import InputSpec
 from .probe import evidence, probe
 from .random_inputs import random_inputs
 from .schema import dtype_from_torch
+from .size_facts import renamed
 from .source import Captured
 
 FORMAT = "export"

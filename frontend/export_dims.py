@@ -10,12 +10,13 @@ from typing import Any
 from ..errors import BadRequest, TranspileError
 from ..ir.dims import Expr, floordiv, line, maximum, minimum, substitute, symbols
 from ..ir.dims import symbol as own_symbol
-from .equations import Sizes, falls
+from .equations import Sizes
 from .export_guards import guarded_equations, guarded_limits
 from .inputs import InputSpec, multiple_of
 from .multiples import Multiple, multiples, tighter
 from .probe import Axis, readable_names
 from .schema import dtype_from_torch
+from .solving import falls
 
 Dim = int | Expr
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +14,7 @@ from ..ir import DType, Graph
 from ..ir.dims import Expr, bounds, divide_exact, evaluate, line, substitute, symbol, symbols
 from .inputs import InputSpec, multiple_of
 from .multiples import Multiple, by_multiple, joint_multiples, multiples
+from .onnx_dim_names import candidates, identifier, parts
 from .solving import chosen_extremes, learn_limits, without_common_symbols
 from .source import DimEvidence
 
@@ -54,7 +53,7 @@ class Dims:
                     hint=f"its inputs: {', '.join(sorted(names))}",
                 )
         taken: set[str] = {
-            _identifier(_parts(str(d))[0]) for v in inputs if v.shape is not None for d in v.shape
+            identifier(parts(str(d))[0]) for v in inputs if v.shape is not None for d in v.shape
         }
         for value in inputs:
             out._add(value, stated.get(value.name), examples.get(value.name), taken)
@@ -88,8 +87,8 @@ class Dims:
                 raise BadRequest(f"the file fixes a dim at {dim}, --input says {given}")
             return dim
         text = str(getattr(dim, "value", dim) or "")
-        base, factor, start = _parts(text)
-        name = _identifier(base)
+        base, factor, start = parts(text)
+        name = identifier(base)
         if isinstance(given, int):
             name = name or self.renamed.get(base, "")
             if (given - start) % factor or given < factor + start:
@@ -104,7 +103,7 @@ class Dims:
         if base in self.renamed:
             return factor * symbol(self.renamed[base]) + start
         if not name:
-            name = next(n for n in _candidates(axis, rank) if n not in taken)
+            name = next(n for n in candidates(axis, rank) if n not in taken)
             taken.add(name)
             if base:
                 self.renamed[base] = name
@@ -326,37 +325,6 @@ def _rankless(value: Any, spec: InputSpec | None, example: Any) -> list[Any]:
         f"the file does not say how many dims the input {value.name!r} has",
         hint=f"--input {value.name}=batch,3,...:DTYPE",
     )
-
-
-def _parts(text: str) -> tuple[str, int, int]:
-    """A dim's text as a name, what it is multiplied by, and what is added: `4*height`."""
-    try:
-        name, factor, start = multiple_of(text)
-    except ValueError:
-        return text, 1, 0
-    return (name, factor, start) if factor > 0 and factor + start > 0 else (text, 1, 0)
-
-
-def _identifier(text: str) -> str:
-    """A dim's name as an identifier; "" where it says nothing (`s72`, as torch counts them)."""
-    if re.fullmatch(r"unk__.*|[su]\d+|None|\?|-1", text):
-        return ""
-    name = re.sub(r"\W+", "_", text).strip("_")
-    if not name or not name.isascii() or keyword.iskeyword(name):
-        return ""
-    return f"n_{name}" if name[0].isdigit() else name
-
-
-def _candidates(axis: int, rank: int) -> Iterator[str]:
-    if axis == 0 and rank > 1:
-        yield from ("B", "N")
-    elif rank == 4:
-        yield from ("H", "W")
-    yield from ("L", "T", "S", "N", "M", "K", "P", "Q", "R")
-    number = 1
-    while True:
-        yield f"D{number}"
-        number += 1
 
 
 def _fits(size: int, low: int, high: int | None) -> bool:

@@ -13,9 +13,10 @@ from ..ir import Graph, Unequal
 from ..ir.dims import evaluate, symbols
 from ..ir.graph import leaves
 from .arrays import as_arrays
-from .equations import Dim, Sizes, Unsolvable, renamed
+from .equations import Dim, Sizes, Unsolvable
 from .lookups import needs
 from .random_inputs import random_inputs
+from .size_facts import renamed
 from .source import DimEvidence
 from .unrolled import unrolled
 

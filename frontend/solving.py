@@ -13,6 +13,7 @@ from ..ir import Unequal
 from ..ir.dims import (
     Atom,
     Expr,
+    Sym,
     bounds,
     data_decides,
     divide_exact,
@@ -210,3 +211,36 @@ def divisors(dim: Dim) -> list[int]:
 
     rebuild(dim, visit)
     return sorted(found)
+
+
+def coefficient(dim: Expr, sym: Sym) -> Dim | None:
+    """The factor of the symbol where the dim is linear in it and it hides in no atom, else None."""
+    slope: Dim = 0
+    for monomial, factor in dim.terms:
+        power = sum(p for atom, p in monomial if atom == sym)
+        inside = any(
+            sym in symbols(a) for atom, _ in monomial if isinstance(atom, Atom) for a in atom.args
+        )
+        if power > 1 or inside:
+            return None
+        if power == 1:
+            rest = tuple((atom, p) for atom, p in monomial if atom != sym)
+            slope = slope + (Expr(((rest, factor),)) if rest else factor)
+    return slope
+
+
+def falls(dim: Expr) -> bool:
+    """Whether the dim gets smaller as its symbol gets larger."""
+    slopes = [coefficient(dim, s) for s in symbols(dim)]
+    return any(isinstance(slope, int) and slope < 0 for slope in slopes)
+
+
+def solution(difference: Dim, sym: Sym) -> Dim | None:
+    """The value of the symbol that makes the difference zero, where it is an expression."""
+    if isinstance(difference, int):
+        return None
+    slope = coefficient(difference, sym)
+    if slope is None or slope == 0:
+        return None
+    rest = substitute(difference, {sym.name: 0})
+    return divide_exact(-rest, slope)

@@ -19,7 +19,6 @@ from .archive import Archive, open_archive
 from .arrays import LazyArrays, as_arrays, to_numpy, to_torch
 from .concrete import Concrete
 from .draws import Draws
-from .equations import Dim, renamed
 from .inputs import InputSpec
 from .naming import distinct
 from .narrow_run import narrow_run
@@ -27,6 +26,7 @@ from .plan import Block, Instruction
 from .probe import evidence, probe, readable_names
 from .random_inputs import random_inputs
 from .signature import Leaf, Signature, from_examples, from_specs
+from .size_facts import Dim, renamed
 from .source import Captured
 from .symbolic import ParameterNames, Symbolic
 from .walk import Frame, Module, Plans, Walk, source_of
