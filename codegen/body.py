@@ -132,6 +132,16 @@ class Body:
     def text(self) -> str:
         return "\n".join(f"{'    ' * depth}{code}" for depth, code in self.lines)
 
+    def axes_read(self) -> str:
+        """Which axes of the inputs the sizes in the text are, and of how many: a line each."""
+        text = self.text()
+        read = [
+            (i, s, self.inputs[s.argument].tensor.rank)
+            for i, s in enumerate(self.sizes.sources)
+            if s.argument >= 0 and token("d", i) in text
+        ]
+        return "".join(f"\nsize {i}: {s.argument}, axis {s.axis} of {n}" for i, s, n in read)
+
 
 class BodyBuilder:
     """Prints the items of a region."""

@@ -177,7 +177,7 @@ def _group(built: list[tuple[str, Init, Body]], structure: Structure) -> list[Gr
     groups: dict[tuple[str, str, str], list[tuple[str, Init, Body]]] = {}
     for path, init, body in built:
         attributes = tuple((k, template_key(v)) for k, v in init.attributes.items())
-        key = (body.region.scope.cls, repr(attributes), body.text())
+        key = (body.region.scope.cls, repr(attributes), body.text() + body.axes_read())
         groups.setdefault(key, []).append((path, init, body))
     made = []
     for key, members in groups.items():

@@ -53,6 +53,20 @@ def test_another_op_makes_another_class():
     assert any("different classes" in line and "silu" in line for line in out.log)
 
 
+def test_inputs_of_another_rank_make_another_class():
+    """The sizes stand at other axes: `B, L, _ = x.shape` is no line for four axes."""
+    body = (
+        "with module('a.{0}', 'Flat'):\n"
+        "    f{0}: f32[B*L, 64] = reshape({1}, shape=(B*L, 64))\n"
+        "    g{0}: f32[B*L, 64] = exp(f{0})\n"
+        "    y{0}: f32[B, L, 64] = reshape(g{0}, shape=(B, L, 64))\n"
+    )
+    split = "s: f32[B, L, 8, 8] = reshape(y0, shape=(B, L, 8, 8))\n"
+    out = emitted(body.format(0, "x") + split + body.format(1, "s") + "return y1")
+    assert len(out.classes) == 3
+    assert "B, L, _ = " in out.source and "B, L, _, _ = " in out.source
+
+
 def test_another_scalar_makes_a_constructor_argument():
     body = "with module('a.{0}', 'Scale'):\n    y{0}: f32[B, L, 64] = multiply({1}, {2})\n    z{0}: f32[B, L, 64] = add(y{0}, 1.0)\n    w{0}: f32[B, L, 64] = exp(z{0})\n"
     out = emitted(body.format(0, "x", 0.3) + body.format(1, "w0", 0.7) + "return w1")
