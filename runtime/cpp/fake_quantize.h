@@ -1,7 +1,7 @@
 #include "Scalar.h"
 
 // The nearest of the steps (low - zero) * scale ... (high - zero) * scale. What
-// ONNX's QuantizeLinear and DequantizeLinear keep of x.
+// is left of x when it is quantized and comes back.
 inline mx::array fake_quantize(
     const mx::array& x,
     float scale,

@@ -10,7 +10,7 @@ def fake_quantize(
 ) -> mx.array:
     """The nearest of the steps (low - zero) * scale ... (high - zero) * scale.
 
-    What ONNX's QuantizeLinear and DequantizeLinear keep of x.
+    What is left of x when it is quantized and comes back.
     """
     steps = mx.clip(mx.round(x / scale) + zero, low, high)
     return (steps - zero) * scale

@@ -77,7 +77,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_weights_are_floats_in_linear_layers(out: Path) -> None:
     source = (out / "model.py").read_text()
     assert source.count("nn.Linear(") == 2
-    assert "Quantize" not in source and "zero_point" not in source and "uint8" in source
+    assert "Quantize" not in source and "zero_point" not in source and "uint8" not in source
+    assert "h_f = fake_quantize(self.fc1(x_f), 0.02, -5.0, low=-128.0, high=127.0)" in source
     stored = load_file(out / "weights.safetensors")
     assert set(stored) == {"fc1.weight", "fc1.bias", "fc2.weight"}
     np.testing.assert_array_equal(stored["fc1.weight"], (FC1 * SCALES).T)
