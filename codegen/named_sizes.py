@@ -23,6 +23,8 @@ OFTEN = 3  # as many places with the quotient are harder to read than its name
 
 def name_sizes(body: Body) -> None:
     """Put a statement before the others for each such quotient of sizes of the arguments."""
+    if sum(code.count("//") for _, code in body.lines) < OFTEN:
+        return
     counts = Counter(
         atom
         for s in body.statements

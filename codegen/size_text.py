@@ -13,6 +13,10 @@ def size_code(dim: int | Expr) -> Code:
     """The expression of a size."""
     if not isinstance(dim, Expr):
         return str(dim), UNARY if dim < 0 else ATOM
+    if len(dim.terms) == 1 and dim.terms[0][1] == 1 and len(dim.terms[0][0]) == 1:
+        ((atom, power),) = dim.terms[0][0]
+        if power == 1:
+            return _atom(atom)
     rest = _remainder(dim)
     if rest:
         return f"{_inside(size_code(rest[0]), PRODUCT)} % {rest[1]}", PRODUCT

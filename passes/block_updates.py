@@ -20,6 +20,8 @@ Place = dict[int, tuple[Any, Any]]  # start and stop by axis
 
 def block_updates(graph: Graph) -> bool:
     """Join such writes; drop those that write what is there already."""
+    if not any(node.op in _WRITES for node in graph.nodes):
+        return False
     return walk(graph, _join) | walk(graph, _concatenated) | walk(graph, _with_number)
 
 
