@@ -1,7 +1,9 @@
 """Sizes that must be multiples of a number: solved, and checked against every size."""
 
 import inspect
+import json
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -11,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from mlx_transpile import transpile
+from mlx_transpile.emitted_model import EmittedModel
 from mlx_transpile.errors import BadRequest, TranspileError
 from mlx_transpile.frontend.equations import Sizes
 from mlx_transpile.frontend.export import capture_program
@@ -19,6 +23,7 @@ from mlx_transpile.frontend.multiples import Multiple, joint_multiples, multiple
 from mlx_transpile.frontend.onnx import capture_file
 from mlx_transpile.frontend.torchscript import capture_archive
 from mlx_transpile.ir.dims import evaluate, symbol
+from mlx_transpile.ir.graph import leaves
 
 FAST = settings(max_examples=150, deadline=None)
 H, W = symbol("H"), symbol("W")
@@ -378,3 +383,24 @@ def test_a_file_that_names_multiples(tmp_path):
         BadRequest, match=r"the file has a multiple of 8 there \(8\*frames\), --input"
     ):
         capture_file(path, parse_inputs(["x=b,2,20"]))
+
+
+# ---- the emitted code
+
+
+def test_the_emitted_model_takes_multiples_and_says_so(tmp_path):
+    path = save(UNet().eval(), tmp_path / "unet.pt", (torch.randn(1, 2, 24),))
+    result = transpile(path, tmp_path / "out", validate=True)
+    assert result.report is not None and result.report.ok
+    assert result.report.ran("L") == [1, 2, 5, 6]  # quarters of the length
+    model = EmittedModel(tmp_path / "out")
+    try:
+        (found,) = leaves(model.run([np.zeros((1, 2, 28), np.float32)]))
+        assert np.asarray(found).shape == (1, 2, 28)
+        with pytest.raises(ValueError, match=r"\(1, 2, 30\): axis 2 must be a multiple of 4"):
+            model.run([np.zeros((1, 2, 30), np.float32)])
+    finally:
+        model.close()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [d["kind"] for d in manifest["dims"]] == ["free", "static", "multiple"]
+    assert manifest["inputs"][0]["dims"] == ["B", 2, "4*L"]
