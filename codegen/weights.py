@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import recipe as rcp
-from ..ir.graph import Param
+from ..ir.graph import Numbers, Param
 from ..ir.types import DType, dtype_of
 from . import packing, quantize, tensorfile
 from .patterns import Row, generalise
@@ -40,6 +41,7 @@ class Rules:
     made: list[Row]
     aliases: list[Row]
     facts: list[Row]
+    triangles: bool  # among the facts
     unused: list[Row]
     prefix: str
     layers: list[Row]
@@ -60,7 +62,7 @@ def make_rules(
     parameters: Mapping[str, Param],
     available: Collection[str],
     aliases: Mapping[str, str],
-    facts: Mapping[str, int | range] | None = None,
+    facts: Mapping[str, Numbers] | None = None,
     layers: Mapping[str, str] | None = None,
     precise: Collection[str] = (),
     packed: Mapping[str, tuple[int, int]] | None = None,
@@ -69,7 +71,7 @@ def make_rules(
     """The rules for all parameters.
 
     `available` are the source's tensors, `aliases` the second names of tied ones, `facts` the
-    numbers (or ranges) of integer tensors that became part of the code, `layers` those that may be
+    numbers of tensors that became part of the code, `layers` those that may be
     quantized (see `quantize.layers`), `precise` those that stay float32, `packed` bits and group
     size of layers that can stay as whole numbers; `onnx` says that the source is an ONNX model.
     """
@@ -91,6 +93,7 @@ def make_rules(
         made=[replace(row, code=row.code or "None") for row in patterns if row not in kept],
         aliases=generalise([Row(other, (first,)) for other, first in second.items()]),
         facts=generalise([Row(name, (), _fact(value)) for name, value in facts.items()]),
+        triangles=any(isinstance(value, tuple) for value in facts.values()),
         unused=generalise([Row(name, ()) for name in available if name not in known]),
         prefix=prefix,
         layers=generalise([Row(name, (), words) for name, words in (layers or {}).items()]),
@@ -119,8 +122,14 @@ def _in_order(rows: list[Row], available: Iterable[str]) -> list[Row]:
     return sorted(rows, key=lambda row: min(place.get(str(s), len(place)) for s in row.sources))
 
 
-def _fact(value: int | range) -> str:
+def _fact(value: Numbers) -> str:
+    if isinstance(value, tuple):
+        return f"({value[0]}, {_number(value[1])}, {_number(value[2])})"
     return repr(value if isinstance(value, range) else int(value))
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
 
 
 def _constant_prefix(names: set[str]) -> str:

@@ -181,7 +181,10 @@ def _layer(c: Call, x: Value, plans: dict[int, Plan]) -> dict[str, Any] | None:
 
 
 def _exact(plan: Plan) -> bool:
-    return isinstance(plan.size, int) and plan.size * plan.scale == plan.out
+    """Whether the given scale is that of the sizes."""
+    if isinstance(plan.size, Expr):
+        return plan.scale == int(plan.scale) and plan.size * int(plan.scale) == plan.out
+    return plan.size * plan.scale == plan.out
 
 
 def _interpolated(c: Call, x: Value, plans: dict[int, Plan], options: dict[str, Any]) -> Value:

@@ -177,12 +177,17 @@ def map_structure(fn: Callable[[Any], Any], structure: Structure) -> Structure:
     return fn(structure)
 
 
+# What became part of the code: one number, a range, or a triangle: the last diagonal that has its
+# first number, that number, and the one above it.
+Numbers = int | range | tuple[int, float, float]
+
+
 class Graph:
     """A function: named arguments (each a value or a nesting of values), nodes, results.
 
     `tensors` are the source's, for passes that look at the numbers of a buffer; there are none
     where a graph comes from its text. `facts` are those of them whose numbers became part of the
-    code: one number, or a range. `flat` marks a graph whose source states no modules.
+    code. `flat` marks a graph whose source states no modules.
     """
 
     __slots__ = (
@@ -205,7 +210,7 @@ class Graph:
         self.params: dict[str, Param] = {}
         self.result: Structure = ()
         self.tensors: Mapping[str, Any] = {}
-        self.facts: dict[str, int | range] = {}
+        self.facts: dict[str, Numbers] = {}
         self.flat = False
 
     @property

@@ -1,7 +1,8 @@
-"""Buffers that count, or that hold one number, stand in the code: no checkpoint needs them.
+"""Buffers that count, hold one number or are a triangle stand in the code.
 
-Libraries register positions and token types as buffers, often ones that no checkpoint holds. The
-numbers are facts: a checkpoint that has the buffer with others is refused (see remap_weights.py).
+Libraries register positions and token types as buffers, often ones that no checkpoint holds, and
+people the triangle of a causal mask. The numbers are facts: a checkpoint that has the buffer with
+others is refused (see remap_weights.py).
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import numpy as np
 from ..ir import DType, Graph, Node, Param, Scope, Value
 from ..ir.blocks import all_nodes
 from ..ir.dims import product
+from ..ir.graph import Numbers
 from ..ir.recipe import Constant, Read
 from .rebuild import make_node
 
 _LARGEST = 1 << 20
+_LARGEST_TABLE = 1 << 22
 _SMALLEST = 3  # two numbers count by chance
 
 
 def known_buffers(graph: Graph) -> bool:
-    """Put `arange` or `full` in the place of such buffers, in each scope that reads them."""
+    """Put `arange`, `full` or a triangle in the place of such buffers, where they are read."""
     found = {p: made for p in graph.params.values() if (made := _numbers(graph, p)) is not None}
     if not found:
         return False
@@ -44,8 +47,11 @@ def known_buffers(graph: Graph) -> bool:
     return True
 
 
-def _numbers(graph: Graph, param: Param) -> range | int | None:
+def _numbers(graph: Graph, param: Param) -> Numbers | None:
     """What the buffer counts, along its one long axis, or the number that all its elements are."""
+    triangle = _triangle(graph, param) if isinstance(param.recipe, Read) else None
+    if triangle is not None:
+        return triangle
     size = product(param.tensor.shape)
     whole = param.tensor.dtype in (DType.i32, DType.i64)
     if not whole or not isinstance(size, int) or not 0 < size <= _LARGEST:
@@ -61,6 +67,29 @@ def _numbers(graph: Graph, param: Param) -> range | int | None:
     step = int(data.flat[1]) - first
     counts = step and (np.diff(data.reshape(-1)) == step).all()
     return range(first, first + step * size, step) if counts else None
+
+
+def _triangle(graph: Graph, param: Param) -> tuple[int, float, float] | None:
+    """The last diagonal of the number below, that number and the one above; one of them is 0."""
+    shape, dtype = param.tensor.shape, param.tensor.dtype
+    if len(shape) < 2 or product(shape[:-2]) != 1 or dtype.is_complex or dtype is DType.bf16:
+        return None
+    rows, columns = shape[-2:]
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        return None
+    if min(rows, columns) < _SMALLEST or rows * columns > _LARGEST_TABLE:
+        return None
+    data = _data(graph, param)
+    if data is None:
+        return None
+    table = data.reshape(rows, columns)
+    below, above = table[-1, 0], table[0, -1]
+    last = int((table[0] == below).sum()) - 1
+    if below == above or (below != 0 and above != 0):
+        return None
+    where = np.tri(rows, columns, last, dtype=bool)
+    found = np.array_equal(np.where(where, below, above), table)
+    return (last, below.item(), above.item()) if found else None
 
 
 def _data(graph: Graph, param: Param) -> np.ndarray | None:
@@ -80,13 +109,19 @@ def _place(param: Param, reader: Node, first: dict[Scope, Node]) -> tuple[Scope,
     return chain[home], first[chain[home + 1]] if home + 1 < len(chain) else reader
 
 
-def _written(param: Param, numbers: range | int, reader: Node, home: Scope) -> list[Node]:
+def _written(param: Param, numbers: Numbers, reader: Node, home: Scope) -> list[Node]:
     """The nodes that make the buffer where it is read."""
     shape, dtype = param.tensor.shape, param.tensor.dtype
     hint = param.name.rpartition(".")[2]
     if isinstance(numbers, int):
         attrs = {"shape": shape, "value": numbers, "dtype": dtype}
         return [make_node("full", [], attrs, reader, home, hint)]
+    if isinstance(numbers, tuple):
+        last, below, above = numbers
+        attrs = {"shape": shape, "value": below or above, "dtype": dtype}
+        filled = make_node("full", [], attrs, reader, home, hint)
+        op, offset = ("tril", last) if below else ("triu", last + 1)
+        return [filled, make_node(op, [filled.out], {"offset": offset}, reader, home, hint)]
     counted = {"start": numbers.start, "stop": numbers.stop, "step": numbers.step, "dtype": dtype}
     made = [make_node("arange", [], counted, reader, home, hint)]
     new = tuple(axis for axis, size in enumerate(shape) if size == 1)

@@ -16,6 +16,7 @@ from typing import IO
 import hand
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 import mlx_transpile.frontend
@@ -255,6 +256,30 @@ def test_numbers_that_became_code_must_be_the_same(out: Path, tmp_path: Path) ->
             tmp_path / "other.safetensors", lambda t, n=numbers: t.update(places=np.array(n))
         )
         assert "not equal: places is range(0, 5) in model.py" in refusal(out, other)
+
+
+class Masked(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = torch.nn.Linear(4, 4)
+        self.register_buffer("mask", torch.ones(6, 6).tril()[None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n = x.shape[1]
+        return self.mix(self.mask[:, :n, :n] @ x)
+
+
+def test_a_triangle_that_became_code_must_be_the_same(tmp_path: Path) -> None:
+    model, out = Masked().eval(), tmp_path / "out"
+    torch.jit.trace(model, torch.ones(2, 5, 4)).save(tmp_path / "model.pt")
+    transpile(tmp_path / "model.pt", out)
+    assert list(load_file(out / "weights.safetensors")) == ["mix.bias", "mix.weight"]
+    state = model.state_dict()
+    torch.save(state, tmp_path / "c.pt")
+    assert same(remap(out, tmp_path / "c.pt"), load_file(out / "weights.safetensors"))
+    state["mask"][0, 0, 3] = 1
+    torch.save(state, tmp_path / "c.pt")
+    assert "not equal: mask is (0, 1.0, 0.0) in model.py" in refusal(out, tmp_path / "c.pt")
 
 
 def test_known_unused_tensors_may_be_there_or_not(out: Path, tmp_path: Path) -> None:

@@ -51,3 +51,43 @@ def test_buffers_whose_numbers_are_not_at_hand_stay():
     before = text_of(graph)
     pipeline.run(graph, passes=["known_buffers"])
     assert text_of(graph) == before
+
+
+MASK = """
+def forward(x: f32[B, 4, 4]):
+    with module("attn", "Attention"):
+        y: f32[B, 4, 4] = multiply(x, param("attn.bias", f32[1, 4, 4], buffer=True))
+    return y
+"""
+
+
+def read_mask(table) -> tuple[str, dict]:
+    graph = graph_of(MASK)
+    graph.tensors = {"attn.bias": np.array([table], np.float32)}
+    pipeline.run(graph, passes=["known_buffers"], verify_each=True)
+    return text_of(graph), graph.facts
+
+
+@pytest.mark.parametrize(
+    ("table", "fact", "code"),
+    [
+        (np.tril(np.ones((4, 4))), (0, 1.0, 0.0), "tril(bias)"),
+        (np.tril(np.ones((4, 4)), -1), (-1, 1.0, 0.0), "tril(bias, offset=-1)"),
+        (np.triu(np.full((4, 4), -np.inf), 1), (0, 0.0, -np.inf), "triu(bias, offset=1)"),
+    ],
+)
+def test_triangles_are_made_where_they_are_read(table, fact, code):
+    text, facts = read_mask(table)
+    assert facts == {"attn.bias": fact}
+    assert code in text and "param(" not in text
+    value = {1.0: "1.0", -np.inf: "-inf"}[fact[1] or fact[2]]
+    assert f"full(shape=(1, 4, 4), value={value}" in text
+
+
+@pytest.mark.parametrize(
+    "table", [np.tril(np.full((4, 4), 2.0)) + 1, np.tril(np.ones((4, 4))) + np.eye(4), np.eye(4)]
+)
+def test_other_matrices_stay(table):
+    text, facts = read_mask(table)
+    assert not facts
+    assert "attn.bias" in text
