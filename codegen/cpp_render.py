@@ -7,6 +7,7 @@ an integer beside a type that holds any.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ _NAMED = {
 _HOLDS_INT = (DType.f32, DType.f16, DType.bf16, DType.i64, DType.i32, DType.c64)
 
 
-_LARGEST = float(np.finfo(np.float32).max)
+_BEYOND = 2.0**128 - 2.0**103  # what no longer rounds to the largest float32, 3.4028235e38
 
 
 class NotInCpp(Exception):
@@ -86,7 +87,7 @@ def number(value: Any, kind: str = "") -> str:
         of = "double" if kind == "double" else "float"
         if value != value:
             return f"std::numeric_limits<{of}>::quiet_NaN()"
-        if value in (float("inf"), float("-inf")) or (of == "float" and abs(value) > _LARGEST):
+        if math.isinf(value) or (of == "float" and abs(value) >= _BEYOND):
             return f"{'-' if value < 0 else ''}std::numeric_limits<{of}>::infinity()"
         return repr(value) if kind == "double" else f"{np.float32(value)!s}f"
     return str(int(value)) if -(2**31) <= int(value) < 2**31 else f"int64_t{{{int(value)}}}"
