@@ -213,7 +213,6 @@ def packed(
 ) -> dict[str, np.ndarray]:
     """`weight` (u32), `scales` and `biases` (of the scales' dtype) as MLX reads them."""
     weight, (rows, width) = found.weight, shape
-    values = rcp.evaluate(weight.of, source).astype(np.int16) - weight.low
     scales = rcp.evaluate(weight.scales, source)
     zeros = rcp.evaluate(weight.zeros, source)
     wide = np.result_type(scales.dtype, np.float32)
@@ -225,8 +224,18 @@ def packed(
         rowwise = np.broadcast_to(steps, (rows, steps.shape[1])).repeat(repeats, 1)
         return np.ascontiguousarray(rowwise[:, : width // group].astype(scales.dtype))
 
-    words = _words(values.astype(np.uint8), weight.bits)
-    return {"weight": words, "scales": each(scales), "biases": each(biases)}
+    return {"weight": _packed(weight, source), "scales": each(scales), "biases": each(biases)}
+
+
+def _packed(weight: rcp.Dequantize, source: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The words of the whole numbers; bytes that hold them in MLX's order are taken as they are."""
+    of, bits = weight.of, weight.bits
+    if isinstance(of, rcp.Unpack) and of.bits == bits and not weight.low:
+        return np.ascontiguousarray(rcp.evaluate(of.of, source)).view("<u4")
+    values = rcp.evaluate(of, source)
+    if weight.low:
+        values = (values.astype(np.int16) - weight.low).astype(np.uint8)
+    return _words(values, bits)
 
 
 def _words(values: np.ndarray, bits: int) -> np.ndarray:
