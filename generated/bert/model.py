@@ -31,25 +31,21 @@ def match_mask(mask: mx.array, queries: mx.array) -> mx.array:
 
 @dataclass
 class ModelArgs:
-    embeddings_position_ids_size: int
     vocab_size: int
-    hidden_size: int
     type_vocab_size: int
     max_position_embeddings: int
-    layer_norm_eps: float
-    num_attention_heads: int
-    head_dim: int
+    hidden_size: int
     intermediate_size: int
     num_hidden_layers: int
+    num_attention_heads: int
+    head_dim: int
+    layer_norm_eps: float
     dense_output_dims: int
 
 
 class BertEmbeddings(nn.Module):
     def __init__(self, args: ModelArgs):
         super().__init__()
-        self.position_ids = mx.zeros(
-            (1, args.embeddings_position_ids_size), dtype=mx.int64
-        )
         self.word_embeddings = nn.Embedding(args.vocab_size, args.hidden_size)
         self.token_type_embeddings = nn.Embedding(
             args.type_vocab_size, args.hidden_size
@@ -62,7 +58,7 @@ class BertEmbeddings(nn.Module):
     def __call__(self, input_ids: mx.array, token_type_ids: mx.array) -> mx.array:
         L = input_ids.shape[-1]
 
-        h = self.position_ids[..., :L]
+        h = mx.arange(L)[None]
         embeddings = self.word_embeddings(input_ids) + self.token_type_embeddings(
             token_type_ids
         )
@@ -187,9 +183,8 @@ class Model(nn.Module):
         check_shape("token_type_ids", token_type_ids, (B, L))
         check_size("L", L, 1, 40)
 
-        attention_mask = (
-            1.0 - attention_mask[:, None, None].astype(mx.float32)
-        ) * -3.4028234663852886e38
+        attention_mask = 1.0 - attention_mask[:, None, None].astype(mx.float32)
+        attention_mask = attention_mask * -3.4028234663852886e38
         hidden_states = self.encoder(
             self.embeddings(input_ids, token_type_ids), attention_mask
         )

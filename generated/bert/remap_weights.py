@@ -27,7 +27,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 HERE = Path(__file__).resolve().parent
-MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "f2d36e7b536c558f"}
+MARK = {"format": "mlx", "generator": "mlx-transpile", "rules": "fe16be80d794c8b2"}
 DTYPE = None  # default of --dtype; None keeps the checkpoint's
 QUANTIZE = None  # default of --quantize; None quantizes nothing
 KEEP_FLOAT = ""  # default of --keep-float
@@ -35,7 +35,6 @@ KEEP_FLOAT = ""  # default of --keep-float
 # A name with {} stands for one name a number; {0}, {1} are the target's numbers in another order.
 # Tensors that keep name and layout:
 COPIED = [
-    "embeddings.position_ids",
     "embeddings.word_embeddings.weight",
     "embeddings.position_embeddings.weight",
     "embeddings.token_type_embeddings.weight",
@@ -67,7 +66,9 @@ MADE = []
 # Other names of a tensor that the model holds once: not needed, and equal where present.
 ALIASES = []
 # Tensors whose value stands in model.py: not needed, and of that value where present.
-FACTS = []
+FACTS = [
+    ("embeddings.position_ids", range(0, 40)),
+]
 # Layers that --quantize quantizes, with what --keep-float calls them; where it is "read", model.py
 # reads the weight itself, which stays float.
 LAYERS = [
@@ -401,7 +402,9 @@ def check_facts(tensors, problems):
         for regex, value in facts:
             if regex.fullmatch(name) and name in tensors:
                 array = tensors.pop(name)()
-                if array.size != 1 or array.item() != value:
+                counted = isinstance(value, range)
+                wanted = list(value) if counted else [value] * array.size
+                if array.flatten().tolist() != wanted:
                     problems.append(f"not equal: {name} is {value} in model.py")
 
 
@@ -510,22 +513,38 @@ def parse_quantize(text):
     return {"group_size": group, "bits": bits, "mode": "affine"}
 
 
-def choose(want, quantization, keep_float):
-    """The layers to quantize; of the others that could be, why they stay float."""
+def known_layers(want):
+    """The layers that could be quantized, with what --keep-float calls them."""
     layers = [(matcher(name), [], words) for name, words in LAYERS]
-    names = sorted(n.removesuffix(".weight") for n in want if n.endswith(".weight"))
-    known = {n: found[1] for n in names if (found := expand(layers, n))}
+    matrices = [n for n, a in want.items() if n.endswith(".weight") and a.ndim == 2]
+    names = sorted(n.removesuffix(".weight") for n in matrices)
+    return {n: found[1] for n in names if (found := expand(layers, n))}
+
+
+def kept_words(keep_float, known):
+    """What --keep-float names; Refused where that is no layer."""
     keep = [part.strip() for part in keep_float.split(",") if part.strip()]
     for part in keep:
         names = ["embeddings", "head", *known]
         if not any(fnmatchcase(name, part) for name in names):
             raise Refused(f"--keep-float: no layer is called {part}")
+    return keep
+
+
+def is_kept(name, words, keep):
+    return any(part in words.split() or fnmatchcase(name, part) for part in keep)
+
+
+def choose(want, quantization, keep_float):
+    """The layers to quantize; of the others that could be, why they stay float."""
+    known = known_layers(want)
+    keep = kept_words(keep_float, known)
     chosen, kept = [], {}
     for name, words in known.items():
         group, width = quantization["group_size"], want[f"{name}.weight"].shape[-1]
         if words == "read":
             kept[name] = "model.py reads its weight itself"
-        elif any(part in words.split() or fnmatchcase(name, part) for part in keep):
+        elif is_kept(name, words, keep):
             kept[name] = "--keep-float"
         elif width % group:
             kept[name] = f"{group} does not divide {width}"
@@ -540,24 +559,34 @@ def choose(want, quantization, keep_float):
     return chosen, kept
 
 
+def settings(quantization, name):
+    """The arguments of mx.quantize for a layer: its own, or those of all."""
+    common = {k: v for k, v in quantization.items() if not isinstance(v, dict)}
+    return common | quantization.get(name, {})
+
+
 def quantize(arrays, chosen, quantization):
     """Put packed weights, scales and biases in the place of the layers' weights."""
     for name in chosen:
+        how = settings(quantization, name)
         # The CPU's kernel everywhere: the same file on every machine.
-        parts = mx.quantize(arrays[f"{name}.weight"], **quantization, stream=mx.cpu)
+        parts = mx.quantize(arrays[f"{name}.weight"], **how, stream=mx.cpu)
         for part, array in zip(("weight", "scales", "biases"), parts):
             arrays[f"{name}.{part}"] = array
 
 
 def tell(chosen, kept, quantization):
-    grouped = {}
+    grouped, ways = {}, {}
     for name, why in kept.items():
         parts = ["{}" if part.isdigit() else part for part in name.split(".")]
         grouped.setdefault((".".join(parts), why), []).append(name)
-    print(
-        f"{len(chosen)} layers have {quantization['bits']} bits in groups of "
-        f"{quantization['group_size']}, {len(kept)} stay float{':' if kept else ''}"
-    )
+    for name in chosen:
+        how = settings(quantization, name)
+        ways.setdefault((how["bits"], how["group_size"]), []).append(name)
+    for (bits, group), names in ways.items():
+        count = "1 layer has" if len(names) == 1 else f"{len(names)} layers have"
+        print(f"{count} {bits} bits in groups of {group}")
+    print(f"{len(kept)} stay float{':' if kept else ''}")
     for (name, why), names in grouped.items():
         print(f"  {name}{f' ({len(names)} layers)' if len(names) > 1 else ''}: {why}")
 
@@ -710,9 +739,12 @@ def recorded(metadata):
     """How the weights of a converted file are quantized, as its metadata has it."""
     try:
         found = json.loads(metadata["config"])["quantization"]
-        if found == parse_quantize(f"{found['bits']}:{found['group_size']}"):
-            return found
-    except (KeyError, TypeError, ValueError, Refused):
+        layers = [settings(found, k) for k, v in found.items() if isinstance(v, dict)]
+        for how in (settings(found, ""), *layers):
+            if how != parse_quantize(f"{how['bits']}:{how['group_size']}"):
+                raise ValueError
+        return found
+    except (AttributeError, KeyError, TypeError, ValueError, Refused):
         pass
     raise Refused(
         "it is quantized, but its metadata does not say how; give the source checkpoint"
@@ -721,7 +753,8 @@ def recorded(metadata):
 
 def fits(name, want, quantization):
     weight = want.get(f"{name}.weight")
-    return weight is not None and weight.shape[-1] % quantization["group_size"] == 0
+    group = settings(quantization, name)["group_size"]
+    return weight is not None and weight.shape[-1] % group == 0
 
 
 def main():

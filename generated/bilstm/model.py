@@ -197,8 +197,8 @@ class LSTM(Recurrent):
 @dataclass
 class ModelArgs:
     vocab_size: int
-    embedding_size: int
     rnn_hidden_size: int
+    embedding_size: int
     hidden2tag_input_dims: int
     hidden2tag_output_dims: int
 

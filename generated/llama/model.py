@@ -10,15 +10,15 @@ import mlx.nn as nn
 
 @dataclass
 class ModelArgs:
-    hidden_size: int
-    num_attention_heads: int
-    head_dim: int
-    num_key_value_heads: int
-    rope_theta: float
-    intermediate_size: int
-    rms_norm_eps: float
     vocab_size: int
+    hidden_size: int
+    intermediate_size: int
     num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    rope_theta: float
 
 
 class LlamaAttention(nn.Module):
@@ -54,8 +54,7 @@ class LlamaAttention(nn.Module):
         attn_output = mx.fast.scaled_dot_product_attention(
             queries, keys, values, scale=self.scale, mask="causal"
         )
-        h = attn_output.transpose(0, 2, 1, 3).reshape(B, L, -1)
-        return self.o_proj(h)
+        return self.o_proj(attn_output.transpose(0, 2, 1, 3).reshape(B, L, -1))
 
 
 class LlamaMLP(nn.Module):

@@ -67,9 +67,8 @@ class FirstBottleneck(nn.Module):
 
     def __call__(self, input: mx.array) -> mx.array:
         h = self.bn2(self.conv2(nn.relu(self.bn1(self.conv1(input)))))
-        h = self.bn3(self.conv3(nn.relu(h))) + self.downsample[1](
-            self.downsample[0](input)
-        )
+        out = self.downsample[1](self.downsample[0](input))
+        h = self.bn3(self.conv3(nn.relu(h))) + out
         return nn.relu(h)
 
 

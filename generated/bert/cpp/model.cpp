@@ -9,17 +9,15 @@ namespace bert_model {
 
 ModelArgs ModelArgs::read(const nn::Weights& weights) {
   return {
-      .embeddings_position_ids_size =
-          weights.integer("embeddings_position_ids_size"),
       .vocab_size = weights.integer("vocab_size"),
-      .hidden_size = weights.integer("hidden_size"),
       .type_vocab_size = weights.integer("type_vocab_size"),
       .max_position_embeddings = weights.integer("max_position_embeddings"),
-      .layer_norm_eps = weights.number("layer_norm_eps"),
-      .num_attention_heads = weights.integer("num_attention_heads"),
-      .head_dim = weights.integer("head_dim"),
+      .hidden_size = weights.integer("hidden_size"),
       .intermediate_size = weights.integer("intermediate_size"),
       .num_hidden_layers = weights.integer("num_hidden_layers"),
+      .num_attention_heads = weights.integer("num_attention_heads"),
+      .head_dim = weights.integer("head_dim"),
+      .layer_norm_eps = weights.number("layer_norm_eps"),
       .dense_output_dims = weights.integer("dense_output_dims"),
   };
 }
@@ -28,11 +26,7 @@ BertEmbeddings::BertEmbeddings(
     const nn::Weights& weights,
     const std::string& prefix,
     const ModelArgs& args)
-    : position_ids_(weights.get(
-          prefix + "position_ids",
-          {1, args.embeddings_position_ids_size},
-          mx::int64)),
-      word_embeddings_(
+    : word_embeddings_(
           weights,
           prefix + "word_embeddings",
           args.vocab_size,
@@ -57,7 +51,7 @@ mx::array BertEmbeddings::operator()(
     const mx::array& input_ids, const mx::array& token_type_ids) const {
   int L = input_ids.shape(1);
 
-  auto h = nn::slice(position_ids_, 1, 0, L);
+  auto h = mx::expand_dims(mx::arange(L), 0);
   auto embeddings =
       word_embeddings_(input_ids) + token_type_embeddings_(token_type_ids);
   return LayerNorm_(embeddings + position_embeddings_(h));
@@ -232,10 +226,9 @@ std::tuple<mx::array, mx::array> Model::operator()(
     nn::check_range("token_type_ids", token_type_ids, 0, type_vocab_size_);
   }
 
-  attention_mask =
-      (nn::Scalar(1.0f) -
-       mx::astype(mx::expand_dims(attention_mask, {1, 2}), mx::float32)) *
-      nn::Scalar(-3.4028235e+38f);
+  attention_mask = nn::Scalar(1.0f) -
+      mx::astype(mx::expand_dims(attention_mask, {1, 2}), mx::float32);
+  attention_mask = attention_mask * nn::Scalar(-3.4028235e+38f);
   auto hidden_states =
       encoder_(embeddings_(input_ids, token_type_ids), attention_mask);
   return {hidden_states, pooler_(hidden_states)};

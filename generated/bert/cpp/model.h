@@ -11,16 +11,15 @@ namespace bert_model {
 
 // The values of config.json, which the weights carry.
 struct ModelArgs {
-  int embeddings_position_ids_size;
   int vocab_size;
-  int hidden_size;
   int type_vocab_size;
   int max_position_embeddings;
-  float layer_norm_eps;
-  int num_attention_heads;
-  int head_dim;
+  int hidden_size;
   int intermediate_size;
   int num_hidden_layers;
+  int num_attention_heads;
+  int head_dim;
+  float layer_norm_eps;
   int dense_output_dims;
 
   static ModelArgs read(const nn::Weights& weights);
@@ -36,7 +35,6 @@ class BertEmbeddings {
       const mx::array& input_ids, const mx::array& token_type_ids) const;
 
  private:
-  mx::array position_ids_;
   nn::Embedding word_embeddings_;
   nn::Embedding token_type_embeddings_;
   nn::Embedding position_embeddings_;

@@ -225,9 +225,10 @@ class Json {
   }
 };
 
-// The hyper-parameters of a model: a flat object of numbers, booleans, strings
-// and lists of numbers. `outer.inner` names a value of a nested object. A value
-// that is absent or of another kind throws std::runtime_error with its key.
+// The hyper-parameters of a model: an object of numbers, booleans, strings and
+// lists of numbers. `outer.inner` names a value of a nested object, whose keys
+// may hold dots themselves. A value that is absent or of another kind throws
+// std::runtime_error with its key.
 class Config {
  public:
   Config() = default;
@@ -292,13 +293,22 @@ class Config {
   }
 
   const Json* find(const std::string& key) const {
-    if (const Json* value = values_.find(key)) {
+    return find(values_, key);
+  }
+
+  static const Json* find(const Json& values, const std::string& key) {
+    if (const Json* value = values.find(key)) {
       return value;
     }
-    auto dot = key.find('.');
-    const Json* outer =
-        dot == key.npos ? nullptr : values_.find(key.substr(0, dot));
-    return outer == nullptr ? nullptr : outer->find(key.substr(dot + 1));
+    for (auto dot = key.find('.'); dot != key.npos;
+         dot = key.find('.', dot + 1)) {
+      const Json* outer = values.find(key.substr(0, dot));
+      const Json* value = outer ? find(*outer, key.substr(dot + 1)) : nullptr;
+      if (value != nullptr) {
+        return value;
+      }
+    }
+    return nullptr;
   }
 
   const Json& at(const std::string& key) const {
@@ -630,13 +640,13 @@ class Weights {
 
 // A matrix [rows, columns] in packed integers with a scale and a bias for each
 // group of columns: `weight`, `scales` and `biases` beside each other, bits and
-// group size from the hyper-parameters.
+// group size from the hyper-parameters, for this matrix or for all.
 class QuantizedWeight {
  public:
   QuantizedWeight(
       const Weights& weights, const std::string& name, int rows, int columns)
-      : bits_(weights.integer("quantization.bits")),
-        group_size_(weights.integer("quantization.group_size")),
+      : bits_(setting(weights, name, "bits")),
+        group_size_(setting(weights, name, "group_size")),
         weight_(weights.get(
             name + ".weight",
             {rows, checked(columns, name) / 32 * bits_},
@@ -672,6 +682,13 @@ class QuantizedWeight {
   }
 
  private:
+  static int setting(
+      const Weights& weights, const std::string& name, const std::string& key) {
+    auto own = "quantization." + name + "." + key;
+    return weights.integer(
+        weights.has_config(own) ? own : "quantization." + key);
+  }
+
   int checked(int columns, const std::string& name) const {
     bool groups = group_size_ == 32 || group_size_ == 64 || group_size_ == 128;
     if (bits_ < 2 || bits_ > 8 || bits_ == 7 || !groups ||
@@ -1158,47 +1175,6 @@ inline mx::array match_mask(const mx::array& mask, const mx::array& queries) {
       : dtype == mx::bfloat16         ? -3.3895314e38f
                                       : std::numeric_limits<float>::lowest();
   return mx::astype(nn::maximum(mask, Scalar(lowest)), dtype);
-}
-
-// Start and stop of Python's [start:stop:step] on an axis of `size` elements,
-// clamped as there; backwards, a stop before the first element is -1.
-inline std::pair<int, int> slice_bounds(
-    int size, std::optional<int> start, std::optional<int> stop, int step) {
-  if (step == 0) {
-    throw std::invalid_argument("slice: the step must not be 0");
-  }
-  int low = step > 0 ? 0 : -1;
-  int high = step > 0 ? size : size - 1;
-  auto place = [&](std::optional<int> at, int open) {
-    if (!at) {
-      return open;
-    }
-    return std::clamp(*at < 0 ? *at + size : *at, low, std::max(low, high));
-  };
-  bool forward = step > 0;
-  return {
-      place(start, forward ? low : high), place(stop, forward ? high : low)};
-}
-
-// x[start:stop:step] along one axis by Python's rules: std::nullopt is an open
-// end, negative numbers count from the end, bounds outside are clamped.
-inline mx::array slice(
-    const mx::array& x,
-    int axis,
-    std::optional<int> start,
-    std::optional<int> stop,
-    int step = 1) {
-  int size = x.shape(axis);
-  auto [first, last] = nn::slice_bounds(size, start, stop, step);
-  int at = axis < 0 ? axis + static_cast<int>(x.ndim()) : axis;
-  mx::Shape begin(x.ndim(), 0);
-  mx::Shape end = x.shape();
-  mx::Shape strides(x.ndim(), 1);
-  // mx::slice counts negative bounds from the end: -(size + 1) is "before 0".
-  begin[at] = first < 0 ? -(size + 1) : first;
-  end[at] = last < 0 ? -(size + 1) : last;
-  strides[at] = step;
-  return mx::slice(x, begin, end, strides);
 }
 
 } // namespace nn

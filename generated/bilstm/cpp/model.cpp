@@ -9,8 +9,8 @@ namespace bi_lstm_tagger {
 ModelArgs ModelArgs::read(const nn::Weights& weights) {
   return {
       .vocab_size = weights.integer("vocab_size"),
-      .embedding_size = weights.integer("embedding_size"),
       .rnn_hidden_size = weights.integer("rnn_hidden_size"),
+      .embedding_size = weights.integer("embedding_size"),
       .hidden2tag_input_dims = weights.integer("hidden2tag_input_dims"),
       .hidden2tag_output_dims = weights.integer("hidden2tag_output_dims"),
   };

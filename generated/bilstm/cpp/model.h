@@ -11,8 +11,8 @@ namespace bi_lstm_tagger {
 // The values of config.json, which the weights carry.
 struct ModelArgs {
   int vocab_size;
-  int embedding_size;
   int rnn_hidden_size;
+  int embedding_size;
   int hidden2tag_input_dims;
   int hidden2tag_output_dims;
 

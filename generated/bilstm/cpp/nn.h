@@ -222,9 +222,10 @@ class Json {
   }
 };
 
-// The hyper-parameters of a model: a flat object of numbers, booleans, strings
-// and lists of numbers. `outer.inner` names a value of a nested object. A value
-// that is absent or of another kind throws std::runtime_error with its key.
+// The hyper-parameters of a model: an object of numbers, booleans, strings and
+// lists of numbers. `outer.inner` names a value of a nested object, whose keys
+// may hold dots themselves. A value that is absent or of another kind throws
+// std::runtime_error with its key.
 class Config {
  public:
   Config() = default;
@@ -289,13 +290,22 @@ class Config {
   }
 
   const Json* find(const std::string& key) const {
-    if (const Json* value = values_.find(key)) {
+    return find(values_, key);
+  }
+
+  static const Json* find(const Json& values, const std::string& key) {
+    if (const Json* value = values.find(key)) {
       return value;
     }
-    auto dot = key.find('.');
-    const Json* outer =
-        dot == key.npos ? nullptr : values_.find(key.substr(0, dot));
-    return outer == nullptr ? nullptr : outer->find(key.substr(dot + 1));
+    for (auto dot = key.find('.'); dot != key.npos;
+         dot = key.find('.', dot + 1)) {
+      const Json* outer = values.find(key.substr(0, dot));
+      const Json* value = outer ? find(*outer, key.substr(dot + 1)) : nullptr;
+      if (value != nullptr) {
+        return value;
+      }
+    }
+    return nullptr;
   }
 
   const Json& at(const std::string& key) const {
@@ -627,13 +637,13 @@ class Weights {
 
 // A matrix [rows, columns] in packed integers with a scale and a bias for each
 // group of columns: `weight`, `scales` and `biases` beside each other, bits and
-// group size from the hyper-parameters.
+// group size from the hyper-parameters, for this matrix or for all.
 class QuantizedWeight {
  public:
   QuantizedWeight(
       const Weights& weights, const std::string& name, int rows, int columns)
-      : bits_(weights.integer("quantization.bits")),
-        group_size_(weights.integer("quantization.group_size")),
+      : bits_(setting(weights, name, "bits")),
+        group_size_(setting(weights, name, "group_size")),
         weight_(weights.get(
             name + ".weight",
             {rows, checked(columns, name) / 32 * bits_},
@@ -669,6 +679,13 @@ class QuantizedWeight {
   }
 
  private:
+  static int setting(
+      const Weights& weights, const std::string& name, const std::string& key) {
+    auto own = "quantization." + name + "." + key;
+    return weights.integer(
+        weights.has_config(own) ? own : "quantization." + key);
+  }
+
   int checked(int columns, const std::string& name) const {
     bool groups = group_size_ == 32 || group_size_ == 64 || group_size_ == 128;
     if (bits_ < 2 || bits_ > 8 || bits_ == 7 || !groups ||

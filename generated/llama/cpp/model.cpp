@@ -8,15 +8,15 @@ namespace llama_for_causal_lm {
 
 ModelArgs ModelArgs::read(const nn::Weights& weights) {
   return {
-      .hidden_size = weights.integer("hidden_size"),
-      .num_attention_heads = weights.integer("num_attention_heads"),
-      .head_dim = weights.integer("head_dim"),
-      .num_key_value_heads = weights.integer("num_key_value_heads"),
-      .rope_theta = weights.number("rope_theta"),
-      .intermediate_size = weights.integer("intermediate_size"),
-      .rms_norm_eps = weights.number("rms_norm_eps"),
       .vocab_size = weights.integer("vocab_size"),
+      .hidden_size = weights.integer("hidden_size"),
+      .intermediate_size = weights.integer("intermediate_size"),
       .num_hidden_layers = weights.integer("num_hidden_layers"),
+      .num_attention_heads = weights.integer("num_attention_heads"),
+      .num_key_value_heads = weights.integer("num_key_value_heads"),
+      .head_dim = weights.integer("head_dim"),
+      .rms_norm_eps = weights.number("rms_norm_eps"),
+      .rope_theta = weights.number("rope_theta"),
   };
 }
 
@@ -71,8 +71,8 @@ mx::array LlamaAttention::operator()(const mx::array& hidden_states) const {
   keys = rope_(keys);
   auto attn_output = mx::fast::scaled_dot_product_attention(
       queries, keys, values, scale_, /* mask_mode = */ "causal");
-  auto h = mx::reshape(mx::transpose(attn_output, {0, 2, 1, 3}), {B, L, -1});
-  return o_proj_(h);
+  return o_proj_(
+      mx::reshape(mx::transpose(attn_output, {0, 2, 1, 3}), {B, L, -1}));
 }
 
 LlamaMLP::LlamaMLP(

@@ -10,15 +10,15 @@ namespace llama_for_causal_lm {
 
 // The values of config.json, which the weights carry.
 struct ModelArgs {
-  int hidden_size;
-  int num_attention_heads;
-  int head_dim;
-  int num_key_value_heads;
-  float rope_theta;
-  int intermediate_size;
-  float rms_norm_eps;
   int vocab_size;
+  int hidden_size;
+  int intermediate_size;
   int num_hidden_layers;
+  int num_attention_heads;
+  int num_key_value_heads;
+  int head_dim;
+  float rms_norm_eps;
+  float rope_theta;
 
   static ModelArgs read(const nn::Weights& weights);
 };

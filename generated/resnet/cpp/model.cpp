@@ -79,7 +79,8 @@ FirstBottleneck::FirstBottleneck(
 
 mx::array FirstBottleneck::operator()(const mx::array& input) const {
   auto h = bn2_(conv2_(nn::relu(bn1_(conv1_(input)))));
-  h = bn3_(conv3_(nn::relu(h))) + downsample_1_(downsample_0_(input));
+  auto out = downsample_1_(downsample_0_(input));
+  h = bn3_(conv3_(nn::relu(h))) + out;
   return nn::relu(h);
 }
 
