@@ -40,9 +40,9 @@ def _guard(match: Match) -> str | None:
 
 def _build(sign: float) -> Any:
     def build(out: Rebuild, match: Match, like: Node) -> Any:
-        numbers = {name: float(match[name]) for name in ("scale", "low", "high")}
-        zero = sign * float(match["zero"]) if sign else 0.0
-        return out.emit("fake_quantize", match["x"], like=like, zero=zero, **numbers)
+        attrs: dict[str, Any] = {n: float(match[n]) for n in ("scale", "low", "high")}
+        attrs["zero"] = sign * float(match["zero"]) if sign else 0.0
+        return out.emit("fake_quantize", match["x"], like=like, **attrs)
 
     return build
 
