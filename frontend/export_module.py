@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import warnings
@@ -11,8 +12,9 @@ from typing import Any
 
 from ..errors import BadRequest, TranspileError
 from .export_rnn import opaque_recurrence
-from .inputs import multiple_of
+from .inputs import InputSpec, multiple_of
 
+_SCALES = (1, 4, 16, 64)  # how much larger than usual to try dims that have no size
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -113,23 +115,39 @@ def _quiet() -> Iterator[None]:
         logging.disable(previous)
 
 
-def inputs_of(specs: Sequence[Any], module: Any) -> Call:
-    """Example inputs made from descriptions, as keyword arguments of the module's `forward`."""
-    import inspect
+def inputs_of(specs: Sequence[InputSpec], module: Any) -> Call:
+    """Example inputs made from descriptions, as keyword arguments of the module's `forward`.
 
-    import torch
-
-    from .schema import torch_dtype
-
+    Dims without sizes get small ones, and larger ones where the module does not run at those.
+    """
     names = list(inspect.signature(module.forward).parameters)
-    sizes: dict[str, int] = {}
-    kwargs = {}
     for spec in specs:
         if spec.name not in names:
             raise BadRequest(
                 f"the module has no input {spec.name!r}", hint=f"one of {', '.join(names)}"
             )
-        shape = [d if isinstance(d, int) else _example_size(d, sizes) for d in spec.dims]
+    calls = (_inputs(specs, names, scale) for scale in _SCALES)
+    named = any(isinstance(d, str) for spec in specs for d in spec.dims)
+    if not named or module.training:
+        return next(calls)
+    return next((call for call in calls if _runs(module, call)), _inputs(specs, names, 1))
+
+
+def _inputs(specs: Sequence[InputSpec], names: Sequence[str], scale: int) -> Call:
+    import torch
+
+    from .schema import torch_dtype
+
+    leading = {multiple_of(d)[0] for s in specs for d in s.dims[:1] if isinstance(d, str)}
+    sizes: dict[str, int] = {}
+    kwargs = {}
+    for spec in specs:
+        shape = []
+        for dim in spec.dims:
+            name, factor, start = multiple_of(dim) if isinstance(dim, str) else ("", 0, dim)
+            times = 1 if name in leading else scale
+            size = sizes.setdefault(name, (2 + 5 * len(sizes)) * times) if name else 0
+            shape.append(factor * size + start)
         dtype = torch_dtype(spec.dtype)
         generator = torch.Generator().manual_seed(0)
         if spec.dtype.is_float:
@@ -139,7 +157,12 @@ def inputs_of(specs: Sequence[Any], module: Any) -> Call:
     return (), {n: kwargs[n] for n in names if n in kwargs}
 
 
-def _example_size(dim: str, sizes: dict[str, int]) -> int:
-    """A size for a dim that the user names; equal names have one size."""
-    name, factor, start = multiple_of(dim)
-    return factor * sizes.setdefault(name, 2 + 5 * len(sizes)) + start
+def _runs(module: Any, call: Call) -> bool:
+    import torch
+
+    try:
+        with torch.no_grad(), _quiet():
+            module(*call[0], **call[1])
+    except Exception:  # whatever the module says of these sizes
+        return False
+    return True

@@ -17,7 +17,7 @@ from mlx_transpile import transpile
 from mlx_transpile.emitted_model import EmittedModel
 from mlx_transpile.errors import BadRequest, TranspileError
 from mlx_transpile.frontend.equations import Sizes
-from mlx_transpile.frontend.export import capture_program
+from mlx_transpile.frontend.export import capture_module, capture_program
 from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.frontend.multiples import Multiple, joint_multiples, multiples
 from mlx_transpile.frontend.onnx import capture_file
@@ -404,3 +404,10 @@ def test_the_emitted_model_takes_multiples_and_says_so(tmp_path):
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [d["kind"] for d in manifest["dims"]] == ["free", "static", "multiple"]
     assert manifest["inputs"][0]["dims"] == ["B", 2, "4*L"]
+
+
+def test_a_module_without_examples_is_tried_at_sizes_that_it_takes():
+    captured = capture_module(UNet().eval(), None, parse_inputs(["x=2,2,n"]))
+    assert kinds(captured) == ["x.0=2", "x.1=2", "x.2=4*n"] and captured.dims[2].size == 8
+    captured = capture_module(Blocks().eval(), None, parse_inputs(["x=b,n,3", "mask=b,n"]))
+    assert kinds(captured)[1] == "x.1=4*n" and captured.dims[1].size == 28
