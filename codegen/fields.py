@@ -126,9 +126,8 @@ def width_roles(graph: Graph, widths: Widths) -> dict[Any, str]:
             roles.setdefault(widths.find(key(node.values[0], -1)), "head_dim")
     for node in graph.nodes:
         if node.op == "reshape" and (node.type(0).rank, node.out.tensor.rank) == (4, 5):
-            heads = roles.get(widths.find(key(node.values[0], 1)))
-            kept = node.type(0).shape[2:] == node.out.tensor.shape[3:]
-            if heads == "num_attention_heads" and kept:
+            split = roles.get(widths.find(key(node.values[0], 1))) == "num_attention_heads"
+            if split and node.type(0).shape[2:] == node.out.tensor.shape[3:]:
                 roles.setdefault(widths.find(key(node.out, 2)), "num_key_value_groups")
         if node.op == "reshape" and node.out.tensor.rank == 4 and _splits_last(node):
             heads, size = widths.find(key(node.out, 2)), widths.find(key(node.out, 3))

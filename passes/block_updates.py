@@ -42,7 +42,9 @@ def _concatenated(out: Rebuild, node: Node) -> Any:
     parts: dict[Any, Value] = {}
     place, last = _place(node), node
     axis, size = _axis(place, node)
-    while place is not None and axis is not None:
+    if axis is None:
+        return None
+    while place is not None:
         src = last.operands[1]
         if list(place) != [axis] or not isinstance(src, Value):
             return None
@@ -54,11 +56,12 @@ def _concatenated(out: Rebuild, node: Node) -> Any:
         if inner is None or not out.used_once(inner.out):
             break
         place, last = _place(inner), inner
-    ordered, at = [], 0
+    ordered: list[Value] = []
+    at: Any = 0
     while at in parts:
         ordered.append(parts.pop(at))
         at = at + ordered[-1].tensor.shape[axis]
-    if axis is None or parts or at != size or len(ordered) < 2:
+    if parts or at != size or len(ordered) < 2:
         return None
     return out.emit("concatenate", *ordered, like=node, axis=axis)
 
