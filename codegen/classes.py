@@ -107,8 +107,13 @@ class ClassPrinter:
         return self._attribute(_attribute_name(code, "input_size"), code, 0)
 
     def _attribute(self, name: str, code: str, value: int | float) -> str:
-        while self.attributes.get(name, code) != code or name in self.taken:
-            name = f"{name}_"
+        while True:
+            if self.attributes.get(name, code) != code or name in self.taken:
+                name = f"{name}_"
+            elif any(o != name and self.own(o) == self.own(name) for o in self.attributes):
+                name = f"other_{name}"  # C++ writes the two as one
+            else:
+                break
         self.attributes[name] = code
         self.kinds[name] = type(value)
         return self.own(name)

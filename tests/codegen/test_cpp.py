@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mlx_transpile import transpile
 from mlx_transpile.codegen.bound import Binder, Local, Typed, Verbatim, bind, plain_scalar
+from mlx_transpile.codegen.cpp_classes import CppClassPrinter
 from mlx_transpile.codegen.cpp_fuse import Chain, Locals, fuse
 from mlx_transpile.codegen.cpp_names import KEYWORDS, cpp_string, namespace_of, safe_cpp, unique_cpp
 from mlx_transpile.codegen.cpp_render import Names, NotInCpp, number, render_cpp, size
@@ -211,3 +212,16 @@ def test_hostile_names_build_and_run(tmp_path: Path) -> None:
     for key, found in outputs[0].items():
         wanted = expected[key].detach().numpy()
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_attributes_that_cpp_would_write_alike_stay_apart():
+    printer = object.__new__(CppClassPrinter)
+    printer.attributes, printer.kinds, printer.taken = {}, {}, set()
+    made = [
+        ("a_size", "args.a"),
+        ("a__size", "args.b"),
+        ("a_size", "args.c"),
+        ("a__size", "args.b"),
+    ]
+    names = [printer._attribute(name, code, 1) for name, code in made]
+    assert names == ["a_size_", "other_a_size_", "a_size__", "other_a_size_"]
