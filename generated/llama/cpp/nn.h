@@ -733,6 +733,11 @@ class Embedding {
     return std::get<QuantizedWeight>(weight_).matmul(x);
   }
 
+  // The matrix itself, where the model reads it; then it is not quantized.
+  const mx::array& weight() const {
+    return std::get<mx::array>(weight_);
+  }
+
  private:
   using Weight = std::variant<mx::array, QuantizedWeight>;
 
@@ -775,6 +780,11 @@ class Linear {
     }
     auto y = std::get<QuantizedWeight>(weight_).matmul(x);
     return bias_ ? y + *bias_ : y;
+  }
+
+  // The matrix itself, where the model reads it; then it is not quantized.
+  const mx::array& weight() const {
+    return std::get<mx::array>(weight_);
   }
 
  private:

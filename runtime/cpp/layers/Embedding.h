@@ -31,6 +31,11 @@ class Embedding {
     return std::get<QuantizedWeight>(weight_).matmul(x);
   }
 
+  // The matrix itself, where the model reads it; then it is not quantized.
+  const mx::array& weight() const {
+    return std::get<mx::array>(weight_);
+  }
+
  private:
   using Weight = std::variant<mx::array, QuantizedWeight>;
 

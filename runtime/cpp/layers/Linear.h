@@ -27,6 +27,11 @@ class Linear {
     return bias_ ? y + *bias_ : y;
   }
 
+  // The matrix itself, where the model reads it; then it is not quantized.
+  const mx::array& weight() const {
+    return std::get<mx::array>(weight_);
+  }
+
  private:
   using Weight = std::variant<mx::array, QuantizedWeight>;
 
