@@ -126,6 +126,8 @@ class Walk:
         b = self.lowering.b
         b.scope = self.scopes.enter(node.meta.get("nn_module_stack"))
         b.source = source_of(node.meta.get("stack_trace"))
+        if not node.users and node.meta.get("val") is None and not node.is_impure():
+            return None  # a type that nothing reads, as `promote_types` gives
         args = self._args(node.args, env)
         kwargs = {k: self._args(v, env) for k, v in node.kwargs.items()}
         result = self._call(node, args, kwargs)

@@ -8,6 +8,7 @@ from captures import assert_same_as_source, capture, save
 from torch import Tensor, nn
 
 from mlx_transpile.errors import TranspileError
+from mlx_transpile.frontend.export import capture_program
 from mlx_transpile.frontend.inputs import parse_inputs
 from mlx_transpile.frontend.source import Captured
 from mlx_transpile.frontend.torchscript import capture_archive
@@ -142,6 +143,24 @@ def test_groups_may_be_the_batch(transposed, tmp_path):
     path = save(module, tmp_path / "model.pt")
     captured = capture_archive(path, parse_inputs(["x=batch,4,5,6", "style=batch,4"]))
     assert "x.0" in free_axes(captured)
+    assert_same_as_source(captured)
+
+
+class BySizes(nn.Module):
+    """A table of sizes as a tensor: torch.export leaves the types of its rows behind."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        sizes = torch.tensor([[x.shape[1], x.shape[0]], [y.shape[1], y.shape[0]]])
+        return x.mean() / sizes + y.mean()
+
+
+def test_types_that_nothing_reads_are_left_out():
+    module, inputs = BySizes().eval(), (torch.randn(3, 5), torch.randn(4, 7))
+    auto = torch.export.Dim.AUTO
+    dims = ({0: auto, 1: auto}, {0: auto, 1: auto})
+    program = torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
+    captured = capture_program(program)
+    assert len(captured.program.forward.symbols()) == 4
     assert_same_as_source(captured)
 
 

@@ -313,9 +313,13 @@ LAYERS = [
     layer("RNN", "5, 4", SEQUENCE),
     layer('RNN', '5, 4;2, "relu", true, true', SEQUENCE, num_layers=2, nonlinearity="relu", bidirectional=True),
 ]  # fmt: skip
-as_linear = layer("Embedding", "10, 4", normal(2, 3, 4), call=".as_linear(x[0])")
+READS = [
+    layer("Embedding", "10, 4", normal(2, 3, 4), call=".as_linear(x[0])"),
+    layer("Embedding", "10, 4", mx.array([1, 9]), call=".weight()"),
+    layer("Linear", "8, 5;false", normal(2, 3, 8), call=".weight()", bias=False),
+]
 
-CASES = [*ACTIVATIONS, *SCALARS, *NORMS, *CONVOLUTIONS, *POOLS, *CELLS, *LAYERS, as_linear]
+CASES = [*ACTIVATIONS, *SCALARS, *NORMS, *CONVOLUTIONS, *POOLS, *CELLS, *LAYERS, *READS]
 BY_NAME = {case.name: case for case in CASES}
 
 
@@ -391,6 +395,8 @@ def python_results(case: Case, dtype: mx.Dtype) -> list[mx.array]:
         call.update(
             tree_unflatten([(n, v.astype(dtype)) for n, v in PARAMETERS[case.name].items()])
         )
+        if case.cpp.endswith(".weight()"):
+            return [call.weight]
         call = call.eval().as_linear if "as_linear" in case.cpp else call.eval()
     return flat(call(*(cast(x, dtype) for x in case.inputs)))
 
