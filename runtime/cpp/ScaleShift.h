@@ -19,6 +19,14 @@ class ScaleShift {
     return weight_ ? *weight_ * x + *bias_ : x;
   }
 
+  const mx::array& weight() const {
+    return *weight_;
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   std::optional<mx::array> weight_;
   std::optional<mx::array> bias_;

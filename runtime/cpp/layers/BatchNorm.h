@@ -37,6 +37,15 @@ class BatchNorm {
     return scale_shift_((x - mean) * mx::rsqrt(var + Scalar(eps_)));
   }
 
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return scale_shift_.weight();
+  }
+
+  const mx::array& bias() const {
+    return scale_shift_.bias();
+  }
+
  private:
   std::optional<mx::array> mean_;
   std::optional<mx::array> var_;

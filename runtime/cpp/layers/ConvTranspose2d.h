@@ -34,6 +34,15 @@ class ConvTranspose2d {
     return bias_ ? y + *bias_ : y;
   }
 
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return weight_;
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   mx::array weight_;
   std::optional<mx::array> bias_;

@@ -41,6 +41,15 @@ class GroupNorm {
     return scale_shift_(mx::reshape(y, x.shape()));
   }
 
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return scale_shift_.weight();
+  }
+
+  const mx::array& bias() const {
+    return scale_shift_.bias();
+  }
+
  private:
   int num_groups_;
   bool pytorch_compatible_;

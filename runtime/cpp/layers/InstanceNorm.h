@@ -22,6 +22,15 @@ class InstanceNorm {
     return scale_shift_(mx::moveaxis(mx::reshape(y, shape), 1, -1));
   }
 
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return scale_shift_.weight();
+  }
+
+  const mx::array& bias() const {
+    return scale_shift_.bias();
+  }
+
  private:
   ScaleShift scale_shift_;
   float eps_;

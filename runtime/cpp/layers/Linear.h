@@ -32,6 +32,10 @@ class Linear {
     return std::get<mx::array>(weight_);
   }
 
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   using Weight = std::variant<mx::array, QuantizedWeight>;
 

@@ -16,6 +16,11 @@ class RMSNorm {
     return mx::fast::rms_norm(x, weight_, eps_);
   }
 
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return weight_;
+  }
+
  private:
   mx::array weight_;
   float eps_;
