@@ -18,11 +18,12 @@ but it cannot make a model wrong.
 
 A size is one field wherever the data carries it: sizes are joined along the ops, not because the
 numbers are equal. What attention shows comes first: `num_attention_heads`, `num_key_value_heads`,
-`num_key_value_groups` and `head_dim`, and products of them. Then the first row below whose patterns fit what the size is
-used for (layer and constructor argument) and the attribute's name. Then `num_channels` or
-`input_size` for a size of the model's input, and `intermediate_size` for a width that one linear
-makes and another takes back. Sizes of one role and one value share a field; of one role and several
-values they are told apart by a component of the module path, or are the items of a list field.
+`num_key_value_groups` and `head_dim`, and products of them. Then the first row below whose patterns
+fit what the size is used for (layer and constructor argument) and the attribute's name. Then
+`num_channels` or `input_size` for a size of the model's input, and `intermediate_size` for a width
+that one linear makes and another takes back. Sizes of one role and one value share a field; of one
+role and several values they are told apart by a component of the module path, or are the items of a
+list field.
 Fields that configurations have stand first, in their order; the others follow as they are used.
 
 | used as | attribute | field |
