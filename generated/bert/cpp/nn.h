@@ -771,6 +771,15 @@ class LayerNorm {
     return mx::fast::layer_norm(x, weight_, bias_, eps_);
   }
 
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return *weight_;
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   std::optional<mx::array> weight_;
   std::optional<mx::array> bias_;
@@ -810,6 +819,10 @@ class Linear {
   // The matrix itself, where the model reads it; then it is not quantized.
   const mx::array& weight() const {
     return std::get<mx::array>(weight_);
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
   }
 
  private:

@@ -1060,6 +1060,10 @@ class Linear {
     return std::get<mx::array>(weight_);
   }
 
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   using Weight = std::variant<mx::array, QuantizedWeight>;
 

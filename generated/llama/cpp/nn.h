@@ -787,6 +787,10 @@ class Linear {
     return std::get<mx::array>(weight_);
   }
 
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   using Weight = std::variant<mx::array, QuantizedWeight>;
 
@@ -815,6 +819,11 @@ class RMSNorm {
 
   mx::array operator()(const mx::array& x) const {
     return mx::fast::rms_norm(x, weight_, eps_);
+  }
+
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return weight_;
   }
 
  private:

@@ -840,6 +840,14 @@ class ScaleShift {
     return weight_ ? *weight_ * x + *bias_ : x;
   }
 
+  const mx::array& weight() const {
+    return *weight_;
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
+  }
+
  private:
   std::optional<mx::array> weight_;
   std::optional<mx::array> bias_;
@@ -869,6 +877,15 @@ class BatchNorm {
     auto mean = mean_ ? *mean_ : mx::mean(x, axes);
     auto var = var_ ? *var_ : mx::var(x, axes);
     return scale_shift_((x - mean) * mx::rsqrt(var + Scalar(eps_)));
+  }
+
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return scale_shift_.weight();
+  }
+
+  const mx::array& bias() const {
+    return scale_shift_.bias();
   }
 
  private:
@@ -962,6 +979,15 @@ class Conv2d {
   mx::array operator()(const mx::array& x) const {
     auto y = nn::conv2d(x, weight_, stride_, padding_, dilation_, groups_);
     return bias_ ? y + *bias_ : y;
+  }
+
+  // The weights themselves, where the model reads them.
+  const mx::array& weight() const {
+    return weight_;
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
   }
 
  private:
@@ -1075,6 +1101,10 @@ class Linear {
   // The matrix itself, where the model reads it; then it is not quantized.
   const mx::array& weight() const {
     return std::get<mx::array>(weight_);
+  }
+
+  const mx::array& bias() const {
+    return *bias_;
   }
 
  private:
