@@ -40,7 +40,7 @@ from .local_dims import LocalDims
 from .loops import Loop, Turn, find_loops
 from .modules import Modules
 from .named_sizes import name_sizes
-from .names import ORDINALS, VIEWS, role_of
+from .names import ORDINALS, VIEWS, role_of, says_something
 from .regions import Region, under
 from .render import render_tree
 from .slots import (
@@ -429,7 +429,7 @@ class BodyBuilder:
             return False
         if value.node is None or (value.node.scope is not self.region.scope and not inner):
             return True  # what a module returns
-        if not self.hint(value) and value not in self.roles:
+        if not says_something(self.hint(value)) and value not in self.roles:
             return True
         if value in self.roles:
             used = user.results if isinstance(user, Node) else ()

@@ -230,6 +230,11 @@ _FALLBACKS = (
 )
 
 
+def says_something(hint: str) -> bool:
+    """Whether a local can have that name: `input` is a function of Python's."""
+    return bool(hint) and hint not in _BUILTINS
+
+
 def local_names(
     locals_: Sequence[Any], spans: Mapping[int, tuple[int, int]], reserved: set[str]
 ) -> list[str]:
@@ -244,7 +249,7 @@ def local_names(
         } | reserved
         hints = [safe(h) for h in locals_[i].hints if h and not h.isdigit()]
         if spans[i][0] >= 0:
-            hints = [h for h in hints if h not in _BUILTINS]
+            hints = [h for h in hints if says_something(h)]
         candidates = [*hints, *_FALLBACKS, *(f"{h}_{f}" for h in hints for f in _FALLBACKS)]
         candidates += [f"{a}_{b}" for a in _FALLBACKS for b in _FALLBACKS]
         names[i] = next((c for c in candidates if c not in held), f"local_{'i' * (i + 1)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BadRequest
 from ..ir import Graph, Node, Program
 from ..ir.blocks import blocks
 from ..ir.clone import clone
@@ -140,6 +141,8 @@ def _run(
                 verify(graph)
                 if check:
                     check(graph, pass_)
+        except BadRequest:  # what a pass reads of the file is damaged
+            raise
         except Exception as error:
             passes = [p for _, p in chosen]
             raise _failed(start, passes[:place], passes[place:], error) from error

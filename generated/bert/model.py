@@ -57,12 +57,10 @@ class BertEmbeddings(nn.Module):
 
     def __call__(self, input_ids: mx.array, token_type_ids: mx.array) -> mx.array:
         L = input_ids.shape[-1]
-
-        h = mx.arange(L)[None]
         embeddings = self.word_embeddings(input_ids) + self.token_type_embeddings(
             token_type_ids
         )
-        return self.LayerNorm(embeddings + self.position_embeddings(h))
+        return self.LayerNorm(embeddings + self.position_embeddings(mx.arange(L)[None]))
 
 
 class BertSelfAttention(nn.Module):
@@ -164,8 +162,7 @@ class BertPooler(nn.Module):
         self.dense = nn.Linear(args.hidden_size, args.dense_output_dims)
 
     def __call__(self, hidden_states: mx.array) -> mx.array:
-        h = hidden_states[:, 0]
-        return mx.tanh(self.dense(h))
+        return mx.tanh(self.dense(hidden_states[:, 0]))
 
 
 class Model(nn.Module):

@@ -65,8 +65,7 @@ class LlamaMLP(nn.Module):
         self.down_proj = nn.Linear(args.intermediate_size, args.hidden_size, bias=False)
 
     def __call__(self, input: mx.array) -> mx.array:
-        h = nn.silu(self.gate_proj(input)) * self.up_proj(input)
-        return self.down_proj(h)
+        return self.down_proj(nn.silu(self.gate_proj(input)) * self.up_proj(input))
 
 
 class LlamaDecoderLayer(nn.Module):

@@ -68,8 +68,7 @@ class FirstBottleneck(nn.Module):
     def __call__(self, input: mx.array) -> mx.array:
         h = self.bn2(self.conv2(nn.relu(self.bn1(self.conv1(input)))))
         out = self.downsample[1](self.downsample[0](input))
-        h = self.bn3(self.conv3(nn.relu(h))) + out
-        return nn.relu(h)
+        return nn.relu(self.bn3(self.conv3(nn.relu(h))) + out)
 
 
 class Bottleneck(nn.Module):
@@ -92,8 +91,7 @@ class Bottleneck(nn.Module):
 
     def __call__(self, h: mx.array) -> mx.array:
         out = self.bn2(self.conv2(nn.relu(self.bn1(self.conv1(h)))))
-        h = self.bn3(self.conv3(nn.relu(out))) + h
-        return nn.relu(h)
+        return nn.relu(self.bn3(self.conv3(nn.relu(out))) + h)
 
 
 class Model(nn.Module):

@@ -51,10 +51,10 @@ mx::array BertEmbeddings::operator()(
     const mx::array& input_ids, const mx::array& token_type_ids) const {
   int L = input_ids.shape(1);
 
-  auto h = mx::expand_dims(mx::arange(L), 0);
   auto embeddings =
       word_embeddings_(input_ids) + token_type_embeddings_(token_type_ids);
-  return LayerNorm_(embeddings + position_embeddings_(h));
+  return LayerNorm_(
+      embeddings + position_embeddings_(mx::expand_dims(mx::arange(L), 0)));
 }
 
 BertSelfAttention::BertSelfAttention(
@@ -198,8 +198,7 @@ BertPooler::BertPooler(
 }
 
 mx::array BertPooler::operator()(const mx::array& hidden_states) const {
-  auto h = mx::take(hidden_states, 0, 1);
-  return mx::tanh(dense_(h));
+  return mx::tanh(dense_(mx::take(hidden_states, 0, 1)));
 }
 
 Model::Model(

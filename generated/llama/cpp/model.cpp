@@ -99,13 +99,13 @@ LlamaMLP::LlamaMLP(
           /* bias = */ false) {}
 
 mx::array LlamaMLP::operator()(const mx::array& input) const {
-  auto h = nn::fuse(
-      [](const auto& gate_proj, const auto& up_proj) {
-        return nn::silu(gate_proj) * up_proj;
-      },
-      gate_proj_(input),
-      up_proj_(input));
-  return down_proj_(h);
+  return down_proj_(
+      nn::fuse(
+          [](const auto& gate_proj, const auto& up_proj) {
+            return nn::silu(gate_proj) * up_proj;
+          },
+          gate_proj_(input),
+          up_proj_(input)));
 }
 
 LlamaDecoderLayer::LlamaDecoderLayer(

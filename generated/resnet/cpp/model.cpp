@@ -80,8 +80,10 @@ FirstBottleneck::FirstBottleneck(
 mx::array FirstBottleneck::operator()(const mx::array& input) const {
   auto h = bn2_(conv2_(nn::relu(bn1_(conv1_(input)))));
   auto out = downsample_1_(downsample_0_(input));
-  h = bn3_(conv3_(nn::relu(h))) + out;
-  return nn::relu(h);
+  return nn::fuse(
+      [](const auto& bn3, const auto& out) { return nn::relu(bn3 + out); },
+      bn3_(conv3_(nn::relu(h))),
+      out);
 }
 
 Bottleneck::Bottleneck(
@@ -127,10 +129,12 @@ Bottleneck::Bottleneck(
           /* bias = */ false),
       bn3_(weights, prefix + "bn3", conv1_in_channels) {}
 
-mx::array Bottleneck::operator()(mx::array h) const {
+mx::array Bottleneck::operator()(const mx::array& h) const {
   auto out = bn2_(conv2_(nn::relu(bn1_(conv1_(h)))));
-  h = bn3_(conv3_(nn::relu(out))) + h;
-  return nn::relu(h);
+  return nn::fuse(
+      [](const auto& bn3, const auto& h) { return nn::relu(bn3 + h); },
+      bn3_(conv3_(nn::relu(out))),
+      h);
 }
 
 Model::Model(

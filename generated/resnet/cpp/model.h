@@ -55,7 +55,7 @@ class Bottleneck {
       int conv1_in_channels,
       int conv1_out_channels,
       int conv2_out_channels);
-  mx::array operator()(mx::array h) const;
+  mx::array operator()(const mx::array& h) const;
 
  private:
   nn::Conv2d conv1_;

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -20,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -1324,6 +1326,31 @@ inline void check_names(
       throw std::invalid_argument("the model has no input '" + name + "'");
     }
   }
+}
+
+// f(x...), where f is a chain of elementwise ops: as one compiled kernel where
+// that pays, which is on a GPU. (On a CPU MLX calls the system's compiler for
+// it and gains nothing.) NN_COMPILE=0 and 1 switch it off and on everywhere.
+template <typename F, typename... X>
+mx::array fuse(F f, const X&... x) {
+  static_assert(std::is_empty_v<F>, "a kernel is made once: f holds nothing");
+#ifdef NN_COMPILE
+  constexpr bool compiles = NN_COMPILE;
+#else
+  bool compiles = mx::default_device() == mx::Device::gpu;
+#endif
+  if (!compiles) {
+    return f(x...);
+  }
+  using Arrays = std::vector<mx::array>;
+  static const auto kernel = mx::compile(
+      std::function<Arrays(const Arrays&)>([](const Arrays& inputs) {
+        return [&]<size_t... I>(std::index_sequence<I...>) {
+          return Arrays{F()(inputs[I]...)};
+        }(std::index_sequence_for<X...>());
+      }),
+      /* shapeless = */ true);
+  return kernel({x...})[0];
 }
 
 // The input of that name. Throws std::invalid_argument if it is missing.
