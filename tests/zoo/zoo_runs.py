@@ -25,7 +25,7 @@ from torch import nn
 from mlx_transpile import transpile
 from mlx_transpile.emitted_model import EmittedModel
 from mlx_transpile.frontend.draws import recorded
-from mlx_transpile.ir.dims import evaluate, parse_dim
+from mlx_transpile.ir.dims import evaluate, parse_dim, symbols
 from mlx_transpile.replay import replayed
 
 BATCHES = (1, 3, 17)
@@ -322,10 +322,10 @@ def sizes_at(
 ) -> dict[str, int] | None:
     """A size for each symbol, lengths apart from each other; None where one is out of bounds."""
     captured = {
-        dim: source.inputs[name].shape[axis]
-        for name, shape in dims.items()
-        for axis, dim in enumerate(shape)
-        if isinstance(dim, str) and dim.isidentifier()
+        name: at
+        for argument, shape in dims.items()
+        for dim, size in zip(shape, source.inputs[argument].shape)
+        for name, at in captured_size(dim, size).items()
     }
     sizes = {}
     for i, (name, bounds) in enumerate(symbols.items()):
@@ -335,6 +335,16 @@ def sizes_at(
         if not bounds["low"] <= sizes[name] <= (bounds["high"] or sizes[name]):
             return None
     return sizes
+
+
+def captured_size(dim: int | str, size: int) -> dict[str, int]:
+    """What the symbol of a dim is where the dim is `size`: 4 for `2*H` and 8."""
+    known = symbols(parse_dim(str(dim), {}))
+    names = [s.name for s in known]
+    if len(names) != 1:
+        return {}
+    fitting = (k for k in range(size + 1) if size_of(dim, {names[0]: k}) == size)
+    return {names[0]: next(fitting)}
 
 
 def inputs_at(
