@@ -225,6 +225,7 @@ def _make_layers(plan: Plan) -> None:
 
     Equal ones of a class share an attribute.
     """
+    held = _held_paths(plan.graph) | set(plan.attributes.values())
     for region in list(plan.root.walk()):
         alone = region.parent is not None and len(region.items) == 1
         for at, item in enumerate(region.items):
@@ -232,23 +233,28 @@ def _make_layers(plan: Plan) -> None:
             if layer is None or not layer.attribute or alone:
                 continue
             assert isinstance(item, Node)
-            path = _attribute(plan, region, item, layer)
+            path = _attribute(plan, region, item, layer, held)
             scope = Scope(path, layer.cls.rpartition(".")[2], region.scope)
             region.items[at] = Region(scope, region, [item], made=True)
 
 
-def _attribute(plan: Plan, region: Region, node: Node, layer: Layer) -> str:
+def _held_paths(graph: Graph) -> set[str]:
+    """The paths of modules and weights."""
+    parts = [name.split(".") for name in graph.params]
+    paths = {".".join(p[:i]) for p in parts for i in range(1, len(p) + 1)}
+    return paths | {s.path for s in graph.scopes()}
+
+
+def _attribute(plan: Plan, region: Region, node: Node, layer: Layer, held: set[str]) -> str:
     """The path of the layer in the region's class; new layers get a name that nothing has."""
     sizes = [node.type(a.operand).shape[a.axis] if isinstance(a, Width) else a for a in layer.args]
     wanted = (region.path, (layer.cls, tuple(sizes), layer.kwargs))
     if wanted not in plan.attributes:
-        taken = {*plan.attributes.values(), *plan.graph.params}
-        taken |= {s.path for s in plan.graph.scopes()}
-        taken |= {".".join(p.split(".")[: i + 1]) for p in plan.graph.params for i in range(9)}
         prefix = f"{region.path}." if region.path else ""
         name = prefix + layer.attribute
-        while name in taken:
+        while name in held:
             name = f"{prefix}other_{name.removeprefix(prefix)}"
+        held.add(name)
         plan.attributes[wanted] = name
     return plan.attributes[wanted]
 

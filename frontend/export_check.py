@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from ..errors import BadRequest, TranspileError
@@ -110,6 +111,7 @@ def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _strings(item, key)
 
 
+@lru_cache(maxsize=4096)  # a deep model says the same sizes in every layer
 def _is_size(text: str) -> bool:
     """Whether the text is arithmetic over named sizes: torch evaluates it as code."""
     try:
